@@ -1,0 +1,95 @@
+/* config: the settings, as one table (config/table.c: name, type, unit, default, documentation) and as one struct. Read from
+ * YAML by libcyaml; errors name file, line and what is allowed there. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/error.h"
+#include "base/slice.h"
+
+struct buf;
+
+/* All text is UTF-8 C strings as libcyaml makes them; NULL where not given and without a default. */
+struct config_listener {
+	char *address;      /* "127.0.0.1:25", ":25" */
+	char *protocol;     /* "smtp", "submission", "submissions", "imap", "imaps" */
+	bool proxy;         /* PROXY protocol from limits.proxy_from */
+};
+struct config_certificate {
+	char *certificate, *key; /* PEM files */
+};
+struct config {
+	char *hostname;     /* default: the system's */
+	char *data;         /* folder of store, keys, run-time sockets */
+	char *user;         /* whose powers the roles have when started by root; default "posthorn" */
+	struct config_listener *listeners;
+	unsigned listeners_count;
+	struct {
+		struct config_certificate *certificates;
+		unsigned certificates_count;
+	} tls;
+	struct {
+		char *url;      /* "sqlite" (in `data`) or postgresql://... */
+		unsigned connections;
+		unsigned compress_from;
+	} store;
+	struct {
+		char *level, *format;   /* "info"; "logfmt", "json" */
+	} log;
+	struct {
+		uint64_t message_size;  /* bytes; default 50 MB */
+		unsigned recipients;    /* per message; default 1,000 */
+		unsigned connections, connections_per_address, threads; /* per role */
+		char **exempt;          /* prefixes without a per-address limit; default loopback */
+		unsigned exempt_count;
+		char **proxy_from;
+		unsigned proxy_from_count;
+		unsigned received_hops; /* loop: default 50 */
+		unsigned command_timeout_s, session_timeout_s, idle_timeout_s; /* 300, 7200 (SMTP), 1800 (IMAP, RFC 9051: 30 min) */
+	} limits;
+	struct {
+		char **trusted_networks; /* may relay without authentication; default none */
+		unsigned trusted_networks_count;
+		char *recipient_separator; /* "+" */
+		bool require_sender_match; /* submission: MAIL FROM must be the login's or its alias */
+	} smtp;
+	struct {
+		char *smarthost;        /* "relay.example.net:587"; none: MX */
+		char *smarthost_user, *smarthost_password_file;
+		char *smarthost_tls;    /* "opportunistic", "required" (verified), "none" */
+		unsigned concurrency, concurrency_per_hop, messages_per_connection; /* 50, 10, 100 */
+		char *retry;            /* "5m,10m,20m,40m,1h,2h,4h" then the last again */
+		char *expire;           /* "5d" */
+		char *warn_after;       /* "4h" */
+		char *source_address;
+		char *port;             /* "25": the port of MX hosts; tests and odd networks */
+	} relay;
+	struct {
+		char **forwarders;      /* resolver addresses, "127.0.0.1@5353"; default /etc/resolv.conf */
+		unsigned forwarders_count;
+		char **insecure_domains;
+		unsigned insecure_domains_count;
+		char *trust_anchor_file;
+	} dns;
+	struct {
+		char *plaintext;        /* "never", "loopback" (default), "always" */
+		unsigned check_threads, remember_s, lockout_failures, lockout_s, argon2_memory_kb, argon2_passes, scram_iterations;
+	} auth;
+	struct {
+		unsigned change_log_days; /* 30 */
+		unsigned trace_days;      /* 30 */
+	} retention;
+};
+
+/* Reads and checks. NULL with *error: "posthorn.yaml:12: listeners: ...". */
+MUST_CHECK struct config *config_load_file(const char *path, struct arena *arena, struct error *error);
+MUST_CHECK struct config *config_load_text(struct slice text, const char *name, struct arena *arena, struct error *error);
+void config_free(struct config *config);
+/* The same as YAML: what the supervisor hands to a role, with what isn't its affair left out. */
+MUST_CHECK bool config_to_text(const struct config *config, struct arena *arena, struct slice *text);
+/* "5m", "4h", "5d", "30s" to milliseconds; "5m,10m" to a list. */
+MUST_CHECK bool config_duration(struct slice text, int64_t *ms);
+/* The settings for people: for `posthorn help settings`, the manual page and docs/settings.md. */
+void config_document(struct buf *out, bool as_man_page);

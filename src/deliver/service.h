@@ -1,0 +1,21 @@
+/* service: the deliver role's work: expands aliases, and commits to accounts and queue in one transaction. */
+#pragma once
+
+#include "deliver/deliver.h"
+#include "ipc/ipc.h"
+#include "store/store.h"
+
+struct deliver_service;
+
+struct deliver_service_options {
+	char separator;           /* plus-addressing; 0: none */
+	unsigned max_expansion;   /* recipients that one may expand to; 0: 1,000 */
+	uint64_t max_message_size;
+	struct slice smarthost;   /* next hop of all that is not local; empty: the recipient's domain */
+	struct slice hostname;
+};
+struct deliver_service *deliver_service_new(const struct deliver_service_options *options, struct store *store, struct ipc *ipc,
+                                            const struct log *log);
+void deliver_service_free(struct deliver_service *service);
+/* An ipc_handler; context is the service. After a commit it announces "mailbox" (pack: count, account ids) and "queue". */
+enum status deliver_service_handle(void *service, struct ipc_request *request, struct arena *arena, struct buf *reply);

@@ -1,0 +1,15 @@
+/* imap_structure: the bytes that IMAP sends for ENVELOPE, BODY and BODYSTRUCTURE (RFC 9051 section 7.5.2, 9), made once at
+ * delivery and kept with the message, so that a FETCH parses nothing. Strings are quoted where they may be and literals
+ * (non-synchronising form is the client's affair only: a server sends {n}) where they must be; NIL where absent.
+ */
+#pragma once
+
+#include "base/buf.h"
+#include "mime/message.h"
+
+/* "(date subject from sender reply-to to cc bcc in-reply-to message-id)"; sender and reply-to default to from. */
+void imap_envelope(struct buf *out, struct arena *arena, struct slice header);
+void imap_body(struct buf *out, struct arena *arena, const struct message *message);
+void imap_body_structure(struct buf *out, struct arena *arena, const struct message *message);
+/* A string as IMAP sends it: quoted or literal; NIL if data is NULL. */
+void imap_put_nstring(struct buf *out, struct slice value);

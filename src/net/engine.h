@@ -1,0 +1,106 @@
+/* engine: serves connections by straight-line protocol code.
+ *
+ * Between commands a connection is parked in epoll and owns no thread. When input, an event or its deadline comes, a thread
+ * of the pool takes it, runs one command (or event) to its end with ordinary blocking reads and writes, and parks it again.
+ * Input that is already buffered is served before parking, so pipelined commands run one after the other and their replies
+ * leave together. Threads wait on the epoll descriptor themselves: there is no hand-over. The pool grows to max_threads
+ * when all are busy and shrinks again; the rest waits in the kernel. Per connection, one thread at a time: a session needs no locks.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/slice.h"
+#include "net/conn.h"
+
+struct engine;
+struct tls_context;
+
+enum next {
+	NEXT_PARK,  /* give the thread back until input, event or deadline */
+	NEXT_CLOSE, /* flush and close */
+};
+
+enum event_kind {
+	EVENT_TOPIC,    /* something was announced on a topic this connection subscribed to */
+	EVENT_DEADLINE, /* engine_set_deadline's time has come */
+	EVENT_SHUTDOWN, /* the role is about to end: say good-bye (421, * BYE) and return NEXT_CLOSE */
+};
+
+struct event {
+	enum event_kind kind;
+	uint64_t topic;
+};
+
+/* What a session is given: valid until close has returned. */
+struct session_env {
+	struct engine *engine;
+	struct conn *conn;
+	void *context;               /* listener's: the role's own context */
+	const struct listener *listener;
+	struct arena *session_arena; /* lives as long as the connection */
+	struct arena *command_arena; /* reset after each command */
+	uint64_t id;                 /* of this connection, for logs */
+};
+
+struct protocol {
+	const char *name;
+	/* Greet; returns the session, or NULL to close at once. Runs on a pool thread, after PROXY header and implicit TLS. */
+	void *(*open)(struct session_env *env);
+	/* One command to one reply, straight line. Called when there is input. */
+	enum next (*command)(void *session);
+	/* While parked. Several announcements of a topic may be told once. */
+	enum next (*event)(void *session, const struct event *event);
+	/* The connection is over, for whatever reason. The conn is still valid. */
+	void (*close)(void *session);
+};
+
+struct listener {
+	int fd;                          /* bound and listening; owned by the engine from engine_add_listener on */
+	const struct protocol *protocol;
+	void *context;
+	struct tls_context *tls;         /* NULL: no TLS offered */
+	bool implicit_tls;
+	const char *name;                /* "smtp", "submission", "imaps": for logs and policy */
+	const struct net_prefix *proxy_from; /* peers whose PROXY v1/v2 header is required and believed */
+	size_t proxy_from_count;
+	/* Sent in plain and closed when a limit refuses the connection: "421 4.7.0 ...\r\n". */
+	struct slice refusal;
+};
+
+struct engine_limits {
+	unsigned max_threads;             /* commands at work at the same time */
+	unsigned max_connections;         /* in all */
+	unsigned max_connections_per_address; /* IPv4 address or IPv6 /64 */
+	const struct net_prefix *exempt;  /* from the per-address limit */
+	size_t exempt_count;
+	size_t session_arena_limit;       /* bytes; 0: 1 MB */
+	size_t command_arena_limit;       /* bytes; 0: 64 MB */
+	int handshake_timeout_ms;         /* PROXY header and TLS; 0: 30,000 */
+};
+
+/* Never NULL. `log` outlives the engine. */
+struct engine *engine_new(const struct engine_limits *limits, const struct log *log);
+MUST_CHECK enum status engine_add_listener(struct engine *engine, const struct listener *listener);
+/* Starts the threads and returns. */
+void engine_start(struct engine *engine);
+/* Stops accepting, tells every session EVENT_SHUTDOWN, waits at most grace_ms for running commands, joins, frees. */
+void engine_stop(struct engine *engine, int grace_ms);
+
+/* From a session's own command or event: when EVENT_DEADLINE comes if nothing else does before (monotonic ms; 0: never).
+ * Any command or event clears it: set it each time before parking. */
+void engine_set_deadline(struct session_env *env, int64_t deadline_ms);
+/* From a session: hears of `topic` until it ends or unsubscribes. One topic a session; 0 none. */
+void engine_subscribe(struct session_env *env, uint64_t topic);
+/* From any thread: every parked session of that topic gets EVENT_TOPIC; one that runs a command gets it right after. */
+void engine_announce(struct engine *engine, uint64_t topic);
+
+struct engine_counts {
+	uint64_t connections_now, connections_total, refused_total, commands_total;
+	unsigned threads_now, threads_busy;
+};
+struct engine_counts engine_counts(struct engine *engine);

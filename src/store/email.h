@@ -1,0 +1,105 @@
+/* email: messages: adding them, reading them. A message's facts never change; they are computed by its bringer with
+ * `email_facts` (which parses) before any lock is taken, and committed with body, index rows, counters and change log in one
+ * transaction. */
+#pragma once
+
+#include "mime/message.h"
+#include "store/store.h"
+
+struct email_facts {
+	struct slice bytes;          /* the message as it will be stored, CRLF line ends */
+	uint64_t size;
+	int64_t sent_ms;             /* Date field; 0: none */
+	struct slice message_id;     /* without <>; may be empty */
+	struct slice subject;        /* decoded UTF-8, cut at 1,000 bytes: for traces and lists */
+	struct slice envelope, body, body_structure; /* as IMAP sends them */
+	struct slice structure;      /* message_pack */
+	struct slice references;     /* message ids of References and In-Reply-To, separated by a space: for threads */
+};
+void email_facts(struct arena *arena, struct slice bytes, struct email_facts *facts);
+
+/* ---- delivery: one message to any number of accounts and into the queue, in one transaction ---- */
+
+struct delivery_target {
+	int64_t account;
+	struct slice mailbox;        /* a name; empty: INBOX. Made if missing */
+	uint64_t flags;
+	struct slice headers;        /* put before the message for this target: Return-Path, Delivered-To, ...; with CRLF */
+	/* results */
+	enum status status;          /* OK; LIMIT: over quota; NOT_FOUND */
+	uint32_t uid, uid_validity;
+	int64_t email;
+};
+
+struct queue_target {
+	struct slice recipient;          /* "user@domain" */
+	struct slice original_recipient; /* ORCPT as given (RFC 3461 section 4.2), or empty */
+	unsigned notify;                 /* NOTIFY_* ; 0: not given */
+	struct slice next_hop;           /* domain or smarthost that groups deliveries */
+};
+enum { NOTIFY_NEVER = 1, NOTIFY_SUCCESS = 2, NOTIFY_FAILURE = 4, NOTIFY_DELAY = 8 };
+
+struct delivery {
+	struct slice queue_id;
+	struct slice sender;         /* reverse path; empty: null */
+	struct slice envelope_id;    /* ENVID (RFC 3461), or empty */
+	bool return_full;            /* RET=FULL */
+	bool needs_utf8, body_8bit;  /* SMTPUTF8, BODY=8BITMIME */
+	int64_t received_ms;
+	struct slice bytes;          /* the message without the targets' own headers */
+	struct delivery_target *targets;
+	size_t target_count;
+	struct queue_target *queue;
+	size_t queue_count;
+	struct slice trace_from;     /* "smtp 192.0.2.1 mx.example.org", for the trace */
+	bool all_or_nothing;         /* SMTP: one failing target undoes the whole. LMTP and bounces: false */
+};
+/* STATUS_OK when all that went well is committed. With all_or_nothing the first failing target's status is returned and nothing is kept. */
+MUST_CHECK enum status store_deliver(struct store *store, struct delivery *delivery);
+
+/* APPEND (RFC 9051 section 6.3.12). */
+struct append_request {
+	int64_t account, mailbox;
+	const struct email_facts *facts;
+	uint64_t flags;
+	int64_t received_ms;
+};
+/* All or none (MULTIAPPEND, RFC 3502). uids: one per request. */
+MUST_CHECK enum status store_append(struct store *store, const struct append_request *requests, size_t count, uint32_t *uids,
+                                    uint32_t *uid_validity);
+
+/* ---- reading ---- */
+
+enum {
+	EMAIL_ENVELOPE = 1 << 0,
+	EMAIL_BODY = 1 << 1,
+	EMAIL_BODY_STRUCTURE = 1 << 2,
+	EMAIL_STRUCTURE = 1 << 3,
+	EMAIL_BYTES = 1 << 4,   /* the whole message; larger than EMAIL_BYTES_MAX: bytes.data NULL, read it with email_open */
+	EMAIL_HEADER = 1 << 5,  /* at least the message's header, in `bytes` */
+	EMAIL_SENT = 1 << 6,
+	EMAIL_MESSAGE_ID = 1 << 7,
+};
+#define EMAIL_BYTES_MAX (1024 * 1024)
+
+struct email {
+	uint32_t uid;
+	int64_t id;
+	uint64_t size;
+	int64_t sent_ms, received_ms;
+	struct slice envelope, body, body_structure, structure, bytes, message_id;
+};
+/* One ordered scan over those uids of the mailbox (ascending; a dense run becomes one range scan). `each` is called inside the
+ * read snapshot with slices that are valid during the call: it must not block on a peer; returning false ends the scan early
+ * (not an error). */
+typedef bool (*email_each)(void *context, const struct email *email);
+MUST_CHECK enum status email_scan(struct store *store, int64_t account, int64_t mailbox, const uint32_t *uids, size_t uid_count,
+                                  unsigned wanted, email_each each, void *context);
+
+/* A large message piece by piece; memory is bounded by a chunk. */
+struct email_reader;
+MUST_CHECK enum status email_open(struct store *store, struct arena *arena, int64_t account, int64_t email, struct email_reader **reader);
+uint64_t email_reader_size(const struct email_reader *reader);
+/* Up to a chunk beginning at offset; empty at the end. Valid until the next call. */
+MUST_CHECK enum status email_read(struct email_reader *reader, uint64_t offset, struct slice *bytes);
+void email_close(struct email_reader *reader);
