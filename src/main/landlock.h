@@ -1,0 +1,8 @@
+/* landlock: the file and port half of the sandbox (Linux 5.13 and later; ports 6.7). */
+#pragma once
+
+#include "main/sandbox.h"
+
+enum landlock_outcome { LANDLOCK_DONE, LANDLOCK_ABSENT, LANDLOCK_FAILED };
+/* Needs no_new_privs. */
+MUST_CHECK enum landlock_outcome landlock_enter(const struct sandbox *sandbox);

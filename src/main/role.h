@@ -1,0 +1,64 @@
+/* role: what every role process does first: take its configuration and its descriptors from the supervisor, give up privileges,
+ * enter the sandbox, say that it is ready; and what it does last. A role reads no file but what its folder holds. */
+#pragma once
+
+#include <sys/types.h>
+
+#include "base/arena.h"
+#include "base/log.h"
+#include "config/config.h"
+#include "ipc/ipc.h"
+#include "net/tls.h"
+
+#define ROLE_CONTROL_FD 3
+#define ROLE_MAX_LISTENERS 32
+#define ROLE_MAX_CERTIFICATES 256
+
+struct role_listener {
+	struct slice protocol;
+	bool proxy;
+	int fd;
+};
+
+/* Lives as long as the process. */
+struct role_setup {
+	const struct role_definition *definition;
+	struct arena arena;
+	struct log log;
+	struct config *config;      /* with what isn't this role's affair left out */
+	int control_fd;
+	uid_t uid;                  /* (uid_t)-1: stay who we are */
+	gid_t gid;
+	struct slice smarthost_password;
+	struct tls_pair *pairs;
+	size_t pair_count;
+	struct role_listener listeners[ROLE_MAX_LISTENERS];
+	size_t listener_count;
+	struct slice folder_url;    /* "sqlite:..." or "postgresql://...": what the role opens, as seen from inside */
+};
+
+/* The process of one role: `posthorn role NAME`, with the control socket as descriptor 3. Returns the exit status. */
+int role_main(enum role role);
+
+/* Privileges and sandbox, then CONTROL_READY. Called by a role when all that needs system files has been set up and before it opens
+ * its store and starts a thread. False (and logged): the role ends. */
+MUST_CHECK bool role_enter_sandbox(struct role_setup *setup);
+MUST_CHECK bool role_say_ready(struct role_setup *setup);
+
+/* What CONTROL_CONFIGURE and CONTROL_RELOAD hold. */
+struct role_configuration {
+	struct slice config_text, smarthost_password;
+	uint32_t uid, gid; /* UINT32_MAX: unchanged */
+	struct tls_pair *pairs;
+	size_t pair_count;
+};
+void role_configuration_pack(struct buf *out, const struct role_configuration *configuration);
+MUST_CHECK bool role_configuration_unpack(struct arena *arena, struct slice frame, struct role_configuration *configuration);
+
+/* The roles themselves, a file each. */
+int role_run_smtp(struct role_setup *setup);
+int role_run_deliver(struct role_setup *setup);
+int role_run_relay(struct role_setup *setup);
+int role_run_imap(struct role_setup *setup);
+int role_run_auth(struct role_setup *setup);
+int role_run_jobs(struct role_setup *setup);

@@ -1,0 +1,35 @@
+#include "main/roles.h"
+
+#include "main/role.h"
+
+#define ASK(role) (1u << (role))
+
+static const struct role_definition definitions[] = {
+	{ROLE_SMTP, "SMTP and submission sessions", POWER_ACCEPT, ASK(ROLE_DELIVER) | ASK(ROLE_AUTH), "", "smtp submission submissions",
+	 role_run_smtp},
+	{ROLE_DELIVER, "routing, and the transaction into accounts and queue", POWER_STORE, 0, "directory", "", role_run_deliver},
+	{ROLE_RELAY, "sends what is due in the queue", POWER_STORE | POWER_CONNECT, 0, "queue", "", role_run_relay},
+	{ROLE_IMAP, "IMAP sessions", POWER_ACCEPT | POWER_STORE, ASK(ROLE_AUTH), "mailbox", "imap imaps", role_run_imap},
+	{ROLE_AUTH, "verifies credentials", POWER_AUTH, 0, "credential", "", role_run_auth},
+	{ROLE_JOBS, "clean-up", POWER_STORE, 0, "", "", role_run_jobs},
+};
+
+const struct role_definition *role_definition(enum role role)
+{
+	for (size_t i = 0; i < sizeof(definitions) / sizeof(definitions[0]); i++) {
+		if (definitions[i].role == role)
+			return &definitions[i];
+	}
+	return NULL;
+}
+
+bool role_words_have(const char *words, struct slice word)
+{
+	struct slice rest = slice_from_cstr(words);
+
+	while (rest.len > 0) {
+		if (slice_eq(slice_cut(&rest, ' '), word))
+			return word.len > 0;
+	}
+	return false;
+}
