@@ -46,7 +46,8 @@ struct ipc_request {
 	enum role from;
 	uint32_t type;
 	struct slice payload;
-	int fd; /* -1: none. Closed after the handler unless it sets it to -1. */
+	int fd;              /* -1: none. Closed after the handler unless it sets it to -1. */
+	int64_t deadline_ms; /* monotonic: when the caller gives up. A request that comes later isn't handled at all. */
 };
 
 /* ---- the role's side ---- */
@@ -57,26 +58,27 @@ struct buf;
 /* Answers one request: appends the reply's payload to *reply and returns its status, which the caller's ipc_call returns.
  * Runs on the channel's own thread; `arena` is reset after each request. */
 typedef enum status (*ipc_handler)(void *context, struct ipc_request *request, struct arena *arena, struct buf *reply);
-/* What comes over the control socket; called on the control thread, must not block for long. */
+/* What comes over the control socket; called on the control thread, must not block for long and must not call ipc_call (it
+ * would wait for the thread it runs on). Each may be NULL. `stop` is called once, also when the supervisor is gone. */
 struct ipc_control_handler {
 	void (*announce)(void *context, struct slice kind, struct slice payload); /* the event hub */
 	void (*reload)(void *context, struct slice configuration, struct slice certificates);
 	void (*stop)(void *context);
 };
 
-/* control_fd is owned from now on. `handler` may be NULL for a role that serves nobody. */
+/* control_fd is owned from now on and is blocking. `handler` may be NULL for a role that serves nobody. */
 struct ipc *ipc_new(int control_fd, ipc_handler handler, const struct ipc_control_handler *control, void *context,
-                    const struct log *log);
+		    const struct log *log);
 /* Starts the control thread. */
 void ipc_start(struct ipc *ipc);
 /* Blocks until the supervisor says stop or is gone. */
 void ipc_wait_for_stop(struct ipc *ipc);
 void ipc_free(struct ipc *ipc);
 
-/* One request, one reply. *reply is in `arena`. fd (-1: none) stays the caller's. timeout_ms covers everything.
+/* One request, one reply. *reply is in `arena`. STATUS_LIMIT if the payload is larger than IPC_FRAME_MAX. fd (-1: none) stays the caller's. timeout_ms covers everything.
  * Returns the handler's status, or STATUS_TEMPORARY if the role could not be asked. */
 MUST_CHECK enum status ipc_call(struct ipc *ipc, enum role to, uint32_t type, struct slice payload, int fd, int timeout_ms,
-                                struct arena *arena, struct slice *reply);
+				struct arena *arena, struct slice *reply);
 /* Tells every role that listens (the supervisor knows which): kind "mailbox" with a list of account ids, "queue", "directory", ... */
 void ipc_announce(struct ipc *ipc, struct slice kind, struct slice payload);
 
@@ -91,18 +93,21 @@ void ipc_body_unmap(struct ipc_body *body);
 
 /* ---- the supervisor's side: frames on control sockets ---- */
 
+/* Fields as of pack.h: u32 numbers and roles, slices. CONFIGURE, LISTENER, START and READY come before ipc_new and are for main/
+ * to define; the others ipc.c reads and writes. */
 enum control_type {
-	CONTROL_CONFIGURE = 1, /* to a role, first: configuration, certificates, secrets; the listening sockets follow one by one */
-	CONTROL_LISTENER,      /* to a role: name, with the descriptor */
-	CONTROL_START,         /* to a role: enter the sandbox and serve */
-	CONTROL_READY,         /* from a role: serving */
-	CONTROL_RELOAD,        /* to a role: configuration, certificates */
-	CONTROL_STOP,          /* to a role: finish and exit */
-	CONTROL_CONNECT,       /* from a role: number, role wanted */
-	CONTROL_CHANNEL,       /* to the asking role: number, with the descriptor (none: role down or not allowed) */
-	CONTROL_SERVE,         /* to the asked role: who asks, with the descriptor */
-	CONTROL_ANNOUNCE,      /* both ways: kind, payload */
-	CONTROL_STATUS,        /* from the command line: -> the same type with one line of text per role */
+	CONTROL_CONFIGURE =
+		1,        /* to a role, first: configuration, certificates, secrets; the listening sockets follow one by one */
+	CONTROL_LISTENER, /* to a role: name, with the descriptor */
+	CONTROL_START,    /* to a role: enter the sandbox and serve */
+	CONTROL_READY,    /* from a role: serving */
+	CONTROL_RELOAD,   /* to a role: slice configuration, slice certificates */
+	CONTROL_STOP,     /* to a role: finish and exit */
+	CONTROL_CONNECT,  /* from a role: u32 number, u32 role wanted */
+	CONTROL_CHANNEL,  /* to the asking role: u32 number, with the descriptor (none: role down or not allowed) */
+	CONTROL_SERVE,    /* to the asked role: u32 role that asks, with the descriptor */
+	CONTROL_ANNOUNCE, /* both ways: slice kind, slice payload */
+	CONTROL_STATUS,   /* from the command line: -> the same type with one line of text per role */
 };
 /* Blocking; MSG_NOSIGNAL. Frames larger than IPC_FRAME_MAX go as a memfd, invisibly. fd (-1: none) stays the caller's. */
 MUST_CHECK bool control_send(int socket, enum control_type type, struct slice payload, int fd);
