@@ -1,4 +1,4 @@
-/* What ipc.c, channel.c and serve.c share. `lock` guards everything below it; no system call that may block is made under it. */
+/* What ipc.c, channel.c and serve.c share. `lock` guards what stands below it; nothing that may block is called under it. */
 #pragma once
 
 #include <pthread.h>

@@ -66,7 +66,8 @@ struct ipc_control_handler {
 	void (*stop)(void *context);
 };
 
-/* control_fd is owned from now on and is blocking. `handler` may be NULL for a role that serves nobody. */
+/* control_fd is owned from now on and is blocking; `log` outlives the ipc. `handler` may be NULL for a role that serves
+ * nobody. */
 struct ipc *ipc_new(int control_fd, ipc_handler handler, const struct ipc_control_handler *control, void *context,
 		    const struct log *log);
 /* Starts the control thread. */
@@ -75,11 +76,13 @@ void ipc_start(struct ipc *ipc);
 void ipc_wait_for_stop(struct ipc *ipc);
 void ipc_free(struct ipc *ipc);
 
-/* One request, one reply. *reply is in `arena`. STATUS_LIMIT if the payload is larger than IPC_FRAME_MAX. fd (-1: none) stays the caller's. timeout_ms covers everything.
- * Returns the handler's status, or STATUS_TEMPORARY if the role could not be asked. */
+/* One request, one reply. *reply is in `arena`. fd (-1: none) stays the caller's. timeout_ms covers everything. Returns the
+ * handler's status, or STATUS_TEMPORARY if the role could not be asked, or STATUS_LIMIT if the payload is larger than
+ * IPC_FRAME_MAX. */
 MUST_CHECK enum status ipc_call(struct ipc *ipc, enum role to, uint32_t type, struct slice payload, int fd, int timeout_ms,
 				struct arena *arena, struct slice *reply);
-/* Tells every role that listens (the supervisor knows which): kind "mailbox" with a list of account ids, "queue", "directory", ... */
+/* Tells every role that listens (the supervisor knows which): kind "mailbox" with a list of account ids, "queue",
+ * "directory", ... */
 void ipc_announce(struct ipc *ipc, struct slice kind, struct slice payload);
 
 /* Seals and returns a memfd holding `bytes`, or -1. */
@@ -93,11 +96,11 @@ void ipc_body_unmap(struct ipc_body *body);
 
 /* ---- the supervisor's side: frames on control sockets ---- */
 
-/* Fields as of pack.h: u32 numbers and roles, slices. CONFIGURE, LISTENER, START and READY come before ipc_new and are for main/
- * to define; the others ipc.c reads and writes. */
+/* Fields as of pack.h: u32 numbers and roles, slices. CONFIGURE, LISTENER, START and READY come before ipc_new and are for
+ * main/ to define; the others ipc.c reads and writes. */
 enum control_type {
-	CONTROL_CONFIGURE =
-		1,        /* to a role, first: configuration, certificates, secrets; the listening sockets follow one by one */
+	/* to a role, first: configuration, certificates, secrets; the listening sockets follow one by one */
+	CONTROL_CONFIGURE = 1,
 	CONTROL_LISTENER, /* to a role: name, with the descriptor */
 	CONTROL_START,    /* to a role: enter the sandbox and serve */
 	CONTROL_READY,    /* from a role: serving */
