@@ -20,7 +20,7 @@ enum auth_request_type {
 };
 
 enum auth_outcome {
-	AUTH_CONTINUE,    /* send `challenge`, bring the response with `exchange` */
+	AUTH_CONTINUE, /* send `challenge`, bring the response with `exchange` */
 	AUTH_ACCEPTED,
 	AUTH_REFUSED,     /* wrong user or password, disabled account: one answer for all */
 	AUTH_MALFORMED,   /* the client's message is not of the mechanism's form */
@@ -31,14 +31,14 @@ enum auth_outcome {
 struct auth_reply {
 	enum auth_outcome outcome;
 	uint64_t exchange;
-	struct slice challenge;     /* raw, not base64. May come with AUTH_ACCEPTED: SCRAM's server-final, to be sent as a last
+	struct slice challenge; /* raw, not base64. May come with AUTH_ACCEPTED: SCRAM's server-final, to be sent as a last
 	                             * challenge (IMAP, SMTP: the client answers with an empty response) */
 	int64_t account;
-	struct slice address;       /* "alice@example.test": the account's own, whatever the user typed */
+	struct slice address; /* "alice@example.test": the account's own, whatever the user typed */
 };
 
 struct auth_peer {
-	struct slice protocol;          /* "imap", "smtp": for logs and lock-out */
+	struct slice protocol; /* "imap", "smtp": for logs and lock-out */
 	struct net_address address;
 	bool is_tls;
 	struct slice binding_exporter, binding_unique, binding_end_point; /* raw channel bindings that this connection has */
@@ -51,8 +51,8 @@ bool auth_mechanism_is_offered(struct slice name, bool is_tls, bool plaintext_al
 
 /* Each blocks for the answer (the delay against guessing included). Never fails but by its outcome. */
 struct auth_reply auth_begin(struct ipc *ipc, struct arena *arena, const struct auth_peer *peer, struct slice mechanism,
-                             const struct slice *initial_response /* NULL: none; may be empty */);
+			     const struct slice *initial_response /* NULL: none; may be empty */);
 struct auth_reply auth_step(struct ipc *ipc, struct arena *arena, uint64_t exchange, struct slice response);
 void auth_cancel(struct ipc *ipc, uint64_t exchange);
 struct auth_reply auth_password(struct ipc *ipc, struct arena *arena, const struct auth_peer *peer, struct slice user,
-                                struct slice password);
+				struct slice password);

@@ -1,0 +1,583 @@
+/* Invariants: nothing is looked up for a peer that is locked out. Every way to AUTH_REFUSED goes through `refuse`, which counts
+ * and delays it. No lock is held while a password is checked or an answer is held back. */
+#include "auth/service.h"
+
+#include <openssl/crypto.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "auth/checks.h"
+#include "auth/exchange.h"
+#include "auth/password_scheme.h"
+#include "auth/remember.h"
+#include "auth/wire.h"
+#include "base/clock.h"
+#include "base/random.h"
+
+#define DEFAULT_THREADS    2
+#define DEFAULT_WAITING    64
+#define DEFAULT_REMEMBER_S 300
+#define DEFAULT_DELAY_FROM 3
+#define DEFAULT_LOCK_FROM  10
+#define DEFAULT_LOCKOUT_S  600
+#define DEFAULT_DELAY_MS   1000
+#define EXCHANGES_MAX      2048
+#define SLEEPERS_MAX       32 /* answers held back at a time: each keeps a thread of the caller waiting */
+#define NONCE_LENGTH       24
+
+struct auth_service {
+	struct credentials *credentials;
+	const struct log *log;
+	bool upgrades;
+	struct lockout *lockout;
+	struct remember *remember;
+	struct checks *checks;
+	struct exchange_list *exchanges;
+	pthread_mutex_t sleep_mutex;
+	pthread_cond_t stop;
+	unsigned sleepers;
+	bool stopping;
+};
+
+/* One try to log in with a password. */
+struct attempt {
+	struct auth_service *service;
+	const struct auth_peer *peer;
+	struct lockout_keys keys;
+	struct slice address; /* prepared; as typed if it isn't an address */
+	struct slice password;
+	struct credential credential; /* if known */
+	bool known;
+	struct remember_tag tag;
+	enum auth_outcome outcome;
+};
+
+/* ---- life ---- */
+
+static unsigned or_default(unsigned value, unsigned preset)
+{
+	return value > 0 ? value : preset;
+}
+
+static struct lockout *make_lockout(const struct auth_service_options *options)
+{
+	struct lockout_options lockout = {
+		.failures_before_delay = or_default(options->failures_before_delay, DEFAULT_DELAY_FROM),
+		.failures_before_lockout = or_default(options->failures_before_lockout, DEFAULT_LOCK_FROM),
+		.lockout_ms = (options->lockout_s > 0 ? options->lockout_s : DEFAULT_LOCKOUT_S) * 1000,
+		.delay_ms = options->delay_ms > 0 ? options->delay_ms : DEFAULT_DELAY_MS,
+	};
+
+	return lockout_new(&lockout);
+}
+
+static void init_sleep(struct auth_service *service)
+{
+	pthread_condattr_t attributes;
+
+	pthread_mutex_init(&service->sleep_mutex, NULL);
+	pthread_condattr_init(&attributes);
+	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	pthread_cond_init(&service->stop, &attributes);
+	pthread_condattr_destroy(&attributes);
+}
+
+struct auth_service *auth_service_new(const struct auth_service_options *options, struct credentials *credentials,
+				      const struct log *log)
+{
+	struct auth_service *service = calloc(1, sizeof *service);
+	int remember_s = options->remember_s == 0 ? DEFAULT_REMEMBER_S : options->remember_s;
+
+	if (!service)
+		abort();
+	service->credentials = credentials;
+	service->log = log;
+	service->upgrades = !options->keep_imported_hashes;
+	service->lockout = make_lockout(options);
+	service->remember = remember_new(remember_s * 1000);
+	service->checks =
+		checks_new(or_default(options->check_threads, DEFAULT_THREADS), or_default(options->waiting, DEFAULT_WAITING));
+	service->exchanges = exchange_list_new(EXCHANGES_MAX);
+	init_sleep(service);
+	return service;
+}
+
+void auth_service_free(struct auth_service *service)
+{
+	if (!service)
+		return;
+	pthread_mutex_lock(&service->sleep_mutex);
+	service->stopping = true;
+	pthread_cond_broadcast(&service->stop);
+	while (service->sleepers > 0)
+		pthread_cond_wait(&service->stop, &service->sleep_mutex);
+	pthread_mutex_unlock(&service->sleep_mutex);
+	checks_free(service->checks);
+	exchange_list_free(service->exchanges);
+	remember_free(service->remember);
+	lockout_free(service->lockout);
+	credentials_close(service->credentials);
+	pthread_cond_destroy(&service->stop);
+	pthread_mutex_destroy(&service->sleep_mutex);
+	free(service);
+}
+
+void auth_service_forget(struct auth_service *service, struct slice address)
+{
+	struct arena arena SCOPED_ARENA;
+	struct slice prepared = SLICE_EMPTY;
+
+	arena_init(&arena, 0);
+	if (address.len == 0 || address_prepare(&arena, address, &prepared))
+		remember_forget(service->remember, prepared);
+}
+
+/* ---- failures ---- */
+
+static struct timespec deadline_after(int ms)
+{
+	struct timespec at;
+
+	clock_gettime(CLOCK_MONOTONIC, &at);
+	at.tv_sec += ms / 1000;
+	at.tv_nsec += (long)(ms % 1000) * 1000000;
+	if (at.tv_nsec >= 1000000000) {
+		at.tv_sec++;
+		at.tv_nsec -= 1000000000;
+	}
+	return at;
+}
+
+/* When too many wait already the answer is given at once: lock-out still bounds the guesses. */
+static void hold_back(struct auth_service *service, int ms)
+{
+	struct timespec until = deadline_after(ms);
+
+	if (ms == 0)
+		return;
+	pthread_mutex_lock(&service->sleep_mutex);
+	if (service->sleepers < SLEEPERS_MAX) {
+		service->sleepers++;
+		while (!service->stopping && pthread_cond_timedwait(&service->stop, &service->sleep_mutex, &until) == 0)
+			;
+		service->sleepers--;
+		if (service->stopping)
+			pthread_cond_broadcast(&service->stop);
+	}
+	pthread_mutex_unlock(&service->sleep_mutex);
+}
+
+static void log_attempt(const struct auth_service *service, enum log_level level, const char *event, struct slice user,
+			struct slice protocol, const struct net_address *address)
+{
+	struct buf peer SCOPED_BUF;
+
+	if (level < atomic_load_explicit(&service->log->level, memory_order_relaxed))
+		return;
+	buf_init(&peer, NULL, 0);
+	net_address_format(&peer, address);
+	LOG_AT(service->log, level, event, LOG_STR("user", slice_sub(user, 0, CREDENTIAL_ADDRESS_MAX)),
+	       LOG_STR("protocol", protocol), LOG_STR("peer", buf_slice(&peer)));
+}
+
+static enum auth_outcome refuse(struct auth_service *service, struct lockout_keys keys, uint64_t guess, struct slice user,
+				struct slice protocol, const struct net_address *address)
+{
+	int delay_ms = lockout_failure(service->lockout, keys, guess, clock_monotonic_ms());
+
+	log_attempt(service, LOG_LEVEL_INFO, "auth.refused", user, protocol, address);
+	hold_back(service, delay_ms);
+	return AUTH_REFUSED;
+}
+
+static bool is_locked(struct auth_service *service, struct lockout_keys keys, struct slice user, struct slice protocol,
+		      const struct net_address *address)
+{
+	if (!lockout_is_locked(service->lockout, keys, clock_monotonic_ms()))
+		return false;
+	log_attempt(service, LOG_LEVEL_INFO, "auth.locked_out", user, protocol, address);
+	return true;
+}
+
+/* ---- passwords ---- */
+
+static bool fits(struct slice stored, struct slice password)
+{
+	struct arena arena SCOPED_ARENA;
+
+	arena_init(&arena, 0);
+	struct slice prepared = password_prepare(&arena, password);
+
+	if (password_verify(stored, prepared))
+		return true;
+	/* A hash made elsewhere may be of the bytes as they were typed there. */
+	return !slice_eq(prepared, password) && password_verify(stored, password);
+}
+
+static bool is_remembered(const struct attempt *attempt)
+{
+	return attempt->known && attempt->credential.enabled &&
+	       remember_has(attempt->service->remember, &attempt->tag, clock_monotonic_ms());
+}
+
+static bool is_known_guess(const struct attempt *attempt)
+{
+	return lockout_is_known_guess(attempt->service->lockout, attempt->keys, remember_guess(&attempt->tag),
+				      clock_monotonic_ms());
+}
+
+static bool verify(const struct attempt *attempt)
+{
+	struct slice dummy = credentials_dummy_hash(attempt->service->credentials);
+	const struct credential *credential = &attempt->credential;
+
+	if (!attempt->known) {
+		fits(dummy, attempt->password);
+		return false;
+	}
+	if (fits(credential->password_hash, attempt->password))
+		return credential->enabled;
+	/* A hash that is quicker to check than our own must not tell that its user exists. */
+	if (!credential_is_current(attempt->service->credentials, credential))
+		fits(dummy, attempt->password);
+	return false;
+}
+
+/* Its failure is no failure of the login. */
+static void upgrade(struct attempt *attempt)
+{
+	struct auth_service *service = attempt->service;
+	uint64_t version = attempt->credential.version;
+
+	if (!service->upgrades || credential_is_current(service->credentials, &attempt->credential))
+		return;
+	enum status status = credential_upgrade(service->credentials, attempt->address, version, attempt->password, &version);
+
+	if (status != STATUS_OK) {
+		LOG_WARNING(service->log, "auth.upgrade_failed", LOG_STR("user", attempt->address),
+			    LOG_STR("status", status_name(status)));
+		return;
+	}
+	LOG_INFO(service->log, "auth.upgraded", LOG_STR("user", attempt->address));
+	/* What is remembered is bound to the new version. */
+	attempt->known = remember_make_tag(service->remember, attempt->address, version, attempt->password, &attempt->tag);
+}
+
+/* On a check thread, perhaps after a wait: others may have settled the question meanwhile. */
+static void check(void *context)
+{
+	struct attempt *attempt = context;
+	struct auth_service *service = attempt->service;
+
+	if (lockout_is_locked(service->lockout, attempt->keys, clock_monotonic_ms())) {
+		attempt->outcome = AUTH_LOCKED_OUT;
+	} else if (is_remembered(attempt)) {
+		attempt->outcome = AUTH_ACCEPTED;
+	} else if (is_known_guess(attempt) || !verify(attempt)) {
+		attempt->outcome = AUTH_REFUSED;
+	} else {
+		attempt->outcome = AUTH_ACCEPTED;
+		upgrade(attempt);
+		if (attempt->known)
+			remember_add(service->remember, &attempt->tag, attempt->address, clock_monotonic_ms());
+	}
+}
+
+static enum auth_outcome check_in_line(struct attempt *attempt)
+{
+	struct auth_service *service = attempt->service;
+	uint64_t group = attempt->keys.network ? attempt->keys.network : attempt->keys.account;
+
+	if (!checks_run(service->checks, group, check, attempt)) {
+		LOG_WARNING(service->log, "auth.too_busy", LOG_STR("user", attempt->address));
+		return AUTH_UNAVAILABLE;
+	}
+	return attempt->outcome;
+}
+
+static enum auth_outcome decide(struct attempt *attempt, struct arena *arena)
+{
+	struct auth_service *service = attempt->service;
+
+	if (is_locked(service, attempt->keys, attempt->address, attempt->peer->protocol, &attempt->peer->address))
+		return AUTH_LOCKED_OUT;
+	enum status status = credential_find(service->credentials, arena, attempt->address, &attempt->credential);
+
+	attempt->known = status == STATUS_OK;
+	if ((status != STATUS_OK && status != STATUS_NOT_FOUND) ||
+	    !remember_make_tag(service->remember, attempt->address, attempt->known ? attempt->credential.version : 0,
+			       attempt->password, &attempt->tag))
+		return AUTH_UNAVAILABLE;
+	if (is_remembered(attempt))
+		return AUTH_ACCEPTED;
+	return is_known_guess(attempt) ? AUTH_REFUSED : check_in_line(attempt);
+}
+
+/* The name as it is looked up and counted. What is no address is an unknown user like any other. */
+static struct slice name_of(struct arena *arena, struct slice typed)
+{
+	struct slice prepared;
+
+	return address_prepare(arena, typed, &prepared) ? prepared : typed;
+}
+
+static struct auth_reply check_password(struct auth_service *service, struct arena *arena, const struct auth_peer *peer,
+					struct slice user, struct slice password)
+{
+	struct attempt attempt = {
+		.service = service,
+		.peer = peer,
+		.address = name_of(arena, user),
+		.password = password,
+	};
+
+	if (password.len > CREDENTIAL_PASSWORD_MAX)
+		return (struct auth_reply){.outcome = AUTH_MALFORMED};
+	attempt.keys = lockout_keys(service->lockout, attempt.address, &peer->address);
+	struct auth_reply reply = {.outcome = decide(&attempt, arena)};
+
+	if (reply.outcome == AUTH_REFUSED) {
+		refuse(service, attempt.keys, remember_guess(&attempt.tag), attempt.address, peer->protocol, &peer->address);
+	} else if (reply.outcome == AUTH_ACCEPTED) {
+		lockout_success(service->lockout, attempt.keys);
+		log_attempt(service, LOG_LEVEL_DEBUG, "auth.accepted", attempt.address, peer->protocol, &peer->address);
+		reply.account = attempt.credential.account;
+		reply.address = attempt.address;
+	}
+	return reply;
+}
+
+/* ---- SASL exchanges ---- */
+
+static struct auth_peer peer_of(const struct exchange *exchange)
+{
+	return (struct auth_peer){.protocol = exchange->protocol, .address = exchange->peer};
+}
+
+/* What SCRAM shows to a user that doesn't exist is of the same form and stays the same. */
+static bool find_keys(struct auth_service *service, struct exchange *exchange, struct scram_keys *keys)
+{
+	struct credential credential;
+	enum status status = credential_find(service->credentials, &exchange->arena, exchange->address, &credential);
+
+	if (status != STATUS_OK && status != STATUS_NOT_FOUND)
+		return false;
+	if (status == STATUS_OK && scram_keys_parse(&exchange->arena, credential.scram, keys)) {
+		exchange->may_log_in = credential.enabled;
+		exchange->account = credential.account;
+		exchange->version = credential.version;
+		return true;
+	}
+	struct slice fake = credentials_fake_scram(service->credentials, &exchange->arena, exchange->address);
+
+	return scram_keys_parse(&exchange->arena, fake, keys);
+}
+
+static enum auth_outcome start_scram(struct auth_service *service, struct exchange *exchange)
+{
+	struct scram_keys keys;
+
+	exchange->address = name_of(&exchange->arena, exchange->sasl.user);
+	exchange->keys = lockout_keys(service->lockout, exchange->address, &exchange->peer);
+	if (is_locked(service, exchange->keys, exchange->address, exchange->protocol, &exchange->peer))
+		return AUTH_LOCKED_OUT;
+	if (!find_keys(service, exchange, &keys))
+		return AUTH_UNAVAILABLE;
+	return sasl_supply_keys(&exchange->sasl, &keys) == SASL_CHALLENGE ? AUTH_CONTINUE : AUTH_MALFORMED;
+}
+
+/* The credential must still be the one whose keys were used. */
+static enum auth_outcome end_scram(struct auth_service *service, struct exchange *exchange)
+{
+	struct credential credential;
+
+	if (!exchange->may_log_in)
+		return AUTH_REFUSED;
+	enum status status = credential_find(service->credentials, &exchange->arena, exchange->address, &credential);
+
+	if (status == STATUS_OK)
+		return credential.enabled && credential.version == exchange->version ? AUTH_ACCEPTED : AUTH_REFUSED;
+	return status == STATUS_NOT_FOUND ? AUTH_REFUSED : AUTH_UNAVAILABLE;
+}
+
+/* A refusal before any name was said (a binding that this connection has not) is counted for the peer and the empty name. */
+static enum auth_outcome refuse_exchange(struct auth_service *service, struct exchange *exchange)
+{
+	if (exchange->keys.account == 0) {
+		exchange->address = name_of(&exchange->arena, exchange->sasl.user);
+		exchange->keys = lockout_keys(service->lockout, exchange->address, &exchange->peer);
+	}
+	return refuse(service, exchange->keys, 0, exchange->address, exchange->protocol, &exchange->peer);
+}
+
+static struct auth_reply finish_scram(struct auth_service *service, struct exchange *exchange)
+{
+	struct auth_reply reply = {.outcome = end_scram(service, exchange)};
+
+	if (reply.outcome == AUTH_REFUSED)
+		refuse_exchange(service, exchange);
+	if (reply.outcome != AUTH_ACCEPTED)
+		return reply;
+	lockout_success(service->lockout, exchange->keys);
+	log_attempt(service, LOG_LEVEL_DEBUG, "auth.accepted", exchange->address, exchange->protocol, &exchange->peer);
+	reply.account = exchange->account;
+	reply.address = exchange->address;
+	reply.challenge = exchange->sasl.challenge;
+	return reply;
+}
+
+static struct auth_reply act_on(struct auth_service *service, struct exchange *exchange, enum sasl_result result)
+{
+	struct auth_peer peer = peer_of(exchange);
+
+	switch (result) {
+	case SASL_CHALLENGE:
+		return (struct auth_reply){.outcome = AUTH_CONTINUE};
+	case SASL_NEED_PASSWORD:
+		return check_password(service, &exchange->arena, &peer, exchange->sasl.user, exchange->sasl.password);
+	case SASL_NEED_KEYS:
+		return (struct auth_reply){.outcome = start_scram(service, exchange)};
+	case SASL_ACCEPT:
+		return finish_scram(service, exchange);
+	case SASL_REFUSE:
+		return (struct auth_reply){.outcome = refuse_exchange(service, exchange)};
+	case SASL_MALFORMED:
+		break;
+	}
+	return (struct auth_reply){.outcome = AUTH_MALFORMED};
+}
+
+/* The reply is written before the exchange, whose memory it points into, goes. */
+static void answer_and_keep(struct auth_service *service, struct exchange *exchange, enum sasl_result result, struct buf *out)
+{
+	struct auth_reply reply = act_on(service, exchange, result);
+
+	if (reply.outcome == AUTH_CONTINUE) {
+		reply.exchange = exchange->id;
+		reply.challenge = exchange->sasl.challenge;
+	}
+	wire_pack_reply(out, &reply);
+	if (reply.outcome == AUTH_CONTINUE && !arena_is_full(&exchange->arena))
+		exchange_put(service->exchanges, exchange, clock_monotonic_ms());
+	else
+		exchange_free(exchange);
+}
+
+static struct exchange *new_exchange(const struct ipc_request *request, const struct auth_peer *peer)
+{
+	struct exchange *exchange = exchange_new((int)request->from, clock_monotonic_ms());
+
+	exchange->protocol = slice_dup(&exchange->arena, peer->protocol);
+	exchange->peer = peer->address;
+	return exchange;
+}
+
+static void begin(struct auth_service *service, const struct ipc_request *request, const struct auth_peer *peer,
+		  struct slice mechanism_name, const struct slice *initial, struct buf *out)
+{
+	enum sasl_mechanism mechanism;
+	struct sasl_bindings bindings = {peer->binding_exporter, peer->binding_unique, peer->binding_end_point};
+
+	if (!sasl_mechanism_parse(mechanism_name, &mechanism)) {
+		wire_pack_reply(out, &(struct auth_reply){.outcome = AUTH_MALFORMED});
+		return;
+	}
+	struct exchange *exchange = new_exchange(request, peer);
+	struct slice nonce = random_token(&exchange->arena, NONCE_LENGTH);
+	enum sasl_result result = sasl_begin(&exchange->sasl, &exchange->arena, mechanism, &bindings, nonce, initial);
+
+	answer_and_keep(service, exchange, result, out);
+}
+
+/* ---- requests ---- */
+
+static enum status handle_begin(struct auth_service *service, struct ipc_request *request, struct buf *out)
+{
+	struct unpack in = unpack_begin(request->payload);
+	struct auth_peer peer;
+
+	wire_unpack_peer(&in, &peer);
+	struct slice mechanism = unpack_slice(&in);
+	bool has_initial = unpack_u8(&in) != 0;
+	struct slice initial = unpack_slice(&in);
+
+	if (!unpack_ok(&in))
+		return STATUS_PEER;
+	begin(service, request, &peer, mechanism, has_initial ? &initial : NULL, out);
+	return STATUS_OK;
+}
+
+/* Many exchanges may have been begun before the first of them failed: the proof is not even looked at. */
+static void step(struct auth_service *service, struct exchange *exchange, struct slice response, struct buf *out)
+{
+	if (exchange->keys.account != 0 &&
+	    is_locked(service, exchange->keys, exchange->address, exchange->protocol, &exchange->peer)) {
+		wire_pack_reply(out, &(struct auth_reply){.outcome = AUTH_LOCKED_OUT});
+		exchange_free(exchange);
+		return;
+	}
+	answer_and_keep(service, exchange, sasl_step(&exchange->sasl, response), out);
+}
+
+static enum status handle_step(struct auth_service *service, struct ipc_request *request, struct buf *out)
+{
+	struct unpack in = unpack_begin(request->payload);
+	uint64_t id = unpack_u64(&in);
+	struct slice response = unpack_slice(&in);
+
+	if (!unpack_ok(&in))
+		return STATUS_PEER;
+	struct exchange *exchange = exchange_take(service->exchanges, id, (int)request->from, clock_monotonic_ms());
+
+	if (exchange)
+		step(service, exchange, response, out);
+	else
+		wire_pack_reply(out, &(struct auth_reply){.outcome = AUTH_UNAVAILABLE});
+	return STATUS_OK;
+}
+
+static enum status handle_cancel(struct auth_service *service, struct ipc_request *request, struct buf *out)
+{
+	struct unpack in = unpack_begin(request->payload);
+	uint64_t id = unpack_u64(&in);
+
+	if (!unpack_ok(&in))
+		return STATUS_PEER;
+	exchange_free(exchange_take(service->exchanges, id, (int)request->from, clock_monotonic_ms()));
+	wire_pack_reply(out, &(struct auth_reply){.outcome = AUTH_REFUSED});
+	return STATUS_OK;
+}
+
+static enum status handle_password(struct auth_service *service, struct ipc_request *request, struct arena *arena,
+				   struct buf *out)
+{
+	struct unpack in = unpack_begin(request->payload);
+	struct auth_peer peer;
+
+	wire_unpack_peer(&in, &peer);
+	struct slice user = unpack_slice(&in);
+	struct slice password = unpack_slice(&in);
+
+	if (!unpack_ok(&in))
+		return STATUS_PEER;
+	struct auth_reply reply = check_password(service, arena, &peer, user, password);
+
+	wire_pack_reply(out, &reply);
+	return STATUS_OK;
+}
+
+enum status auth_service_handle(void *service, struct ipc_request *request, struct arena *arena, struct buf *reply)
+{
+	switch (request->type) {
+	case AUTH_REQUEST_BEGIN:
+		return handle_begin(service, request, reply);
+	case AUTH_REQUEST_STEP:
+		return handle_step(service, request, reply);
+	case AUTH_REQUEST_CANCEL:
+		return handle_cancel(service, request, reply);
+	case AUTH_REQUEST_PASSWORD:
+		return handle_password(service, request, arena, reply);
+	}
+	return STATUS_PEER;
+}
