@@ -11,7 +11,7 @@
 
 struct buf;
 
-/* All text is UTF-8 C strings as libcyaml makes them; NULL where not given and without a default. */
+/* All text is UTF-8 C strings; NULL where not given and without a default. */
 struct config_listener {
 	char *address;      /* "127.0.0.1:25", ":25" */
 	char *protocol;     /* "smtp", "submission", "submissions", "imap", "imaps" */
@@ -78,18 +78,27 @@ struct config {
 		unsigned check_threads, remember_s, lockout_failures, lockout_s, argon2_memory_kb, argon2_passes, scram_iterations;
 	} auth;
 	struct {
-		unsigned change_log_days; /* 30 */
-		unsigned trace_days;      /* 30 */
+		unsigned change_log_days; /* in YAML "change_log: 30d", and so for all numbers with a unit in their name */
+		unsigned trace_days;
 	} retention;
 };
 
-/* Reads and checks. NULL with *error: "posthorn.yaml:12: listeners: ...". */
+/* Reads and checks; what isn't given has its default. NULL with *error (its text in `arena`): "posthorn.yaml:12:
+ * limits.recipients: "abc" is not a number; allowed is 1 to 100000". Relative paths are meant from the file's folder and are
+ * made absolute. */
 MUST_CHECK struct config *config_load_file(const char *path, struct arena *arena, struct error *error);
+/* `name` stands before the line in errors. Relative paths are left alone, and settings aren't checked against each other. */
 MUST_CHECK struct config *config_load_text(struct slice text, const char *name, struct arena *arena, struct error *error);
+/* All that hangs on it goes too. */
 void config_free(struct config *config);
-/* The same as YAML: what the supervisor hands to a role, with what isn't its affair left out. */
+/* The same as YAML: what the supervisor hands to a role, with what isn't its affair left out: a copy whose pointers are NULL
+ * and counts 0 for that. Read again, such text has its default, such lists are empty. */
 MUST_CHECK bool config_to_text(const struct config *config, struct arena *arena, struct slice *text);
-/* "5m", "4h", "5d", "30s" to milliseconds; "5m,10m" to a list. */
+/* "5m", "4h", "5d", "30s" to milliseconds. */
 MUST_CHECK bool config_duration(struct slice text, int64_t *ms);
-/* The settings for people: for `posthorn help settings`, the manual page and docs/settings.md. */
+/* "5m,10m,1h" likewise, one after the other: takes the first off *rest. False at the end or at a fault. */
+MUST_CHECK bool config_next_duration(struct slice *rest, int64_t *ms);
+/* "50MB", "5G", "1000" to bytes; K, M, G, T are powers of 1024. */
+MUST_CHECK bool config_size(struct slice text, uint64_t *bytes);
+/* The settings for people: for `posthorn help settings` and docs/settings.md, or as the settings part of posthorn.yaml(5). */
 void config_document(struct buf *out, bool as_man_page);

@@ -1,0 +1,126 @@
+#include "config/check.h"
+
+#include <arpa/inet.h>
+
+#include "config/config.h"
+
+static bool all_of(struct slice text, const char *punctuation)
+{
+	for (size_t i = 0; i < text.len; i++) {
+		if (!ascii_is_alnum(text.data[i]) && !strchr(punctuation, text.data[i]))
+			return false;
+	}
+	return text.len > 0;
+}
+
+bool check_hostname(struct slice text)
+{
+	struct slice rest = text;
+
+	if (text.len > 253)
+		return false;
+	do {
+		struct slice label = slice_cut(&rest, '.');
+
+		if (label.len > 63 || !all_of(label, "-_") || label.data[0] == '-' || label.data[label.len - 1] == '-')
+			return false;
+	} while (rest.len);
+	return text.data[text.len - 1] != '.';
+}
+
+bool check_port(struct slice text)
+{
+	uint32_t port;
+
+	return slice_to_u32(text, 65535, &port) && port > 0;
+}
+
+/* The family of a numeric address, 0 if it is none. */
+static int address_family(struct slice text)
+{
+	char copy[INET6_ADDRSTRLEN] = {0};
+	struct in6_addr binary;
+
+	if (text.len == 0 || text.len >= sizeof(copy))
+		return 0;
+	memcpy(copy, text.data, text.len);
+	if (inet_pton(AF_INET, copy, &binary) == 1)
+		return AF_INET;
+	return inet_pton(AF_INET6, copy, &binary) == 1 ? AF_INET6 : 0;
+}
+
+bool check_ip_address(struct slice text)
+{
+	return address_family(text) != 0;
+}
+
+bool check_listen_address(struct slice text)
+{
+	size_t colon = slice_find_last_byte(text, ':');
+	struct slice host = slice_sub(text, 0, colon);
+
+	if (colon == SLICE_NOT_FOUND || !check_port(slice_skip(text, colon + 1)))
+		return false;
+	if (host.len > 1 && host.data[0] == '[' && host.data[host.len - 1] == ']')
+		return address_family(slice_sub(host, 1, host.len - 1)) == AF_INET6;
+	return host.len == 0 || address_family(host) == AF_INET;
+}
+
+bool check_network(struct slice text)
+{
+	size_t slash = slice_find_byte(text, '/');
+	int family = address_family(slice_sub(text, 0, slash));
+	uint32_t bits;
+
+	if (family == 0 || slash == SLICE_NOT_FOUND)
+		return family != 0;
+	return slice_to_u32(slice_skip(text, slash + 1), family == AF_INET ? 32 : 128, &bits);
+}
+
+bool check_forwarder(struct slice text)
+{
+	struct slice rest = text, address = slice_cut(&rest, '@');
+
+	return check_ip_address(address) && (address.len == text.len || check_port(rest));
+}
+
+bool check_smarthost(struct slice text)
+{
+	struct slice rest = text, host = slice_cut(&rest, ':');
+
+	return check_hostname(host) && (host.len == text.len || check_port(rest));
+}
+
+bool check_store_url(struct slice text)
+{
+	return slice_eq(text, SLICE("sqlite")) || slice_starts_with(text, SLICE("postgresql://")) ||
+	       slice_starts_with(text, SLICE("postgres://"));
+}
+
+bool check_separator(struct slice text)
+{
+	return text.len == 0 || (text.len == 1 && strchr("+-_=.", text.data[0]));
+}
+
+bool check_user(struct slice text)
+{
+	return text.len <= 32 && all_of(text, "-_.") && text.data[0] != '-';
+}
+
+bool check_duration(struct slice text)
+{
+	int64_t ms;
+
+	return config_duration(text, &ms);
+}
+
+bool check_durations(struct slice text)
+{
+	int64_t ms;
+
+	while (config_next_duration(&text, &ms)) {
+		if (text.len == 0)
+			return true;
+	}
+	return false;
+}

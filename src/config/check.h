@@ -1,0 +1,24 @@
+/* check: the forms of single values. Pure functions. Private to config/. */
+#pragma once
+
+#include <stdbool.h>
+
+#include "base/slice.h"
+
+bool check_hostname(struct slice text);
+/* "192.0.2.1:25", "[2001:db8::1]:25", ":25" */
+bool check_listen_address(struct slice text);
+/* "192.0.2.0/24", "2001:db8::/32", "192.0.2.1" */
+bool check_network(struct slice text);
+bool check_ip_address(struct slice text);
+/* "192.0.2.53", "127.0.0.1@5353" */
+bool check_forwarder(struct slice text);
+bool check_port(struct slice text);
+/* "relay.example.net", "relay.example.net:587" */
+bool check_smarthost(struct slice text);
+bool check_store_url(struct slice text);
+/* One of the characters that may stand between user and detail. */
+bool check_separator(struct slice text);
+bool check_user(struct slice text);
+bool check_duration(struct slice text);
+bool check_durations(struct slice text);

@@ -1,0 +1,259 @@
+/* Loading: examine the text (errors with lines), let libcyaml load it as text values, put those into the struct. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "config/config.h"
+#include "config/examine.h"
+#include "config/schema.h"
+#include "config/value.h"
+
+#define FILE_MAX (1024 * 1024)
+
+/* A config owns its memory. */
+struct owner {
+	struct arena arena;
+	struct config config;
+};
+
+struct loading {
+	struct owner *owner;
+	struct slice folder;
+	const struct examination *examination;
+	const struct raw *root; /* NULL: an empty document */
+};
+
+void config_free(struct config *config)
+{
+	struct owner *owner;
+
+	if (!config)
+		return;
+	owner = (struct owner *)((char *)config - offsetof(struct owner, config));
+	arena_free(&owner->arena);
+	free(owner);
+}
+
+/* ---- values into the struct ---- */
+
+static void store_list(struct loading *l, const struct setting *setting, char **items, unsigned count)
+{
+	char *base = (char *)&l->owner->config;
+	char **copies = ARENA_ARRAY(&l->owner->arena, char *, count + 1);
+
+	for (unsigned i = 0; i < count; i++)
+		copies[i] = slice_cstr(&l->owner->arena, slice_from_cstr(items[i]));
+	memcpy(base + setting->offset, &copies, sizeof(copies));
+	memcpy(base + setting->count_offset, &count, sizeof(count));
+}
+
+static void store_default_list(struct loading *l, const struct setting *setting)
+{
+	struct slice rest = slice_from_cstr(setting->default_text);
+	char *items[8];
+	unsigned count = 0;
+
+	while (rest.len && count < 8)
+		items[count++] = slice_cstr(&l->owner->arena, slice_trim(slice_cut(&rest, ',')));
+	store_list(l, setting, items, count);
+}
+
+static void store_record(struct loading *l, const struct setting *setting, char *const *texts, void *record)
+{
+	for (size_t i = 0; i < setting->field_count; i++) {
+		const struct setting *field = &setting->fields[i];
+		const char *text = texts[i] && (texts[i][0] || field->kind == SETTING_TEXT) ? texts[i] : field->default_text;
+
+		value_store(field, record, slice_from_cstr(text), l->folder, &l->owner->arena);
+	}
+}
+
+static void store_records(struct loading *l, const struct setting *setting, char *const *texts, unsigned count)
+{
+	char *base = (char *)&l->owner->config;
+	char *records = arena_alloc_array(&l->owner->arena, count + 1, setting->record_size);
+
+	for (unsigned i = 0; i < count; i++)
+		store_record(l, setting, texts + i * setting->field_count, records + i * setting->record_size);
+	memcpy(base + setting->offset, &records, sizeof(records));
+	memcpy(base + setting->count_offset, &count, sizeof(count));
+}
+
+static void store_setting(struct loading *l, size_t index)
+{
+	const struct setting *setting = &settings[index];
+	bool given = l->root && l->examination->given[index];
+	const struct raw *raw = given ? schema_get(l->root, index) : NULL;
+
+	if (setting->kind == SETTING_RECORDS)
+		store_records(l, setting, raw ? raw->data : NULL, raw ? raw->count : 0);
+	else if (setting->kind == SETTING_LIST && raw)
+		store_list(l, setting, raw->data, raw->count);
+	else if (setting->kind == SETTING_LIST)
+		store_default_list(l, setting);
+	else if (raw || setting->default_text)
+		value_store(setting, &l->owner->config, slice_from_cstr(raw ? raw->data : setting->default_text), l->folder,
+			    &l->owner->arena);
+}
+
+/* ---- defaults that aren't constant ---- */
+
+static void default_listeners(struct config *config, struct arena *arena)
+{
+	static const char *const defaults[][2] = {
+		{":25", "smtp"}, {":587", "submission"}, {":465", "submissions"}, {":143", "imap"}, {":993", "imaps"}};
+
+	config->listeners_count = sizeof(defaults) / sizeof(defaults[0]);
+	config->listeners = ARENA_ARRAY(arena, struct config_listener, config->listeners_count);
+	for (unsigned i = 0; i < config->listeners_count; i++) {
+		config->listeners[i].address = slice_cstr(arena, slice_from_cstr(defaults[i][0]));
+		config->listeners[i].protocol = slice_cstr(arena, slice_from_cstr(defaults[i][1]));
+	}
+}
+
+static void fill_defaults(struct loading *l)
+{
+	struct config *config = &l->owner->config;
+	char name[256] = "localhost";
+
+	if (!l->root || !l->examination->given[setting_find(SLICE_EMPTY, SLICE("listeners")) - settings])
+		default_listeners(config, &l->owner->arena);
+	if (!config->hostname) {
+		gethostname(name, sizeof(name) - 1);
+		config->hostname = slice_cstr(&l->owner->arena, slice_from_cstr(name));
+	}
+}
+
+/* ---- the text ---- */
+
+static const cyaml_config_t cyaml_settings = {
+	.log_level = CYAML_LOG_ERROR,
+	.mem_fn = cyaml_mem,
+	.flags = CYAML_CFG_NO_ALIAS,
+};
+
+static struct config *load(struct slice text, const char *name, struct slice folder, struct arena *arena,
+			   struct examination *examination, struct error *error)
+{
+	const cyaml_schema_value_t *schema = schema_new(arena);
+	struct loading l = {.folder = folder, .examination = examination};
+	cyaml_data_t *root = NULL;
+	cyaml_err_t failed;
+
+	if (!examine(text, name, arena, examination, error))
+		return NULL;
+	failed = examination->is_empty
+			 ? CYAML_OK
+			 : cyaml_load_data((const uint8_t *)text.data, text.len, &cyaml_settings, schema, &root, NULL);
+	if (failed) {
+		error_set(error, arena, STATUS_PEER, "%s: %s", name, cyaml_strerror(failed));
+		return NULL;
+	}
+	l.root = root;
+	l.owner = calloc(1, sizeof(*l.owner));
+	if (!l.owner)
+		abort();
+	for (size_t i = 0; i < setting_count; i++)
+		store_setting(&l, i);
+	fill_defaults(&l);
+	if (root)
+		cyaml_free(&cyaml_settings, schema, root, 0);
+	return &l.owner->config;
+}
+
+struct config *config_load_text(struct slice text, const char *name, struct arena *arena, struct error *error)
+{
+	struct examination examination;
+
+	return load(text, name, SLICE_EMPTY, arena, &examination, error);
+}
+
+/* ---- a file ---- */
+
+static bool read_all(int fd, struct buf *out)
+{
+	ssize_t got;
+
+	do {
+		char *to = buf_reserve(out, 16384);
+
+		got = to ? read(fd, to, 16384) : -1;
+		if (got > 0)
+			buf_advance(out, (size_t)got);
+	} while (got > 0);
+	return got == 0;
+}
+
+static enum status read_file(const char *path, struct arena *arena, struct slice *text, struct error *error)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct buf out;
+	bool ok;
+
+	if (fd < 0 && errno == ENOENT)
+		return error_set(error, arena, STATUS_NOT_FOUND,
+				 "%s does not exist; make one with `posthorn setup`, or name another with --config FILE", path);
+	if (fd < 0)
+		return error_set(error, arena, STATUS_REFUSED, "%s can't be read: %s", path, strerror(errno));
+	buf_init(&out, arena, FILE_MAX);
+	ok = read_all(fd, &out);
+	close(fd);
+	*text = buf_slice(&out);
+	return ok ? STATUS_OK : error_set(error, arena, STATUS_REFUSED, "%s can't be read, or is larger than 1 MB", path);
+}
+
+static struct slice folder_of(const char *path, struct arena *arena)
+{
+	char *whole = realpath(path, NULL);
+	struct slice folder = slice_dup(arena, slice_from_cstr(whole));
+
+	free(whole);
+	return slice_sub(folder, 0, slice_find_last_byte(folder, '/'));
+}
+
+/* What settings say to each other. */
+static bool fits_together(const struct config *config, const char *path, const struct examination *examination,
+			  struct arena *arena, struct error *error)
+{
+	size_t index = (size_t)(setting_find(SLICE_EMPTY, SLICE("listeners")) - settings);
+
+	for (unsigned i = 0; i < config->listeners_count; i++) {
+		struct slice protocol = slice_from_cstr(config->listeners[i].protocol);
+
+		if (config->tls.certificates_count == 0 &&
+		    (slice_eq(protocol, SLICE("imaps")) || slice_eq(protocol, SLICE("submissions")))) {
+			error_set(error, arena, STATUS_PEER,
+				  "%s:%u: listeners: %.*s needs a certificate; name one in tls.certificates, or list other "
+				  "listeners only",
+				  path, examination->lines[index] ? examination->lines[index] : 1, SLICE_ARG(protocol));
+			return false;
+		}
+		for (unsigned j = 0; j < i; j++) {
+			if (strcmp(config->listeners[i].address, config->listeners[j].address) == 0) {
+				error_set(error, arena, STATUS_PEER, "%s:%u: listeners: %s is there twice", path,
+					  examination->lines[index], config->listeners[i].address);
+				return false;
+			}
+		}
+	}
+	return true;
+}
+
+struct config *config_load_file(const char *path, struct arena *arena, struct error *error)
+{
+	struct examination examination;
+	struct config *config;
+	struct slice text;
+
+	if (read_file(path, arena, &text, error) != STATUS_OK)
+		return NULL;
+	config = load(text, path, folder_of(path, arena), arena, &examination, error);
+	if (config && !fits_together(config, path, &examination, arena, error)) {
+		config_free(config);
+		return NULL;
+	}
+	return config;
+}

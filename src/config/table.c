@@ -1,0 +1,196 @@
+#include "config/table.h"
+
+#include "config/check.h"
+#include "config/config.h"
+
+#define AT(member)          .offset = offsetof(struct config, member), .size = sizeof(((struct config *)NULL)->member)
+#define LIST(member)        AT(member), .count_offset = offsetof(struct config, member##_count)
+#define FIELD(type, member) .offset = offsetof(struct type, member), .size = sizeof(((struct type *)NULL)->member)
+#define RECORDS(table, type)                                                                       \
+	.kind = SETTING_RECORDS, .fields = table, .field_count = sizeof(table) / sizeof(table[0]), \
+	.record_size = sizeof(struct type)
+#define NUMBER(from, to)     .kind = SETTING_NUMBER, .min = (from), .max = (to), .scale = 1
+#define SIZE(unit, from, to) .kind = SETTING_SIZE, .scale = (unit), .min = (from), .max = (to)
+#define SECONDS(from, to)    .kind = SETTING_DURATION, .scale = 1000, .min = (from)*UINT64_C(1000), .max = (to)*UINT64_C(1000)
+#define DAYS(from, to)       .kind = SETTING_DURATION, .scale = DAY, .min = (from)*DAY, .max = (to)*DAY
+#define DAY                  UINT64_C(86400000)
+#define KB                   UINT64_C(1024)
+#define MB                   (1024 * KB)
+#define GB                   (1024 * MB)
+
+/* clang-format off: a row is read better as it stands */
+static const struct setting listener_fields[] = {
+	{"address", "Address and port, as 192.0.2.1:25, [2001:db8::1]:25, or :25 for all addresses.", .kind = SETTING_TEXT,
+	 FIELD(config_listener, address), .check = check_listen_address, .allowed = "ADDRESS:PORT, [IPV6]:PORT or :PORT"},
+	{"protocol", "What is spoken there; submissions and imaps begin with TLS.", .kind = SETTING_CHOICE,
+	 FIELD(config_listener, protocol), .allowed = "smtp|submission|submissions|imap|imaps"},
+	{"proxy", "Peers of limits.proxy_from must send a PROXY protocol header (v1 or v2) first.", .kind = SETTING_BOOL,
+	 FIELD(config_listener, proxy), .default_text = "false"},
+};
+
+static const struct setting certificate_fields[] = {
+	{"certificate", "PEM file with the certificate and its chain.", .kind = SETTING_PATH,
+	 FIELD(config_certificate, certificate), .allowed = "a file name"},
+	{"key", "PEM file with the private key.", .kind = SETTING_PATH, FIELD(config_certificate, key),
+	 .allowed = "a file name"},
+};
+
+const struct setting settings[] = {
+	{"hostname",
+	 "The name this server gives itself, in greetings and Received fields; its address must resolve back to it. "
+	 "Without it the system's own name is taken.",
+	 .kind = SETTING_TEXT, AT(hostname), .check = check_hostname, .allowed = "a host name such as mail.example.org"},
+	{"data", "The folder of store, credentials and run-time sockets.", .kind = SETTING_PATH, AT(data),
+	 .default_text = "/var/lib/posthorn", .allowed = "a folder"},
+	{"user", "The user whose powers the roles have when posthorn is started by root.", .kind = SETTING_TEXT, AT(user),
+	 .check = check_user, .default_text = "posthorn", .allowed = "a user name"},
+	{"listeners",
+	 "Where the server listens. Without it: smtp on :25, submission on :587, submissions on :465, imap on :143, "
+	 "imaps on :993.",
+	 RECORDS(listener_fields, config_listener), LIST(listeners)},
+
+	{"tls.certificates", "Certificates with their keys, chosen by the host names they are for; the first is the default.",
+	 RECORDS(certificate_fields, config_certificate), LIST(tls.certificates)},
+
+	{"store.url", "Where everything is kept: sqlite (files in the data folder), or postgresql://USER@HOST/DATABASE.",
+	 .kind = SETTING_TEXT, AT(store.url), .check = check_store_url, .default_text = "sqlite",
+	 .allowed = "sqlite or postgresql://USER@HOST/DATABASE"},
+	{"store.connections", "Database connections that each role may hold.", NUMBER(1, 1000), AT(store.connections),
+	 .default_text = "16"},
+	{"store.compress_from", "Messages of this size and more are compressed.", SIZE(1, 0, GB), AT(store.compress_from),
+	 .default_text = "8KB"},
+
+	{"log.level", "What is logged: this level and the graver ones.", .kind = SETTING_CHOICE, AT(log.level),
+	 .default_text = "info", .allowed = "debug|info|warning|error"},
+	{"log.format", "The form of a log line.", .kind = SETTING_CHOICE, AT(log.format), .default_text = "logfmt",
+	 .allowed = "logfmt|json"},
+
+	{"limits.message_size", "The largest message that is taken.", SIZE(1, KB, GB), AT(limits.message_size),
+	 .default_text = "50MB"},
+	{"limits.recipients", "Recipients that one message may have (RFC 5321 asks for at least 100).", NUMBER(1, 100000),
+	 AT(limits.recipients), .default_text = "1000"},
+	{"limits.connections", "Connections that each role holds at the same time.", NUMBER(1, 1000000), AT(limits.connections),
+	 .default_text = "20000"},
+	{"limits.connections_per_address", "Connections that one IPv4 address or IPv6 /64 network may hold.",
+	 NUMBER(1, 1000000), AT(limits.connections_per_address), .default_text = "200"},
+	{"limits.threads", "Commands that each role works on at the same time.", NUMBER(1, 4096), AT(limits.threads),
+	 .default_text = "64"},
+	{"limits.exempt", "Networks to which limits.connections_per_address does not apply.", .kind = SETTING_LIST,
+	 LIST(limits.exempt), .check = check_network, .default_text = "127.0.0.0/8, ::1",
+	 .allowed = "networks such as 192.0.2.0/24 or 2001:db8::/32"},
+	{"limits.proxy_from", "Proxies whose PROXY protocol header is required and believed.", .kind = SETTING_LIST,
+	 LIST(limits.proxy_from), .check = check_network, .allowed = "networks such as 192.0.2.0/24 or 2001:db8::/32"},
+	{"limits.received_hops", "A message with more Received fields than this goes in a loop and is refused.",
+	 NUMBER(5, 1000), AT(limits.received_hops), .default_text = "50"},
+	{"limits.command_timeout", "How long a peer may keep the server waiting inside a command (RFC 5321 asks for 5m).",
+	 SECONDS(5, 3600), AT(limits.command_timeout_s), .default_text = "5m"},
+	{"limits.session_timeout", "How long an SMTP session may last in all.", SECONDS(60, 604800),
+	 AT(limits.session_timeout_s), .default_text = "2h"},
+	{"limits.idle_timeout", "How long an IMAP session may be idle (RFC 9051 asks for at least 30m).", SECONDS(60, 604800),
+	 AT(limits.idle_timeout_s), .default_text = "30m"},
+
+	{"smtp.trusted_networks", "Networks whose mail is relayed without authentication.", .kind = SETTING_LIST,
+	 LIST(smtp.trusted_networks), .check = check_network, .allowed = "networks such as 192.0.2.0/24 or 2001:db8::/32"},
+	{"smtp.recipient_separator",
+	 "The character between user and detail: user+detail@example.org is delivered to "
+	 "user@example.org. Empty: no such addresses.",
+	 .kind = SETTING_TEXT, AT(smtp.recipient_separator), .check = check_separator, .default_text = "+",
+	 .allowed = "one of + - _ = . or nothing"},
+	{"smtp.require_sender_match", "A submitted message's sender must be the user's own address or alias.",
+	 .kind = SETTING_BOOL, AT(smtp.require_sender_match), .default_text = "true"},
+
+	{"relay.smarthost",
+	 "Host that all outgoing mail is handed to, as relay.example.net:587. Without it mail goes to each "
+	 "domain's own mail exchangers.",
+	 .kind = SETTING_TEXT, AT(relay.smarthost), .check = check_smarthost, .allowed = "HOST or HOST:PORT"},
+	{"relay.smarthost_user", "User name for the smarthost.", .kind = SETTING_TEXT, AT(relay.smarthost_user)},
+	{"relay.smarthost_password_file", "File that holds the password for the smarthost.", .kind = SETTING_PATH,
+	 AT(relay.smarthost_password_file), .allowed = "a file name"},
+	{"relay.smarthost_tls",
+	 "TLS towards the smarthost: required (certificate verified), opportunistic (when offered, not "
+	 "verified), or none.",
+	 .kind = SETTING_CHOICE, AT(relay.smarthost_tls), .default_text = "required", .allowed = "opportunistic|required|none"},
+	{"relay.concurrency", "Outgoing connections at the same time.", NUMBER(1, 10000), AT(relay.concurrency),
+	 .default_text = "50"},
+	{"relay.concurrency_per_hop", "Outgoing connections to one domain at the same time.", NUMBER(1, 1000),
+	 AT(relay.concurrency_per_hop), .default_text = "10"},
+	{"relay.messages_per_connection", "Messages that are sent over one connection.", NUMBER(1, 100000),
+	 AT(relay.messages_per_connection), .default_text = "100"},
+	{"relay.retry", "Delays before a message is tried again; the last one repeats.", .kind = SETTING_TEXT, AT(relay.retry),
+	 .check = check_durations, .default_text = "5m,10m,20m,40m,1h,2h,4h", .allowed = "durations such as 5m,10m,1h"},
+	{"relay.expire", "After this time a message that can't be sent is returned to its sender.", .kind = SETTING_TEXT,
+	 AT(relay.expire), .check = check_duration, .default_text = "5d", .allowed = "a duration such as 30s, 5m, 4h or 5d"},
+	{"relay.warn_after", "After this time the sender is told that the message is late.", .kind = SETTING_TEXT,
+	 AT(relay.warn_after), .check = check_duration, .default_text = "4h",
+	 .allowed = "a duration such as 30s, 5m, 4h or 5d"},
+	{"relay.source_address", "Local address that outgoing connections come from.", .kind = SETTING_TEXT,
+	 AT(relay.source_address), .check = check_ip_address, .allowed = "an IP address of this machine"},
+	{"relay.port", "The port of mail exchangers, for tests and odd networks.", .kind = SETTING_TEXT, AT(relay.port),
+	 .check = check_port, .default_text = "25", .allowed = "1 to 65535"},
+
+	{"dns.forwarders", "Resolvers to ask, as 192.0.2.53 or 127.0.0.1@5353. Without it: those of /etc/resolv.conf.",
+	 .kind = SETTING_LIST, LIST(dns.forwarders), .check = check_forwarder, .allowed = "ADDRESS or ADDRESS@PORT"},
+	{"dns.insecure_domains", "Private domains whose answers are not validated by DNSSEC.", .kind = SETTING_LIST,
+	 LIST(dns.insecure_domains), .check = check_hostname, .allowed = "domain names"},
+	{"dns.trust_anchor_file", "File with the DNSSEC trust anchor in zone-file form. Without it: the system's.",
+	 .kind = SETTING_PATH, AT(dns.trust_anchor_file), .allowed = "a file name"},
+
+	{"auth.plaintext", "Where passwords are taken on connections without TLS.", .kind = SETTING_CHOICE, AT(auth.plaintext),
+	 .default_text = "loopback", .allowed = "never|loopback|always"},
+	{"auth.check_threads", "Passwords checked at the same time; each takes auth.argon2_memory.", NUMBER(1, 256),
+	 AT(auth.check_threads), .default_text = "2"},
+	{"auth.remember", "How long a verified password is remembered in memory, as a keyed hash.", SECONDS(1, 86400),
+	 AT(auth.remember_s), .default_text = "5m"},
+	{"auth.lockout_failures", "Wrong passwords after which a user is locked out for the peer that sent them.",
+	 NUMBER(1, 1000), AT(auth.lockout_failures), .default_text = "10"},
+	{"auth.lockout", "How long such a lock-out lasts.", SECONDS(1, 604800), AT(auth.lockout_s), .default_text = "10m"},
+	{"auth.argon2_memory", "Memory of one Argon2id hash of new passwords.", SIZE(KB, 64 * KB, 4 * GB),
+	 AT(auth.argon2_memory_kb), .default_text = "19MB"},
+	{"auth.argon2_passes", "Passes of Argon2id over that memory.", NUMBER(1, 100), AT(auth.argon2_passes),
+	 .default_text = "2"},
+	{"auth.scram_iterations", "Iterations of SCRAM-SHA-256 keys (RFC 7677 asks for at least 4096).", NUMBER(4096, 10000000),
+	 AT(auth.scram_iterations), .default_text = "15000"},
+
+	{"retention.change_log", "How long changes are kept for clients that synchronise; later ones begin anew.",
+	 DAYS(1, 3650), AT(retention.change_log_days), .default_text = "30d"},
+	{"retention.trace", "How long the traces of messages are kept.", DAYS(1, 3650), AT(retention.trace_days),
+	 .default_text = "30d"},
+};
+
+/* clang-format on */
+
+const size_t setting_count = sizeof(settings) / sizeof(settings[0]);
+
+struct slice setting_section(const struct setting *setting)
+{
+	struct slice name = slice_from_cstr(setting->name);
+	size_t dot = slice_find_byte(name, '.');
+
+	return dot == SLICE_NOT_FOUND ? SLICE_EMPTY : slice_sub(name, 0, dot);
+}
+
+struct slice setting_key(const struct setting *setting)
+{
+	struct slice name = slice_from_cstr(setting->name);
+	size_t dot = slice_find_byte(name, '.');
+
+	return dot == SLICE_NOT_FOUND ? name : slice_skip(name, dot + 1);
+}
+
+const struct setting *setting_find(struct slice section, struct slice key)
+{
+	for (size_t i = 0; i < setting_count; i++) {
+		if (slice_eq(setting_section(&settings[i]), section) && slice_eq(setting_key(&settings[i]), key))
+			return &settings[i];
+	}
+	return NULL;
+}
+
+bool setting_is_section(struct slice name)
+{
+	for (size_t i = 0; name.len && i < setting_count; i++) {
+		if (slice_eq(setting_section(&settings[i]), name))
+			return true;
+	}
+	return false;
+}
