@@ -13,7 +13,11 @@ struct ipc;
 enum deliver_request_type {
 	DELIVER_REQUEST_RECIPIENT = 1, /* may this recipient be accepted? asked at RCPT */
 	DELIVER_REQUEST_MESSAGE,       /* the envelope and the message (inline, or as memfd) */
+	DELIVER_REQUEST_SENDER,        /* may this authenticated account send under that address? asked at MAIL */
 };
+
+/* What the addresses of one envelope may come to, so that it fits into a frame: sum of deliver_recipient_weight. */
+#define DELIVER_ENVELOPE_MAX (80 * 1024)
 
 /* The answer to give, in SMTP's terms: the one place where a reply code is invented. */
 struct deliver_verdict {
@@ -31,15 +35,24 @@ struct deliver_sender {
 	struct net_address peer;
 };
 
+/* RFC 6409 section 6.1: the reverse path of a submission is the login's address or an alias that leads to it, else 553 5.7.1. The
+ * null path is anybody's. */
+struct deliver_verdict deliver_check_sender(struct ipc *ipc, struct arena *arena, const struct deliver_sender *sender);
+
 /* RFC 5321 section 3.3: RCPT is answered from knowledge: unknown user 550 5.1.1, over quota 452 4.2.2, disabled 550 5.2.1, relaying
- * denied 550 5.7.1, temporary 451 4.3.0. */
+ * denied 550 5.7.1, temporary 451 4.3.0. `recipient` may be "postmaster" without a domain (RFC 5321 section 4.5.1). `size` is what
+ * the client declared; 0: nothing. */
 struct deliver_verdict deliver_check_recipient(struct ipc *ipc, struct arena *arena, const struct deliver_sender *sender,
                                                struct slice recipient, uint64_t size);
 
 struct deliver_recipient {
 	struct slice address, original; /* RCPT TO, ORCPT */
-	unsigned notify;
+	unsigned notify;                 /* NOTIFY_* of store/email.h; 0: not given */
 };
+static inline size_t deliver_recipient_weight(const struct deliver_recipient *recipient)
+{
+	return recipient->address.len + recipient->original.len + 16;
+}
 struct deliver_envelope {
 	struct slice queue_id;
 	struct deliver_sender sender;
@@ -50,6 +63,8 @@ struct deliver_envelope {
 	struct slice trace_from;
 	bool each_alone; /* LMTP: a verdict per recipient; else one for all in verdicts[0] */
 };
-/* Body: `bytes`, or if its data is NULL the sealed memfd `fd`. It is complete: Received field on top. Answers once it is on disk. */
+/* Body: `bytes`, or if its data is NULL the sealed memfd `fd`. It is complete: Received field on top. Answers once it is on disk.
+ * If the deliver role dies meanwhile the same message is brought again for some seconds; what it had committed under this queue id
+ * it doesn't commit twice. */
 void deliver_message(struct ipc *ipc, struct arena *arena, const struct deliver_envelope *envelope, struct slice bytes, int fd,
                      struct deliver_verdict *verdicts);

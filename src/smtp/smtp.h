@@ -1,0 +1,46 @@
+/* smtp: receiving mail (RFC 5321) and submissions (RFC 6409), as a protocol of net/engine. It holds the client's socket and
+ * nothing else: recipients and messages are judged by the deliver role, credentials by the auth role.
+ *
+ * What a listener is follows from its name: "smtp" takes mail for local domains (and relays for trusted networks), "submission"
+ * and "submissions" demand authentication. Offered: PIPELINING, SIZE, 8BITMIME, SMTPUTF8, CHUNKING, DSN, ENHANCEDSTATUSCODES, HELP,
+ * STARTTLS where the listener has a certificate, AUTH on submission.
+ */
+#pragma once
+
+#include "base/log.h"
+#include "net/engine.h"
+
+struct ipc;
+
+enum smtp_plaintext {
+	SMTP_PLAINTEXT_NEVER,    /* authentication needs TLS */
+	SMTP_PLAINTEXT_LOOPBACK, /* or a peer on this machine */
+	SMTP_PLAINTEXT_ALWAYS,
+};
+
+/* Slices and prefixes outlive the engine. */
+struct smtp_options {
+	struct slice hostname;           /* A-labels: greeting, Received, Message-ID */
+	uint64_t max_message_size;       /* bytes, advertised by SIZE; 0: 50 MB */
+	unsigned max_recipients;         /* per message; 0: 1,000 */
+	unsigned max_received_hops;      /* Received fields that mean a loop; 0: 50 */
+	unsigned max_errors;             /* then 421; 0: 20 */
+	int command_timeout_ms;          /* RFC 5321 section 4.5.3.2.7; 0: 300,000 */
+	int data_timeout_ms;             /* per piece of a message; RFC 5321 section 4.5.3.2.5; 0: 180,000 */
+	int64_t session_timeout_ms;      /* the whole connection; 0: 7,200,000 */
+	const struct net_prefix *trusted; /* may relay without authentication */
+	size_t trusted_count;
+	enum smtp_plaintext plaintext;
+};
+
+/* The context of a listener whose protocol is smtp_protocol. */
+struct smtp_context {
+	struct smtp_options options;
+	struct ipc *ipc;
+	const struct log *log;
+};
+
+extern const struct protocol smtp_protocol;
+
+/* For struct listener's refusal: what a connection over the limits is told. */
+#define SMTP_REFUSAL SLICE("421 4.7.0 Too many connections, try again later\r\n")
