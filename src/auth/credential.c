@@ -245,32 +245,33 @@ static enum status prepare_change(const struct credentials *credentials, struct 
 
 /* ---- writing ---- */
 
-static int64_t next_version(struct db *db)
+/* The first of `count` versions that nobody had. */
+static int64_t take_versions(struct db *db, size_t count)
 {
-	int64_t version = 0;
+	int64_t last = 0;
 	struct db_query query =
-		db_query(db, "UPDATE credential_state SET version = version + 1 WHERE id = 1 RETURNING version");
+		db_query(db, "UPDATE credential_state SET version = version + $1 WHERE id = 1 RETURNING version");
 
+	db_bind_i64(&query, (int64_t)count);
 	if (db_row(&query))
-		version = db_i64(&query, 0);
+		last = db_i64(&query, 0);
 	db_done(&query);
-	return version;
+	return last - (int64_t)count + 1;
 }
 
-/* Runs a statement without rows; STATUS_NOT_FOUND if it changed none. */
-static enum status run(struct db *db, struct db_query *query)
+/* Runs a statement that changes one row; STATUS_NOT_FOUND if there is none. */
+static enum status change_row(struct db *db, struct db_query *query)
 {
-	(void)db_row(query);
-	db_done(query);
+	db_run(query);
+	int64_t changes = db_changes(db);
+
 	if (db_status(db) != STATUS_OK)
 		return db_status(db);
-	return db_changes(db) > 0 ? STATUS_OK : STATUS_NOT_FOUND;
+	return changes > 0 ? STATUS_OK : STATUS_NOT_FOUND;
 }
 
-static enum status store_change(struct db *db, void *context)
+static void put_row(struct db *db, const struct change *change, int64_t version)
 {
-	struct change *change = context;
-	int64_t version = next_version(db);
 	struct db_query query =
 		db_query(db, "INSERT INTO credential (address, account, password_hash, scram, enabled, version)"
 			     " VALUES ($1, $2, $3, $4, 1, $5)"
@@ -283,13 +284,19 @@ static enum status store_change(struct db *db, void *context)
 	db_bind_text(&query, change->password_hash);
 	db_bind_text(&query, change->scram);
 	db_bind_i64(&query, version);
-	return run(db, &query);
+	db_run(&query);
+}
+
+static enum status store_change(struct db *db, void *context)
+{
+	put_row(db, context, take_versions(db, 1));
+	return db_status(db);
 }
 
 static enum status store_upgrade(struct db *db, void *context)
 {
 	struct change *change = context;
-	int64_t version = next_version(db);
+	int64_t version = take_versions(db, 1);
 	struct db_query query = db_query(db, "UPDATE credential SET password_hash = $3, scram = $4, version = $5"
 					     " WHERE address = $1 AND version = $2");
 
@@ -299,19 +306,19 @@ static enum status store_upgrade(struct db *db, void *context)
 	db_bind_text(&query, change->password_hash);
 	db_bind_text(&query, change->scram);
 	db_bind_i64(&query, version);
-	return run(db, &query);
+	return change_row(db, &query);
 }
 
 static enum status store_enabled(struct db *db, void *context)
 {
 	struct change *change = context;
-	int64_t version = next_version(db);
+	int64_t version = take_versions(db, 1);
 	struct db_query query = db_query(db, "UPDATE credential SET enabled = $2, version = $3 WHERE address = $1");
 
 	db_bind_text(&query, change->address);
 	db_bind_i64(&query, change->enabled);
 	db_bind_i64(&query, version);
-	return run(db, &query);
+	return change_row(db, &query);
 }
 
 static enum status store_removal(struct db *db, void *context)
@@ -320,7 +327,7 @@ static enum status store_removal(struct db *db, void *context)
 	struct db_query query = db_query(db, "DELETE FROM credential WHERE address = $1");
 
 	db_bind_text(&query, change->address);
-	return run(db, &query);
+	return change_row(db, &query);
 }
 
 static enum status set_one(struct credentials *credentials, const struct credential_entry *entry)
@@ -445,16 +452,12 @@ static void hash_all(struct import *import, struct import_worker *workers, unsig
 static enum status store_changes(struct db *db, void *context)
 {
 	struct import *range = context;
+	int64_t version = take_versions(db, range->count);
 
-	for (size_t i = 0; i < range->count; i++) {
-		if (range->entries[i].status != STATUS_OK)
-			continue;
-		enum status status = store_change(db, &range->changes[i]);
-
-		if (status != STATUS_OK)
-			return status;
-	}
-	return STATUS_OK;
+	for (size_t i = 0; i < range->count && db_status(db) == STATUS_OK; i++)
+		if (range->changes[i].status == STATUS_OK)
+			put_row(db, &range->changes[i], version + (int64_t)i);
+	return db_status(db);
 }
 
 static void store_range(struct import *import, size_t from, size_t count)

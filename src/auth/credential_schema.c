@@ -36,8 +36,7 @@ static void run_migration(struct db *db, int64_t version)
 	struct db_query query = db_query(db, "INSERT INTO credential_schema (version) VALUES ($1)");
 
 	db_bind_i64(&query, version);
-	(void)db_row(&query);
-	db_done(&query);
+	db_run(&query);
 }
 
 static void make_state(struct db *db)
@@ -52,8 +51,7 @@ static void make_state(struct db *db)
 					     " ON CONFLICT (id) DO NOTHING");
 
 	db_bind_text(&query, buf_slice(&text));
-	(void)db_row(&query);
-	db_done(&query);
+	db_run(&query);
 }
 
 static enum status read_state(struct db *db, uint8_t secret[CREDENTIAL_SECRET_LENGTH])

@@ -2,6 +2,8 @@
  * too many the oldest is given up. Who works on one takes it out of the table, so no two threads do. Any thread may call. */
 #pragma once
 
+/* The default is a mixer for keys that others choose; ours are random. */
+#define HASH_FUNCTION(key, key_len, hash) HASH_FNV(key, key_len, hash)
 #include <uthash.h>
 
 #include "auth/lockout.h"

@@ -153,9 +153,18 @@ static bool cost_of(struct slice text, bool prefixed, struct password_hash *hash
 	return prefixed && text.len == 13 && text.data[0] != '$' && cost_constant(text, hash);
 }
 
+/* crypt(5): a hash is of printable ASCII without white space. */
+static bool is_graphic(struct slice text)
+{
+	for (size_t i = 0; i < text.len; i++)
+		if (text.data[i] <= ' ' || text.data[i] > '~')
+			return false;
+	return true;
+}
+
 bool password_crypt_parse(struct slice text, bool prefixed, struct password_hash *hash)
 {
-	if (slice_find_byte(text, '\0') != SLICE_NOT_FOUND || text.len >= CRYPT_OUTPUT_SIZE)
+	if (text.len >= CRYPT_OUTPUT_SIZE || !is_graphic(text))
 		return false;
 	hash->text = text;
 	return cost_of(text, prefixed, hash);

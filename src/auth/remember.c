@@ -160,8 +160,9 @@ void remember_forget(struct remember *remember, struct slice address)
 	uint64_t wanted = hash_address(remember, address);
 
 	pthread_mutex_lock(&remember->mutex);
-	for (struct entry *entry = remember->table[0]; entry < remember->table[SETS]; entry++)
-		if (address.len == 0 || entry->address == wanted)
-			*entry = (struct entry){0};
+	for (unsigned set = 0; set < SETS; set++)
+		for (unsigned i = 0; i < WAYS; i++)
+			if (address.len == 0 || remember->table[set][i].address == wanted)
+				remember->table[set][i] = (struct entry){0};
 	pthread_mutex_unlock(&remember->mutex);
 }
