@@ -1,0 +1,95 @@
+#include "cli/commands.h"
+
+#define QUEUE_SELECTION "Which: QUEUE-ID, --sender ADDRESS, --domain RECIPIENTS-DOMAIN (both may be given), or --all.\n\n"
+
+/* clang-format off: a row is read better as it stands */
+const struct command commands[] = {
+	{"setup", "[--domain DOMAIN] [--hostname NAME] [--admin ADDRESS] [--data DIR] | --demo DIR [--port-offset N]",
+	 "make a configuration, a data folder and the first account",
+	 "  --domain DOMAIN    whose mail comes here; asked for if it isn't given\n"
+	 "  --hostname NAME    this server's name; default mail.DOMAIN\n"
+	 "  --admin ADDRESS    the first account; default postmaster@DOMAIN\n"
+	 "  --data DIR         the data folder; default /var/lib/posthorn\n"
+	 "  --user USER        whose powers the server has; default posthorn (as root only)\n"
+	 "  --password-stdin   the first account's password is read from standard input\n"
+	 "  --demo DIR         instead: all in DIR, domain example.test, users alice and bob, ports on 127.0.0.1\n"
+	 "  --port-offset N    with --demo: every port is the standard one plus N; default 10000\n\n"
+	 "Nothing that exists is overwritten. Examples:\n"
+	 "  posthorn setup --domain example.org --admin me@example.org\n"
+	 "  posthorn setup --demo /tmp/demo && posthorn serve --config /tmp/demo/posthorn.yaml\n",
+	 command_setup},
+
+	{"domain add", "DOMAIN", "take mail for a domain", "Example:\n  posthorn domain add example.org\n", command_domain_add},
+	{"domain list", "", "list the domains", "Example:\n  posthorn domain list --json\n", command_domain_list},
+	{"domain remove", "DOMAIN", "take no mail for a domain any more",
+	 "Its accounts must be removed first. Example:\n  posthorn domain remove example.org\n", command_domain_remove},
+
+	{"account add", "ADDRESS [--name NAME] [--quota SIZE] [--password-stdin | --hash HASH] | --batch FILE",
+	 "add an account, or many",
+	 "  --name NAME        for people\n"
+	 "  --quota SIZE       500MB, 5G, none; default none\n"
+	 "  --password-stdin   the password is the first line of standard input\n"
+	 "  --hash HASH        a hash that another system made: {SSHA}..., {BLF-CRYPT}$2y$..., $6$...\n"
+	 "  --batch FILE       many: a CSV file (- for standard input) with the columns address,password-or-hash,name,quota;\n"
+	 "                     the last two may be missing, and a first line of heads is passed over\n\n"
+	 "Without a password one is asked for on a terminal; elsewhere, or if nothing is typed, one is made and shown.\n"
+	 "A field of the batch counts as a hash if it begins with {SCHEME} or $id$. Examples:\n"
+	 "  posthorn account add alice@example.org --name 'Alice Example' --quota 5G\n"
+	 "  posthorn account add --batch staff.csv\n",
+	 command_account_add},
+	{"account list", "[DOMAIN]", "list the accounts", "Example:\n  posthorn account list example.org\n",
+	 command_account_list},
+	{"account password", "ADDRESS [--password-stdin | --hash HASH]", "set an account's password",
+	 "Options as for account add. Example:\n  pass show mail | posthorn account password alice@example.org "
+	 "--password-stdin\n",
+	 command_account_password},
+	{"account quota", "ADDRESS SIZE", "set how much an account may hold",
+	 "SIZE is 500MB, 5G, none. Example:\n  posthorn account quota alice@example.org 10G\n", command_account_quota},
+	{"account remove", "ADDRESS [--yes]", "remove an account with all its mail",
+	 "  --yes    don't ask on a terminal\n\nExample:\n  posthorn account remove alice@example.org\n",
+	 command_account_remove},
+	{"account enable", "ADDRESS", "let an account log in and receive again",
+	 "Example:\n  posthorn account enable alice@example.org\n", command_account_enable},
+	{"account disable", "ADDRESS", "let an account neither log in nor receive",
+	 "Its mail stays. Example:\n  posthorn account disable alice@example.org\n", command_account_disable},
+
+	{"alias add", "ADDRESS TARGET...", "deliver an address's mail to others",
+	 "ADDRESS may be @DOMAIN: all that has no other recipient there. Examples:\n"
+	 "  posthorn alias add sales@example.org alice@example.org bob@example.net\n"
+	 "  posthorn alias add @example.org alice@example.org\n",
+	 command_alias_add},
+	{"alias list", "", "list the aliases", "Example:\n  posthorn alias list --json\n", command_alias_list},
+	{"alias remove", "ADDRESS [TARGET]", "remove an alias, or one target of it",
+	 "Example:\n  posthorn alias remove sales@example.org bob@example.net\n", command_alias_remove},
+
+	{"queue list", "[--sender ADDRESS] [--domain DOMAIN] [--held] [--max N]", "list what waits to be sent",
+	 "  --sender ADDRESS   from that sender only\n"
+	 "  --domain DOMAIN    to that domain only\n"
+	 "  --held             held ones only\n"
+	 "  --max N            at most so many; default 1000\n\n"
+	 "Example:\n  posthorn queue list --domain example.net\n",
+	 command_queue_list},
+	{"queue show", "QUEUE-ID", "show a waiting message's recipients and header",
+	 "Example:\n  posthorn queue show 4C7XPGH2T0ZQ6W3K\n", command_queue_show},
+	{"queue retry", "QUEUE-ID | --sender ADDRESS | --domain DOMAIN | --all", "try to send now",
+	 QUEUE_SELECTION "Example:\n  posthorn queue retry --domain example.net\n", command_queue_retry},
+	{"queue hold", "QUEUE-ID | --sender ADDRESS | --domain DOMAIN | --all", "keep from being sent",
+	 QUEUE_SELECTION "Example:\n  posthorn queue hold --sender alice@example.org\n", command_queue_hold},
+	{"queue release", "QUEUE-ID | --sender ADDRESS | --domain DOMAIN | --all", "undo queue hold",
+	 QUEUE_SELECTION "Example:\n  posthorn queue release --all\n", command_queue_release},
+	{"queue remove", "QUEUE-ID | --sender ADDRESS | --domain DOMAIN | --all", "drop from the queue, without a bounce",
+	 QUEUE_SELECTION "Example:\n  posthorn queue remove 4C7XPGH2T0ZQ6W3K\n", command_queue_remove},
+
+	{"trace", "MESSAGE-ID | QUEUE-ID", "tell where a message went and why",
+	 "Example:\n  posthorn trace '<1234@example.net>'\n", command_trace},
+	{"status", "", "tell whether the server, its roles and the store are well",
+	 "Exits with 0 if all is well, else with 1. Example:\n  posthorn status --json\n", command_status},
+	{"check-config", "[--print]", "check the configuration",
+	 "  --print    write it out with all defaults\n\nExample:\n  posthorn check-config --config ./posthorn.yaml\n",
+	 command_check_config},
+	{"help", "[COMMAND | settings]", "tell about a command, or about all settings", "Example:\n  posthorn help settings\n",
+	 command_help},
+};
+/* clang-format on */
+
+const size_t command_count = sizeof(commands) / sizeof(commands[0]);

@@ -1,0 +1,42 @@
+/* commands: the functions of the command table (commands.c), one file per family. */
+#pragma once
+
+#include "cli/command.h"
+
+extern const struct command commands[];
+extern const size_t command_count;
+
+/* domain.c */
+int command_domain_add(struct cli *cli);
+int command_domain_list(struct cli *cli);
+int command_domain_remove(struct cli *cli);
+/* account.c */
+int command_account_add(struct cli *cli);
+int command_account_list(struct cli *cli);
+int command_account_password(struct cli *cli);
+int command_account_quota(struct cli *cli);
+int command_account_remove(struct cli *cli);
+int command_account_enable(struct cli *cli);
+int command_account_disable(struct cli *cli);
+/* account_batch.c: `account add --batch FILE` */
+int account_add_batch(struct cli *cli, const char *path);
+/* alias.c */
+int command_alias_add(struct cli *cli);
+int command_alias_list(struct cli *cli);
+int command_alias_remove(struct cli *cli);
+/* queue.c */
+int command_queue_list(struct cli *cli);
+int command_queue_show(struct cli *cli);
+int command_queue_retry(struct cli *cli);
+int command_queue_hold(struct cli *cli);
+int command_queue_release(struct cli *cli);
+int command_queue_remove(struct cli *cli);
+/* trace.c */
+int command_trace(struct cli *cli);
+/* server.c */
+int command_status(struct cli *cli);
+int command_check_config(struct cli *cli);
+/* setup.c */
+int command_setup(struct cli *cli);
+/* cli.c */
+int command_help(struct cli *cli);

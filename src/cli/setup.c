@@ -1,0 +1,423 @@
+/* setup: a configuration, a data folder, a certificate and the first accounts; --demo: all that in one folder, on loopback. */
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "auth/credential.h"
+#include "cli/certificate.h"
+#include "cli/commands.h"
+#include "cli/output.h"
+#include "cli/password.h"
+#include "config/paths.h"
+#include "store/directory.h"
+
+#define ACCOUNTS_MAX 2
+
+struct plan {
+	struct slice domain, hostname;
+	char *config_path, *data;
+	const char *user; /* NULL: not started by root */
+	struct slice accounts[ACCOUNTS_MAX];
+	struct new_password passwords[ACCOUNTS_MAX];
+	size_t account_count;
+	bool is_demo;
+	unsigned port_offset;
+};
+
+static char *join(struct cli *cli, const char *folder, const char *name)
+{
+	const struct slice parts[] = {slice_from_cstr(folder), SLICE("/"), slice_from_cstr(name)};
+
+	return slice_cstr(&cli->arena, slice_join(&cli->arena, parts, 3));
+}
+
+/* ---- files ---- */
+
+static bool cant(struct cli *cli, const char *path)
+{
+	cli_fail(cli, EXIT_FAILED, "%s can't be made: %s", path, strerror(errno));
+	return false;
+}
+
+/* With the folders above it. */
+static bool make_folder(struct cli *cli, const char *path, mode_t mode)
+{
+	char *part = slice_cstr(&cli->arena, slice_from_cstr(path));
+
+	for (char *slash = strchr(part + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+		*slash = '\0';
+		if (mkdir(part, 0755) != 0 && errno != EEXIST)
+			return cant(cli, part);
+		*slash = '/';
+	}
+	return mkdir(path, mode) == 0 || errno == EEXIST || cant(cli, path);
+}
+
+static bool write_new_file(struct cli *cli, const char *path, mode_t mode, struct slice text)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+	bool written = fd >= 0 && write(fd, text.data, text.len) == (ssize_t)text.len;
+
+	if (fd >= 0 && close(fd) == 0 && written)
+		return true;
+	return cant(cli, path);
+}
+
+static bool give_to_user(struct cli *cli, const struct plan *plan, const char *path)
+{
+	struct passwd *user = plan->user ? getpwnam(plan->user) : NULL;
+
+	return !user || chown(path, user->pw_uid, user->pw_gid) == 0 || cant(cli, path);
+}
+
+/* ---- the configuration ---- */
+
+static void add_listeners(struct buf *out, unsigned offset)
+{
+	static const struct {
+		const char *protocol;
+		unsigned port;
+	} listeners[] = {{"smtp", 25}, {"submission", 587}, {"submissions", 465}, {"imap", 143}, {"imaps", 993}};
+
+	buf_add_literal(out, "\nlisteners:\n");
+	for (size_t i = 0; i < sizeof(listeners) / sizeof(listeners[0]); i++)
+		buf_printf(out, "  - {address: \"127.0.0.1:%u\", protocol: %s}\n", listeners[i].port + offset,
+			   listeners[i].protocol);
+}
+
+/* What JSON quotes, YAML reads. */
+static void add_setting(struct buf *out, const char *key, struct slice value)
+{
+	buf_add(out, slice_from_cstr(key));
+	json_string(out, value);
+	buf_add_byte(out, '\n');
+}
+
+static struct slice config_text(struct cli *cli, const struct plan *plan)
+{
+	struct buf out;
+
+	buf_init(&out, &cli->arena, 0);
+	buf_add_literal(&out, "# Posthorn's configuration. All settings: posthorn help settings, or posthorn.yaml(5).\n"
+			      "# After a change: posthorn check-config, then reload the server.\n\n");
+	add_setting(&out, "hostname: ", plan->hostname);
+	add_setting(&out, "data: ", slice_from_cstr(plan->data));
+	if (plan->user)
+		add_setting(&out, "user: ", slice_from_cstr(plan->user));
+	if (plan->is_demo)
+		add_listeners(&out, plan->port_offset);
+	buf_add_literal(&out, "\ntls:\n  certificates:\n");
+	add_setting(&out, "    - certificate: ", slice_from_cstr(join(cli, plan->data, "tls/certificate.pem")));
+	add_setting(&out, "      key: ", slice_from_cstr(join(cli, plan->data, "tls/key.pem")));
+	return buf_slice(&out);
+}
+
+/* ---- accounts, by a process that has become the data folder's owner ---- */
+
+static enum status add_account(struct cli *cli, const struct plan *plan, size_t i)
+{
+	int64_t id;
+	enum status status = directory_add_account(cli->store, plan->accounts[i], SLICE_EMPTY, 0, &id);
+
+	if (status == STATUS_OK)
+		status = credential_set_password(cli->credentials, plan->accounts[i], id, plan->passwords[i].password);
+	return status;
+}
+
+static int add_accounts(struct cli *cli, const struct plan *plan)
+{
+	enum status status;
+
+	if (!cli_open_store(cli) || !cli_open_credentials(cli))
+		return cli->failed;
+	status = directory_add_domain(cli->store, plan->domain);
+	if (status != STATUS_OK && status != STATUS_EXISTS)
+		return cli_status(cli, status, plan->domain);
+	for (size_t i = 0; i < plan->account_count; i++) {
+		status = add_account(cli, plan, i);
+		if (status != STATUS_OK)
+			return cli_status(cli, status, plan->accounts[i]);
+	}
+	credentials_close(cli->credentials);
+	store_close(cli->store);
+	return EXIT_OK;
+}
+
+static bool run_as_owner(struct cli *cli, const struct plan *plan)
+{
+	int status = 0;
+	pid_t child;
+
+	fflush(stdout);
+	child = fork();
+	if (child == 0)
+		_exit(add_accounts(cli, plan));
+	if (child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status)) {
+		if (WEXITSTATUS(status) != EXIT_OK)
+			cli->failed = (enum exit_status)WEXITSTATUS(status);
+		return cli->failed == EXIT_OK;
+	}
+	cli_fail(cli, EXIT_FAILED, "the store could not be set up");
+	return false;
+}
+
+/* ---- all together ---- */
+
+static bool make_certificate(struct cli *cli, const struct plan *plan)
+{
+	struct slice names[] = {plan->hostname, SLICE("localhost"), SLICE("127.0.0.1")};
+	char *certificate = join(cli, plan->data, "tls/certificate.pem"), *key = join(cli, plan->data, "tls/key.pem");
+	struct error error;
+
+	if (access(certificate, F_OK) == 0 && access(key, F_OK) == 0)
+		return true; /* from an earlier life of this data folder */
+	if (certificate_make(certificate, key, names, plan->is_demo ? 3 : 1, &cli->arena, &error))
+		return give_to_user(cli, plan, certificate) && give_to_user(cli, plan, key);
+	cli_fail(cli, EXIT_FAILED, "%.*s", SLICE_ARG(error.text));
+	return false;
+}
+
+static bool make_folders(struct cli *cli, const struct plan *plan)
+{
+	static const char *const names[] = {"store", "auth", "tls"};
+
+	if (!make_folder(cli, plan->data, 0755) || !give_to_user(cli, plan, plan->data))
+		return false;
+	for (size_t i = 0; i < 3; i++) {
+		char *folder = join(cli, plan->data, names[i]);
+
+		if (!make_folder(cli, folder, 0700) || !give_to_user(cli, plan, folder))
+			return false;
+	}
+	return true;
+}
+
+/* The configuration is written before the accounts, which need it, and taken back if they fail: so setup can be run again. */
+static bool carry_out(struct cli *cli, const struct plan *plan)
+{
+	cli->config_path = plan->config_path;
+	if (!make_folders(cli, plan) || !make_certificate(cli, plan) ||
+	    !write_new_file(cli, plan->config_path, 0644, config_text(cli, plan)))
+		return false;
+	if (cli_load_config(cli) && run_as_owner(cli, plan))
+		return true;
+	unlink(plan->config_path);
+	return false;
+}
+
+static bool refuse_existing(struct cli *cli, const char *path)
+{
+	if (access(path, F_OK) != 0)
+		return true;
+	cli_fail(cli, EXIT_FAILED, "%s exists already and is not overwritten; remove it first, or choose another place", path);
+	return false;
+}
+
+/* ---- demo ---- */
+
+static const char *demo_user(void)
+{
+	if (geteuid() != 0)
+		return NULL;
+	return getpwnam("posthorn") ? "posthorn" : "nobody";
+}
+
+static struct slice passwords_text(struct cli *cli, const struct plan *plan)
+{
+	struct buf out;
+
+	buf_init(&out, &cli->arena, 0);
+	for (size_t i = 0; i < plan->account_count; i++)
+		buf_printf(&out, "%.*s %.*s\n", SLICE_ARG(plan->accounts[i]), SLICE_ARG(plan->passwords[i].password));
+	return buf_slice(&out);
+}
+
+static void print_demo(struct cli *cli, const struct plan *plan)
+{
+	struct slice alice = plan->passwords[0].password, bob = plan->passwords[1].password;
+	const char *certificate = join(cli, plan->data, "tls/certificate.pem");
+	unsigned n = plan->port_offset;
+
+	printf("A demo server is ready: domain example.test, users and passwords:\n"
+	       "  alice@example.test  %.*s\n  bob@example.test    %.*s\n\n"
+	       "Start it:\n  posthorn serve --config %s\n\n",
+	       SLICE_ARG(alice), SLICE_ARG(bob), plan->config_path);
+	printf("Mail from outside for alice:\n"
+	       "  swaks --server 127.0.0.1:%u --from friend@example.org --to alice@example.test\n\n"
+	       "Mail from alice to bob, with login over TLS:\n"
+	       "  swaks --server 127.0.0.1:%u --tls --auth PLAIN --auth-user alice@example.test --auth-password %.*s \\\n"
+	       "    --from alice@example.test --to bob@example.test\n\n",
+	       25 + n, 587 + n, SLICE_ARG(alice));
+	printf("Read bob's mail:\n"
+	       "  curl --cacert %s --user bob@example.test:%.*s \\\n"
+	       "    imaps://127.0.0.1:%u/INBOX -X 'FETCH 1:* (FLAGS ENVELOPE)'\n"
+	       "  curl --cacert %s --user bob@example.test:%.*s \\\n"
+	       "    'imaps://127.0.0.1:%u/INBOX;MAILINDEX=1'\n",
+	       certificate, SLICE_ARG(bob), 993 + n, certificate, SLICE_ARG(bob), 993 + n);
+}
+
+static int setup_demo(struct cli *cli, const char *folder, const char *offset_text)
+{
+	struct plan plan = {
+		.domain = SLICE("example.test"),
+		.hostname = SLICE("mail.example.test"),
+		.user = demo_user(),
+		.accounts = {SLICE("alice@example.test"), SLICE("bob@example.test")},
+		.account_count = 2,
+		.is_demo = true,
+		.port_offset = 10000,
+	};
+	char *absolute;
+
+	if (offset_text && !slice_to_u32(slice_from_cstr(offset_text), 65535 - 993, &plan.port_offset))
+		return cli_fail(cli, EXIT_USAGE, "--port-offset wants a number of at most %d", 65535 - 993);
+	if (!cli_finish(cli, 0, 0) || !make_folder(cli, folder, 0755))
+		return cli->failed;
+	absolute = realpath(folder, NULL);
+	if (!absolute)
+		return cant(cli, folder) ? EXIT_OK : EXIT_FAILED;
+	plan.config_path = join(cli, absolute, "posthorn.yaml");
+	plan.data = join(cli, absolute, "data");
+	for (size_t i = 0; i < plan.account_count; i++)
+		plan.passwords[i] = (struct new_password){.password = password_generate(&cli->arena), .generated = true};
+	if (refuse_existing(cli, plan.config_path) && carry_out(cli, &plan) &&
+	    write_new_file(cli, join(cli, absolute, "passwords.txt"), 0600, passwords_text(cli, &plan)))
+		print_demo(cli, &plan);
+	free(absolute);
+	return cli->failed;
+}
+
+/* ---- the real thing ---- */
+
+/* A given option, or what is typed, or the default. */
+static struct slice ask(struct cli *cli, const char *given, const char *question, struct slice otherwise)
+{
+	char *text;
+
+	if (given)
+		return slice_from_cstr(given);
+	if (!isatty(STDIN_FILENO))
+		return otherwise;
+	fprintf(stderr, "%s", question);
+	if (otherwise.len)
+		fprintf(stderr, " [%.*s]", SLICE_ARG(otherwise));
+	fputs(": ", stderr);
+	text = arena_alloc(&cli->arena, 1024);
+	if (!fgets(text, 1024, stdin) || slice_trim(slice_from_cstr(text)).len == 0)
+		return otherwise;
+	return slice_trim(slice_from_cstr(text));
+}
+
+static struct slice prefixed(struct cli *cli, struct slice prefix, struct slice domain)
+{
+	const struct slice parts[] = {prefix, domain};
+
+	return slice_join(&cli->arena, parts, 2);
+}
+
+static bool choose_user(struct cli *cli, struct plan *plan, const char *given)
+{
+	if (geteuid() != 0)
+		return true;
+	plan->user = given ? given : "posthorn";
+	if (getpwnam(plan->user))
+		return true;
+	cli_fail(cli, EXIT_FAILED,
+		 "there is no user %s for the server to run as; make it with: useradd --system --no-create-home "
+		 "--shell /usr/sbin/nologin %s",
+		 plan->user, plan->user);
+	return false;
+}
+
+static bool choose_names(struct cli *cli, struct plan *plan, const char *domain, const char *hostname, const char *admin)
+{
+	struct slice text = ask(cli, domain, "Domain whose mail comes here, as example.org", SLICE_EMPTY);
+
+	if (text.len == 0) {
+		cli_fail(cli, EXIT_USAGE, "--domain DOMAIN is needed; or try posthorn with: posthorn setup --demo DIR");
+		return false;
+	}
+	if (!cli_domain(cli, text, &plan->domain))
+		return false;
+	text = ask(cli, hostname, "This server's name", prefixed(cli, SLICE("mail."), plan->domain));
+	if (!cli_domain(cli, text, &plan->hostname))
+		return false;
+	text = ask(cli, admin, "The first account", prefixed(cli, SLICE("postmaster@"), plan->domain));
+	plan->account_count = 1;
+	if (!cli_address(cli, text, &plan->accounts[0]))
+		return false;
+	if (slice_ends_with(plan->accounts[0], prefixed(cli, SLICE("@"), plan->domain)))
+		return true;
+	cli_fail(cli, EXIT_USAGE, "the first account must be in the domain %.*s", SLICE_ARG(plan->domain));
+	return false;
+}
+
+static void print_next_steps(const struct plan *plan)
+{
+	printf("Posthorn is set up: %s, data in %s.\nFirst account: %.*s", plan->config_path, plan->data,
+	       SLICE_ARG(plan->accounts[0]));
+	if (plan->passwords[0].generated)
+		printf(", password: %.*s", SLICE_ARG(plan->passwords[0].password));
+	printf("\n\nSet these DNS records (ADDRESS is this machine's public one, which must resolve back to %.*s):\n"
+	       "  %.*s.  A    ADDRESS\n"
+	       "  %.*s.  MX   10 %.*s.\n"
+	       "  %.*s.  TXT  \"v=spf1 mx -all\"\n\n",
+	       SLICE_ARG(plan->hostname), SLICE_ARG(plan->hostname), SLICE_ARG(plan->domain), SLICE_ARG(plan->hostname),
+	       SLICE_ARG(plan->domain));
+	printf("The certificate in %s/tls is self-signed; name a real one in tls.certificates when you have it.\n"
+	       "Start the server:\n  posthorn serve --config %s\n",
+	       plan->data, plan->config_path);
+}
+
+static char *absolute_path(struct cli *cli, const char *path)
+{
+	char *current = path[0] == '/' ? NULL : realpath(".", NULL);
+	char *whole = current ? join(cli, current, path) : slice_cstr(&cli->arena, slice_from_cstr(path));
+
+	free(current);
+	return whole;
+}
+
+static bool make_config_folder(struct cli *cli, const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return !slash || slash == path ||
+	       make_folder(cli, slice_cstr(&cli->arena, slice_of(path, (size_t)(slash - path))), 0755);
+}
+
+static bool setup_real(struct cli *cli, struct plan *plan, struct password_source source)
+{
+	if (!password_get(cli, source, plan->accounts[0], &plan->passwords[0]))
+		return false;
+	if (plan->passwords[0].hash.len) {
+		cli_fail(cli, EXIT_USAGE, "setup takes no --hash; set one later with: posthorn account password");
+		return false;
+	}
+	return make_config_folder(cli, plan->config_path) && carry_out(cli, plan);
+}
+
+int command_setup(struct cli *cli)
+{
+	const char *demo = cli_option(cli, "--demo"), *offset = cli_option(cli, "--port-offset");
+	const char *domain = cli_option(cli, "--domain"), *hostname = cli_option(cli, "--hostname");
+	const char *admin = cli_option(cli, "--admin"), *data = cli_option(cli, "--data"), *user = cli_option(cli, "--user");
+	struct password_source source = password_source_of(cli);
+	struct plan plan = {.data = absolute_path(cli, data ? data : "/var/lib/posthorn")};
+
+	if (demo)
+		return setup_demo(cli, demo, offset);
+	plan.config_path = slice_cstr(&cli->arena, slice_from_cstr(cli->config_path));
+	if (!cli_finish(cli, 0, 0) || !refuse_existing(cli, plan.config_path) || !choose_user(cli, &plan, user) ||
+	    !choose_names(cli, &plan, domain, hostname, admin))
+		return cli->failed;
+	if (setup_real(cli, &plan, source))
+		print_next_steps(&plan);
+	return cli->failed;
+}
