@@ -180,7 +180,7 @@ bool password_crypt_check(const struct password_hash *hash, struct slice passwor
 	struct crypt_data *data = ARENA_NEW(&arena, struct crypt_data);
 	char *setting = slice_cstr(&arena, hash->text);
 	char *phrase = slice_cstr(&arena, password);
-	const char *made = crypt_r(phrase, setting, data);
+	const char *made = crypt_checksalt(setting) == CRYPT_SALT_INVALID ? NULL : crypt_r(phrase, setting, data);
 	/* A failure is told by NULL or by a text that begins with '*' and is never equal to a setting. */
 	bool equal = made != NULL && made[0] != '*' && password_equal(slice_from_cstr(made), hash->text);
 
