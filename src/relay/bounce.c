@@ -1,0 +1,163 @@
+#include "relay/bounce.h"
+
+#include "base/random.h"
+#include "relay/route.h"
+
+#define ALIAS_DEPTH_MAX 5
+#define TARGETS_MAX     100
+#define HEADER_MAX      (64 * 1024)  /* of the message's header as it is returned */
+#define WHOLE_MAX       (512 * 1024) /* larger messages are returned as their header, RET=FULL or not */
+
+struct making {
+	const struct bounce_options *options;
+	struct store *store;
+	struct arena *arena;
+	struct delivery *delivery;
+};
+
+static void add_account(struct making *m, const struct account *account, struct slice address)
+{
+	struct delivery *delivery = m->delivery;
+	struct buf headers;
+
+	for (size_t i = 0; i < delivery->target_count; i++)
+		if (delivery->targets[i].account == account->id)
+			return;
+	if (delivery->target_count == TARGETS_MAX)
+		return;
+	buf_init(&headers, m->arena, 0);
+	buf_printf(&headers, "Return-Path: <>\r\nDelivered-To: %.*s\r\n", SLICE_ARG(reply_one_line(m->arena, address)));
+	delivery->targets[delivery->target_count++] =
+		(struct delivery_target){.account = account->id, .headers = buf_slice(&headers)};
+}
+
+static void add_remote(struct making *m, struct slice address)
+{
+	struct delivery *delivery = m->delivery;
+	struct slice next_hop = m->options->smarthost.len > 0 ? m->options->smarthost : route_domain_of(m->arena, address);
+
+	if (delivery->queue_count < TARGETS_MAX && next_hop.len > 0)
+		delivery->queue[delivery->queue_count++] =
+			(struct queue_target){.recipient = slice_dup(m->arena, address), .next_hop = next_hop};
+}
+
+/* Whose the sender's address is: an account, or somebody behind an alias. */
+static enum status add_targets(struct making *m, struct slice address, unsigned depth)
+{
+	struct directory_entry entry;
+	enum status status = directory_look_up(m->store, m->arena, address, m->options->separator, &entry);
+
+	if (status != STATUS_OK)
+		return status;
+	if (entry.kind == DIRECTORY_ACCOUNT)
+		add_account(m, &entry.account, address);
+	else if (entry.kind == DIRECTORY_NOT_LOCAL)
+		add_remote(m, address);
+	else if (entry.kind == DIRECTORY_ALIAS && depth < ALIAS_DEPTH_MAX)
+		for (size_t i = 0; i < entry.target_count && status == STATUS_OK; i++)
+			status = add_targets(m, entry.targets[i], depth + 1);
+	return status;
+}
+
+/* The end of the header, with its blank line; the whole if there is none. */
+static size_t header_end(struct slice bytes)
+{
+	size_t at = slice_find(bytes, SLICE("\r\n\r\n"));
+
+	return at == SLICE_NOT_FOUND ? bytes.len : at + 4;
+}
+
+/* The first bytes of the message, as many as are wanted. A message that is gone leaves nothing. */
+static enum status read_original(struct making *m, int64_t message, size_t wanted, struct slice *bytes)
+{
+	struct email_reader *reader;
+	enum status status = queue_open(m->store, m->arena, message, &reader);
+	struct buf copy;
+
+	*bytes = SLICE_EMPTY;
+	if (status != STATUS_OK)
+		return status == STATUS_NOT_FOUND ? STATUS_OK : status;
+	buf_init(&copy, m->arena, 0);
+	while (copy.len < wanted) {
+		struct slice piece;
+
+		status = email_read(reader, copy.len, &piece);
+		if (status != STATUS_OK || piece.len == 0)
+			break;
+		buf_add(&copy, slice_sub(piece, 0, wanted - copy.len));
+	}
+	email_close(reader);
+	*bytes = buf_slice(&copy);
+	return status;
+}
+
+static enum status write_report(struct making *m, const struct parcel *parcel, const struct settlement *settlement,
+				int64_t now_ms)
+{
+	const struct queue_item *item = &parcel->recipients->item;
+	bool whole = item->return_full && settlement->has_failed_report && item->size <= WHOLE_MAX;
+	struct report report = {
+		.hostname = m->options->hostname,
+		.sender = item->sender,
+		.queue_id = item->queue_id,
+		.envelope_id = item->envelope_id,
+		.arrived_ms = item->created_ms,
+		.now_ms = now_ms,
+		.recipients = settlement->reports,
+		.count = settlement->report_count,
+		.original_is_whole = whole,
+	};
+	enum status status = read_original(m, parcel->message, whole ? WHOLE_MAX : HEADER_MAX, &report.original);
+	struct buf bytes;
+
+	if (status != STATUS_OK)
+		return status;
+	if (!whole)
+		report.original = slice_sub(report.original, 0, header_end(report.original));
+	buf_init(&bytes, m->arena, 0);
+	report_write(&bytes, m->arena, &report, &m->delivery->needs_utf8);
+	m->delivery->bytes = buf_slice(&bytes);
+	m->delivery->body_8bit = !slice_is_ascii(m->delivery->bytes);
+	return STATUS_OK;
+}
+
+static struct delivery *delivery_new(struct arena *arena, struct slice hostname, int64_t now_ms)
+{
+	struct delivery *delivery = ARENA_NEW(arena, struct delivery);
+	const struct slice from[] = {SLICE("bounce "), hostname};
+
+	*delivery = (struct delivery){
+		.queue_id = random_queue_id(arena),
+		.sender = SLICE_EMPTY, /* RFC 5321 section 4.5.5 */
+		.received_ms = now_ms,
+		.targets = ARENA_ARRAY(arena, struct delivery_target, TARGETS_MAX),
+		.queue = ARENA_ARRAY(arena, struct queue_target, TARGETS_MAX),
+		.trace_from = slice_join(arena, from, 2),
+	};
+	return delivery;
+}
+
+enum status bounce_make(const struct bounce_options *options, struct store *store, const struct log *log, struct parcel *parcel,
+			const struct settlement *settlement, int64_t now_ms, struct delivery **bounce)
+{
+	const struct queue_item *item = &parcel->recipients->item;
+	struct making m = {options, store, &parcel->arena, NULL};
+	enum status status;
+
+	*bounce = NULL;
+	if (settlement->report_count == 0)
+		return STATUS_OK;
+	m.delivery = delivery_new(m.arena, options->hostname, now_ms);
+	status = add_targets(&m, item->sender, 0);
+	if (status != STATUS_OK)
+		return STATUS_TEMPORARY;
+	if (m.delivery->target_count == 0 && m.delivery->queue_count == 0) {
+		LOG_WARNING(log, "relay.bounce_dropped", LOG_STR("id", item->queue_id), LOG_STR("sender", item->sender),
+			    LOG_CSTR("reason", "the sender does not exist"));
+		return STATUS_OK;
+	}
+	if (write_report(&m, parcel, settlement, now_ms) != STATUS_OK)
+		return STATUS_TEMPORARY;
+	*bounce = m.delivery;
+	return STATUS_OK;
+}

@@ -1,0 +1,19 @@
+/* bounce: the notification for a settled parcel as a delivery (store/email.h) from the null sender: to the account of a local
+ * sender, by the queue to a remote one. */
+#pragma once
+
+#include "base/log.h"
+#include "relay/outcome.h"
+#include "store/directory.h"
+
+struct bounce_options {
+	struct slice hostname;
+	struct slice smarthost; /* next hop of remote senders; empty: their domain */
+	char separator;
+};
+
+/* Asks the directory and reads the message. OK: *bounce is made in the parcel's arena, or NULL where there is nobody to tell
+ * (logged). TEMPORARY: try again. */
+MUST_CHECK enum status bounce_make(const struct bounce_options *options, struct store *store, const struct log *log,
+				   struct parcel *parcel, const struct settlement *settlement, int64_t now_ms,
+				   struct delivery **bounce);

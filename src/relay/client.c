@@ -1,0 +1,258 @@
+#include "relay/client.h"
+
+#include "base/clock.h"
+#include "net/tls.h"
+
+static const char *error_text(enum conn_error error)
+{
+	switch (error) {
+	case CONN_OK:
+		return "garbled reply";
+	case CONN_CLOSED:
+		return "connection closed by the peer";
+	case CONN_RESET:
+		return "connection lost";
+	case CONN_TIMED_OUT:
+		return "time-out";
+	case CONN_TLS:
+		return "TLS error";
+	}
+	return "error";
+}
+
+static void limit_time(struct client *client, int timeout_ms)
+{
+	conn_set_timeout(client->conn, timeout_ms);
+	conn_set_deadline(client->conn, clock_monotonic_ms() + timeout_ms);
+}
+
+static void fail_reading(struct client *client, struct arena *arena, const char *stage, struct reply *reply)
+{
+	enum conn_error error = conn_error(client->conn);
+	bool is_garbage = error == CONN_OK;
+
+	client->broken = true;
+	*reply = reply_ours(arena, is_garbage ? 451 : 421, is_garbage ? "4.5.0" : "4.4.2", "%s from %.*s at %s",
+			    error_text(error), SLICE_ARG(client->remote), stage);
+	client->trouble = reply_dup(client->arena, reply);
+}
+
+void client_read(struct client *client, struct arena *arena, const char *stage, int timeout_ms, struct reply *reply)
+{
+	struct reply_builder builder;
+	enum status status = STATUS_NEED_MORE;
+
+	reply_begin(&builder, arena);
+	if (client->broken && client->trouble.code != 0) { /* nothing more is asked: the answer stays what it was */
+		*reply = client->trouble;
+		return;
+	}
+	limit_time(client, timeout_ms);
+	while (status == STATUS_NEED_MORE) {
+		struct slice line;
+		/* Lenient: a bare LF ends a reply's line too; nothing can be smuggled in a reply. */
+		enum conn_line kind = conn_read_line(client->conn, REPLY_LINE_MAX, &line);
+
+		status = kind == CONN_LINE_OK || kind == CONN_LINE_BARE ? reply_add_line(&builder, line) : STATUS_PEER;
+	}
+	if (status != STATUS_OK) {
+		fail_reading(client, arena, stage, reply);
+		return;
+	}
+	*reply = builder.reply;
+	if (reply->code == 421) { /* RFC 5321 section 3.8: the server closes */
+		client->broken = true;
+		client->trouble = reply_dup(client->arena, reply);
+	}
+}
+
+void client_ask(struct client *client, struct arena *arena, const char *stage, int timeout_ms, struct reply *reply)
+{
+	limit_time(client, timeout_ms);
+	conn_flush(client->conn);
+	if (conn_failed(client->conn))
+		client->broken = true;
+	client_read(client, arena, stage, timeout_ms, reply);
+}
+
+/* RFC 5321 section 2.3.5: a name with a dot, or else an address literal. */
+static void write_hello(struct client *client, const char *verb)
+{
+	const struct slice hostname = client->options->hostname;
+
+	conn_printf(client->conn, "%s ", verb);
+	if (slice_find_byte(hostname, '.') != SLICE_NOT_FOUND || conn_local(client->conn)->family == 0)
+		conn_write(client->conn, hostname);
+	else
+		net_address_format_literal(conn_output(client->conn), conn_local(client->conn));
+	conn_write_literal(client->conn, "\r\n");
+}
+
+/* A server that has our name is us: mail would go round and round. */
+static bool is_ourselves(struct client *client, struct slice greeting_host, struct reply *failure)
+{
+	if (!slice_eq_nocase(greeting_host, client->options->hostname))
+		return false;
+	*failure =
+		reply_ours(client->arena, 554, "5.4.6", "%.*s calls itself %.*s, which is my name: mail loops back to myself",
+			   SLICE_ARG(client->remote), SLICE_ARG(greeting_host));
+	return true;
+}
+
+static bool say_hello(struct client *client, struct reply *failure)
+{
+	struct reply reply;
+
+	write_hello(client, "EHLO");
+	client_ask(client, client->arena, "EHLO", client->options->timeouts.command_ms, &reply);
+	if (!client->broken && reply_is_permanent(&reply)) { /* RFC 5321 section 3.2: then HELO */
+		write_hello(client, "HELO");
+		client_ask(client, client->arena, "HELO", client->options->timeouts.command_ms, &reply);
+		client->capabilities = (struct capabilities){0};
+	} else {
+		client->capabilities = capabilities_parse(reply.text);
+	}
+	*failure = reply;
+	return !client->broken && reply.code / 100 == 2;
+}
+
+/* "220 host ESMTP ..." */
+static struct slice greeting_host(const struct reply *greeting)
+{
+	struct slice text = slice_skip(greeting->text, 4);
+
+	return slice_trim(slice_cut(&text, ' '));
+}
+
+static bool start_tls(struct client *client, struct reply *failure)
+{
+	bool verify = client->options->tls == RELAY_TLS_REQUIRED;
+	struct tls_context *tls = verify ? client->options->tls_verified : client->options->tls_opportunistic;
+
+	conn_discard_input(client->conn); /* RFC 3207 section 6: nothing said in plain is taken over */
+	limit_time(client, client->options->timeouts.command_ms);
+	if (conn_start_tls_client(client->conn, tls, client->host.name, verify))
+		return true;
+	client->broken = client->tls_failed = true;
+	*failure = reply_ours(client->arena, 454, "4.7.5", "TLS handshake with %.*s failed: %.*s", SLICE_ARG(client->remote),
+			      SLICE_ARG(conn_tls_error(client->conn)));
+	return false;
+}
+
+/* True: TLS runs, or may be done without. */
+static bool negotiate_tls(struct client *client, struct reply *failure)
+{
+	bool offered = client->capabilities.offered & CAPABILITY_STARTTLS;
+	struct reply reply;
+
+	if (client->options->tls == RELAY_TLS_NONE || conn_is_tls(client->conn))
+		return true;
+	if (offered) {
+		conn_write_literal(client->conn, "STARTTLS\r\n");
+		client_ask(client, client->arena, "STARTTLS", client->options->timeouts.command_ms, &reply);
+		*failure = reply;
+		if (client->broken)
+			return false;
+		if (reply.code == 220)
+			return start_tls(client, failure) && say_hello(client, failure);
+	}
+	if (client->options->tls != RELAY_TLS_REQUIRED)
+		return true;
+	*failure = reply_ours(client->arena, 450, "4.7.10", "TLS is required, but %.*s doesn't offer it",
+			      SLICE_ARG(client->remote));
+	return false;
+}
+
+#define PORT_IMPLICIT_TLS 465 /* RFC 8314 section 3.3 */
+
+static bool begin_session(struct client *client, struct reply *failure)
+{
+	if (client->host.address.port == PORT_IMPLICIT_TLS && client->options->tls != RELAY_TLS_NONE &&
+	    !start_tls(client, failure))
+		return false;
+	client_read(client, client->arena, "greeting", client->options->timeouts.greeting_ms, &client->greeting);
+	*failure = client->greeting;
+	if (client->broken || client->greeting.code / 100 != 2)
+		return false;
+	if (is_ourselves(client, greeting_host(&client->greeting), failure) || !say_hello(client, failure))
+		return false;
+	if (is_ourselves(client, client->capabilities.host, failure) || !negotiate_tls(client, failure))
+		return false;
+	return client->options->user.len == 0 || client_authenticate(client, failure);
+}
+
+static struct slice remote_text(struct arena *arena, const struct route_host *host)
+{
+	struct buf text;
+
+	buf_init(&text, arena, 0);
+	if (host->name.len > 0 && host->name.data[0] != '[') {
+		buf_add(&text, host->name);
+		buf_add_byte(&text, ' ');
+	}
+	buf_add_byte(&text, '[');
+	net_address_format(&text, &host->address);
+	buf_add_byte(&text, ']');
+	return buf_slice(&text);
+}
+
+static struct client *connect_to(const struct client_options *options, struct arena *arena, const struct route_host *host,
+				 struct reply *failure)
+{
+	const struct net_address *source = options->source.family == host->address.family ? &options->source : NULL;
+	struct client *client = ARENA_NEW(arena, struct client);
+	struct error error = {0};
+
+	*client = (struct client){.options = options, .arena = arena, .host = *host, .remote = remote_text(arena, host)};
+	client->conn = conn_connect(&host->address, source, options->timeouts.connect_ms, arena, &error);
+	if (!client->conn) {
+		*failure = reply_ours(arena, 421, "4.4.1", "connect to %.*s:%u: %.*s", SLICE_ARG(client->remote),
+				      host->address.port, SLICE_ARG(error.text));
+		return NULL;
+	}
+	if (options->hooks.watch)
+		options->hooks.watch(options->hooks.context, conn_fd(client->conn));
+	return client;
+}
+
+static struct client *open_once(const struct client_options *options, struct arena *arena, const struct route_host *host,
+				bool *tls_failed, struct reply *failure)
+{
+	struct client *client = connect_to(options, arena, host, failure);
+
+	if (!client || begin_session(client, failure))
+		return client;
+	*tls_failed = client->tls_failed;
+	client_close(client);
+	return NULL;
+}
+
+struct client *client_open(const struct client_options *options, struct arena *arena, const struct route_host *host,
+			   struct reply *failure)
+{
+	bool tls_failed = false;
+	struct client *client = open_once(options, arena, host, &tls_failed, failure);
+	struct client_options *plain;
+
+	/* RFC 7435 section 3: what can't be encrypted goes in plain, on a fresh connection; but never a password. */
+	if (client || !tls_failed || options->tls != RELAY_TLS_OPPORTUNISTIC || options->user.len > 0)
+		return client;
+	plain = ARENA_NEW(arena, struct client_options);
+	*plain = *options;
+	plain->tls = RELAY_TLS_NONE;
+	return open_once(plain, arena, host, &tls_failed, failure);
+}
+
+void client_close(struct client *client)
+{
+	struct reply reply;
+
+	if (!client->broken && !conn_failed(client->conn)) {
+		conn_write_literal(client->conn, "QUIT\r\n");
+		client_ask(client, client->arena, "QUIT", client->options->timeouts.quit_ms, &reply);
+	}
+	if (client->options->hooks.watch)
+		client->options->hooks.watch(client->options->hooks.context, -1);
+	conn_free(client->conn);
+	client->conn = NULL;
+}

@@ -1,0 +1,114 @@
+#include "relay/outcome.h"
+
+struct settling {
+	const struct outcome_policy *policy;
+	struct parcel *parcel;
+	int64_t now_ms;
+	struct settlement *settlement;
+};
+
+/* RFC 3461 section 4.1; without NOTIFY failures and delays are told. */
+static bool wants(const struct queue_item *item, unsigned what)
+{
+	if (item->sender.len == 0 || (item->notify & NOTIFY_NEVER))
+		return false;
+	return item->notify == 0 ? what != NOTIFY_SUCCESS : (item->notify & what) != 0;
+}
+
+static int64_t expires_at(const struct settling *s, const struct queue_item *item)
+{
+	int64_t by_policy = item->created_ms + s->policy->expire_ms;
+
+	return item->expires_ms > 0 && item->expires_ms < by_policy ? item->expires_ms : by_policy;
+}
+
+static void report(struct settling *s, const struct recipient *recipient, enum report_action action, struct slice status)
+{
+	s->settlement->reports[s->settlement->report_count++] = (struct report_recipient){
+		.address = recipient->item.recipient,
+		.original = recipient->item.original_recipient,
+		.action = action,
+		.status = status,
+		.reply = recipient->reply,
+		.remote = recipient->remote,
+		.retry_until_ms = expires_at(s, &recipient->item),
+	};
+	s->settlement->has_failed_report |= action == REPORT_FAILED;
+}
+
+static void settle_delivered(struct settling *s, const struct recipient *recipient, struct queue_result *result)
+{
+	result->outcome = QUEUE_DELIVERED;
+	s->settlement->delivered++;
+	/* RFC 3461 section 6.1 */
+	if (recipient->relayed_plainly && wants(&recipient->item, NOTIFY_SUCCESS))
+		report(s, recipient, REPORT_RELAYED, SLICE("2.0.0"));
+}
+
+static void settle_failed(struct settling *s, const struct recipient *recipient, struct queue_result *result,
+			  struct slice status)
+{
+	result->outcome = QUEUE_FAILED;
+	s->settlement->failed++;
+	if (wants(&recipient->item, NOTIFY_FAILURE))
+		report(s, recipient, REPORT_FAILED, status);
+}
+
+/* When the next attempt is made: after the delay that follows so many failures, but never behind the time the message is given
+ * up, so that the last attempt is made then. */
+static int64_t next_attempt(const struct settling *s, const struct queue_item *item)
+{
+	const struct outcome_policy *policy = s->policy;
+	size_t step = item->attempts < policy->retry_count ? item->attempts : policy->retry_count - 1;
+	int64_t delay = policy->retry_ms[step], expires = expires_at(s, item), due;
+
+	if (s->parcel->is_surplus || s->parcel->put_off_ms > delay)
+		delay = s->parcel->put_off_ms;
+	due = s->now_ms + delay;
+	return due > expires && expires > s->now_ms ? expires : due;
+}
+
+static void settle_deferred(struct settling *s, struct recipient *recipient, struct queue_result *result)
+{
+	const struct queue_item *item = &recipient->item;
+	int64_t warn_after = s->policy->warn_after_ms;
+
+	if (s->now_ms >= expires_at(s, item) && !s->parcel->is_surplus) {
+		settle_failed(s, recipient, result, SLICE("4.4.7")); /* RFC 3463 section 3.5: delivery time expired */
+		return;
+	}
+	result->outcome = QUEUE_DEFERRED;
+	result->due_ms = next_attempt(s, item);
+	result->delay_warned = item->delay_warned;
+	s->settlement->deferred++;
+	if (!item->delay_warned && warn_after >= 0 && s->now_ms - item->created_ms >= warn_after && wants(item, NOTIFY_DELAY)) {
+		report(s, recipient, REPORT_DELAYED, reply_status(&s->parcel->arena, &recipient->reply));
+		result->delay_warned = true;
+	}
+}
+
+void outcome_settle(const struct outcome_policy *policy, struct parcel *parcel, int64_t now_ms, struct settlement *settlement)
+{
+	struct settling s = {policy, parcel, now_ms, settlement};
+
+	*settlement = (struct settlement){
+		.results = ARENA_ARRAY(&parcel->arena, struct queue_result, parcel->count),
+		.reports = ARENA_ARRAY(&parcel->arena, struct report_recipient, parcel->count),
+	};
+	for (struct recipient *recipient = parcel->recipients; recipient; recipient = recipient->next) {
+		struct queue_result *result = &settlement->results[settlement->count++];
+
+		*result = (struct queue_result){
+			.id = recipient->item.id,
+			.message = parcel->message,
+			.reply = recipient->reply.text,
+			.remote = recipient->remote,
+		};
+		if (recipient->state == RECIPIENT_DELIVERED)
+			settle_delivered(&s, recipient, result);
+		else if (recipient->state == RECIPIENT_FAILED)
+			settle_failed(&s, recipient, result, reply_status(&parcel->arena, &recipient->reply));
+		else
+			settle_deferred(&s, recipient, result);
+	}
+}

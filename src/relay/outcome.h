@@ -1,0 +1,25 @@
+/* outcome: what is done with a parcel that comes back: which rows are finished, which come again and when, and of whom the sender
+ * is told (RFC 5321 section 4.5.4.1, RFC 3461 section 5.2). Pure. */
+#pragma once
+
+#include "relay/report.h"
+#include "relay/scheduler.h"
+
+struct outcome_policy {
+	const int64_t *retry_ms;
+	size_t retry_count;
+	int64_t expire_ms;
+	int64_t warn_after_ms; /* negative: never */
+};
+
+struct settlement { /* in the parcel's arena */
+	struct queue_result *results;
+	size_t count;
+	struct report_recipient *reports; /* none: no notification */
+	size_t report_count;
+	bool has_failed_report; /* only then may the whole message be returned (RFC 3461 section 4.3) */
+	unsigned delivered, deferred, failed;
+};
+
+/* Whoever is neither delivered nor failed is deferred. */
+void outcome_settle(const struct outcome_policy *policy, struct parcel *parcel, int64_t now_ms, struct settlement *settlement);

@@ -1,0 +1,55 @@
+/* relay_internal: what relay.c (life, feeder) and worker.c share. */
+#pragma once
+
+#include <pthread.h>
+
+#include "relay/client.h"
+#include "relay/record.h"
+#include "relay/relay.h"
+#include "relay/route.h"
+#include "relay/scheduler.h"
+
+struct worker {
+	struct relay *relay;
+	pthread_cond_t wake;
+	struct parcel *parcel;   /* its next work, given by workers_dispatch */
+	struct hop *lingers_for; /* an open connection to this hop waits for work */
+	bool is_released;        /* lingering is over: somebody needs the thread */
+	int fd;                  /* of its connection; -1 */
+	struct record_gate *gate;
+	struct worker *prev, *next;           /* in relay->workers */
+	struct worker *list_prev, *list_next; /* in relay->idle or relay->lingering */
+};
+
+struct relay {
+	struct arena arena; /* the options' texts */
+	struct relay_options options;
+	struct relay_environment environment;
+	struct route_options route;
+	struct client_options client;
+	struct recorder *recorder;
+	struct slice smarthost; /* lower case; empty: none */
+
+	pthread_mutex_t lock; /* guards all below */
+	struct scheduler *scheduler;
+	struct worker *workers, *idle, *lingering;
+	unsigned worker_count;
+	pthread_cond_t worker_gone;
+	pthread_cond_t feed;
+	pthread_t feeder;
+	bool feeder_runs;    /* there is a thread to join */
+	bool stopping;       /* no new work */
+	bool breaking;       /* work that runs is broken off */
+	bool woken;          /* something new may be in the queue */
+	int64_t next_due_ms; /* wall clock: when to look again */
+	uint64_t connections, transactions;
+};
+
+/* With the lock held: gives what waits to lingering and idle workers, and starts workers as long as there may be more. */
+void workers_dispatch(struct relay *relay);
+/* With the lock held: wakes all, so that they see `stopping`. */
+void workers_wake(struct relay *relay);
+/* With the lock held: ends what they have on the wire. */
+void workers_break(struct relay *relay);
+/* Without the lock. Records the list as deferred: each put off with the reply it was given. */
+void relay_defer_list(struct relay *relay, struct parcel *parcels);

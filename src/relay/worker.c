@@ -1,0 +1,456 @@
+/* A worker: one thread, one connection at a time. Takes a parcel, finds the way, opens a session, sends that parcel and more for
+ * the same hop, closes, and looks for the next. Straight-line; the relay's lock is held only to take and give back work. */
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <utlist.h>
+
+#include "base/clock.h"
+#include "relay/relay_internal.h"
+#include "relay/thread.h"
+
+#define IDLE_MS                    (30 * 1000)  /* an idle thread ends after that */
+#define FIND_HOST_MS               (120 * 1000) /* no further host is tried after that */
+#define RECORD_WAIT_MS             (60 * 1000)  /* for the commit of the message before, with the next one all but sent */
+#define MESSAGES_BEFORE_GIVING_WAY 10
+
+/* ---- lists, with the lock held ---- */
+
+static void linger_end(struct relay *relay, struct worker *worker)
+{
+	if (worker->lingers_for)
+		DL_DELETE2(relay->lingering, worker, list_prev, list_next);
+	worker->lingers_for = NULL;
+}
+
+static void give(struct worker *worker, struct parcel *parcel)
+{
+	worker->parcel = parcel;
+	pthread_cond_signal(&worker->wake);
+}
+
+static void give_to_lingering(struct relay *relay)
+{
+	struct worker *worker, *next;
+
+	DL_FOREACH_SAFE2(relay->lingering, worker, next, list_next)
+	{
+		struct parcel *parcel = scheduler_take_more(relay->scheduler, worker->lingers_for);
+
+		if (parcel) {
+			linger_end(relay, worker);
+			give(worker, parcel);
+		}
+	}
+}
+
+static void *worker_run(void *context);
+
+static void worker_free(struct worker *worker)
+{
+	recorder_gate_drop(worker->relay->recorder, worker->gate);
+	pthread_cond_destroy(&worker->wake);
+	free(worker);
+}
+
+static struct worker *worker_start(struct relay *relay)
+{
+	struct worker *worker;
+	pthread_t thread;
+
+	if (relay->worker_count >= relay->options.concurrency)
+		return NULL;
+	worker = calloc(1, sizeof(*worker));
+	if (!worker)
+		return NULL;
+	worker->relay = relay;
+	worker->fd = -1;
+	worker->gate = recorder_gate_new();
+	thread_condition_init(&worker->wake);
+	if (!thread_start(&thread, THREAD_STACK_WORKER, worker_run, worker)) {
+		worker_free(worker);
+		return NULL;
+	}
+	pthread_detach(thread);
+	relay->worker_count++;
+	DL_APPEND(relay->workers, worker);
+	return worker;
+}
+
+void workers_dispatch(struct relay *relay)
+{
+	struct worker *worker;
+
+	if (relay->stopping)
+		return;
+	give_to_lingering(relay);
+	while (scheduler_is_waiting(relay->scheduler)) {
+		worker = relay->idle;
+		if (worker)
+			DL_DELETE2(relay->idle, worker, list_prev, list_next);
+		else
+			worker = worker_start(relay);
+		if (!worker) {
+			if (relay->lingering) { /* the oldest gives up its connection */
+				relay->lingering->is_released = true;
+				pthread_cond_signal(&relay->lingering->wake);
+			}
+			return;
+		}
+		give(worker, scheduler_take(relay->scheduler));
+	}
+}
+
+void workers_wake(struct relay *relay)
+{
+	struct worker *worker;
+
+	DL_FOREACH(relay->workers, worker)
+	pthread_cond_signal(&worker->wake);
+}
+
+void workers_break(struct relay *relay)
+{
+	struct worker *worker;
+
+	relay->breaking = true;
+	DL_FOREACH(relay->workers, worker)
+	if (worker->fd >= 0)
+		shutdown(worker->fd, SHUT_RDWR);
+}
+
+/* ---- hooks of the client ---- */
+
+static void watch(void *context, int fd)
+{
+	struct worker *worker = context;
+	struct relay *relay = worker->relay;
+
+	pthread_mutex_lock(&relay->lock);
+	worker->fd = fd;
+	if (fd >= 0 && relay->breaking)
+		shutdown(fd, SHUT_RDWR);
+	pthread_mutex_unlock(&relay->lock);
+}
+
+/* One message at most is in flight without its forerunner being on disk. */
+static bool before_end(void *context)
+{
+	struct worker *worker = context;
+
+	return recorder_wait(worker->relay->recorder, worker->gate, RECORD_WAIT_MS);
+}
+
+static enum status read_body(void *context, uint64_t offset, struct slice *bytes)
+{
+	return email_read(context, offset, bytes);
+}
+
+/* ---- the way to the hop ---- */
+
+static bool is_stopping(struct relay *relay)
+{
+	bool stopping;
+
+	pthread_mutex_lock(&relay->lock);
+	stopping = relay->stopping;
+	pthread_mutex_unlock(&relay->lock);
+	return stopping;
+}
+
+static bool is_loop(const struct reply *reply)
+{
+	return reply->is_ours && slice_eq(reply->enhanced, SLICE("5.4.6"));
+}
+
+/* The first host that takes us. NULL: *failure is the last host's, or the route's. */
+static struct client *open_to_hop(struct relay *relay, const struct client_options *options, struct arena *arena,
+				  struct slice hop, struct reply *failure)
+{
+	int64_t until = clock_monotonic_ms() + FIND_HOST_MS;
+	struct client *client = NULL;
+	struct route route;
+
+	route_find(&relay->environment.resolver, &relay->route, arena, hop, &route);
+	*failure = route.failure;
+	for (size_t i = 0; i < route.count && !client; i++) {
+		if (i > 0 && (clock_monotonic_ms() > until || is_stopping(relay)))
+			break;
+		client = client_open(options, arena, &route.hosts[i], failure);
+		if (!client) {
+			LOG_INFO(relay->environment.log, "relay.host_failed", LOG_STR("hop", hop),
+				 LOG_STR("reply", failure->text));
+			if (is_loop(failure))
+				break;
+		}
+	}
+	return client;
+}
+
+/* ---- parcels that nobody was asked about ---- */
+
+static void set_all(struct parcel *parcel, enum recipient_state state, const struct reply *reply)
+{
+	struct reply copy = reply_dup(&parcel->arena, reply);
+
+	for (struct recipient *recipient = parcel->recipients; recipient; recipient = recipient->next)
+		if (recipient->state == RECIPIENT_WAITING) {
+			recipient->state = state;
+			recipient->reply = copy;
+		}
+}
+
+void relay_defer_list(struct relay *relay, struct parcel *parcels)
+{
+	struct parcel *parcel, *next;
+
+	DL_FOREACH_SAFE(parcels, parcel, next)
+	{
+		struct recipient *recipient;
+
+		for (recipient = parcel->recipients; recipient; recipient = recipient->next)
+			if (recipient->state == RECIPIENT_WAITING)
+				recipient->state = RECIPIENT_DEFERRED;
+		DL_DELETE(parcels, parcel);
+		recorder_submit(relay->recorder, parcel, NULL);
+	}
+}
+
+/* There is no way, and never will be: this parcel and all that wait for the hop fail. */
+static void fail_hop(struct worker *worker, struct hop *hop, struct parcel *parcel, const struct reply *failure)
+{
+	struct relay *relay = worker->relay;
+
+	while (parcel) {
+		set_all(parcel, RECIPIENT_FAILED, failure);
+		recorder_submit(relay->recorder, parcel, worker->gate);
+		pthread_mutex_lock(&relay->lock);
+		parcel = scheduler_take_more(relay->scheduler, hop);
+		if (!parcel)
+			scheduler_leave(relay->scheduler, hop, false, clock_monotonic_ms());
+		pthread_mutex_unlock(&relay->lock);
+	}
+}
+
+/* The hop can't be reached now. `parcel` may be NULL: it was dealt with. */
+static void suspend_hop(struct relay *relay, struct hop *hop, bool was_connected, struct parcel *parcel,
+			const struct reply *failure)
+{
+	struct parcel *put_off = NULL;
+	int64_t now = clock_monotonic_ms();
+
+	pthread_mutex_lock(&relay->lock);
+	if (parcel) /* put off with the others, or tried again by those that work */
+		scheduler_return(relay->scheduler, parcel);
+	if (scheduler_failed(relay->scheduler, hop, was_connected, failure, now))
+		put_off = scheduler_take_put_off(relay->scheduler, now);
+	scheduler_leave(relay->scheduler, hop, was_connected, now);
+	pthread_mutex_unlock(&relay->lock);
+	relay_defer_list(relay, put_off);
+}
+
+/* ---- one parcel on an open session ---- */
+
+static bool has_state(const struct parcel *parcel, enum recipient_state state)
+{
+	for (const struct recipient *recipient = parcel->recipients; recipient; recipient = recipient->next)
+		if (recipient->state == state)
+			return true;
+	return false;
+}
+
+static void retry_crowded(struct parcel *parcel)
+{
+	for (struct recipient *recipient = parcel->recipients; recipient; recipient = recipient->next)
+		if (recipient->state == RECIPIENT_CROWDED)
+			recipient->state = RECIPIENT_WAITING;
+}
+
+static void forget(struct relay *relay, struct parcel *parcel)
+{
+	pthread_mutex_lock(&relay->lock);
+	scheduler_forget(relay->scheduler, parcel);
+	pthread_mutex_unlock(&relay->lock);
+}
+
+static void give_back(struct relay *relay, struct parcel *parcel)
+{
+	pthread_mutex_lock(&relay->lock);
+	scheduler_return(relay->scheduler, parcel);
+	pthread_mutex_unlock(&relay->lock);
+}
+
+/* Recipients that are still waiting: the session broke. On a session that worked before, or by our own will, that says nothing
+ * about the message: it gets another connection at once. */
+static void conclude(struct worker *worker, struct client *client, struct parcel *parcel, enum status status,
+		     unsigned completed)
+{
+	struct relay *relay = worker->relay;
+
+	if (has_state(parcel, RECIPIENT_WAITING)) {
+		struct reply unreadable = {451, SLICE("4.3.0"), SLICE("the message could not be read from the store"), true};
+
+		if (status == STATUS_OK && (client->trouble.code == 0 || completed > 0)) {
+			give_back(relay, parcel);
+			return;
+		}
+		set_all(parcel, RECIPIENT_DEFERRED, status == STATUS_OK ? &client->trouble : &unreadable);
+	}
+	recorder_submit(relay->recorder, parcel, worker->gate);
+}
+
+static void send_parcel(struct worker *worker, struct client *client, struct parcel *parcel, unsigned completed)
+{
+	struct arena arena SCOPED_ARENA;
+	struct email_reader *reader = NULL;
+	enum status status = queue_open(worker->relay->environment.store, &arena, parcel->message, &reader);
+	struct body_source body = {reader, read_body};
+
+	if (status == STATUS_NOT_FOUND) { /* removed while it waited here */
+		forget(worker->relay, parcel);
+		return;
+	}
+	if (status == STATUS_OK) {
+		do {
+			retry_crowded(parcel);
+			status = client_send(client, parcel, &body);
+		} while (status == STATUS_OK && !client->broken && has_state(parcel, RECIPIENT_CROWDED));
+		email_close(reader);
+	}
+	conclude(worker, client, parcel, status, completed);
+}
+
+/* ---- a connection's life ---- */
+
+/* With the lock held. Waits a little for more mail to the same hop. */
+static struct parcel *linger(struct worker *worker, struct hop *hop)
+{
+	struct relay *relay = worker->relay;
+	int64_t until = clock_monotonic_ms() + relay->options.timeouts.linger_ms;
+	struct parcel *parcel;
+
+	worker->is_released = false;
+	worker->lingers_for = hop;
+	DL_APPEND2(relay->lingering, worker, list_prev, list_next);
+	while (!worker->parcel && !worker->is_released && !relay->stopping && clock_monotonic_ms() < until)
+		thread_wait_until(&worker->wake, &relay->lock, until);
+	linger_end(relay, worker);
+	parcel = worker->parcel;
+	worker->parcel = NULL;
+	return parcel;
+}
+
+/* With the lock held. Others wait and all threads are taken. */
+static bool must_give_way(const struct relay *relay, unsigned sent)
+{
+	return sent >= MESSAGES_BEFORE_GIVING_WAY && relay->worker_count >= relay->options.concurrency && !relay->idle &&
+	       scheduler_is_waiting(relay->scheduler);
+}
+
+static struct parcel *next_parcel(struct worker *worker, struct client *client, struct hop *hop)
+{
+	struct relay *relay = worker->relay;
+	struct parcel *parcel = NULL;
+
+	pthread_mutex_lock(&relay->lock);
+	relay->transactions++;
+	if (!client->broken)
+		scheduler_succeeded(relay->scheduler, hop);
+	workers_dispatch(relay);
+	if (!client->broken && !relay->stopping && client->transactions < relay->options.messages_per_connection &&
+	    !must_give_way(relay, client->transactions)) {
+		parcel = scheduler_take_more(relay->scheduler, hop);
+		if (!parcel && relay->options.timeouts.linger_ms > 0)
+			parcel = linger(worker, hop);
+	}
+	pthread_mutex_unlock(&relay->lock);
+	return parcel;
+}
+
+static void serve_connection(struct worker *worker, struct client *client, struct hop *hop, struct parcel *parcel)
+{
+	struct relay *relay = worker->relay;
+	unsigned completed = 0;
+
+	pthread_mutex_lock(&relay->lock);
+	relay->connections++;
+	scheduler_connected(relay->scheduler, hop);
+	pthread_mutex_unlock(&relay->lock);
+	while (parcel) {
+		send_parcel(worker, client, parcel, completed);
+		completed += !client->broken;
+		parcel = next_parcel(worker, client, hop);
+	}
+	if (client->broken && completed == 0 && client->trouble.code != 0) {
+		suspend_hop(relay, hop, true, NULL, &client->trouble);
+	} else {
+		pthread_mutex_lock(&relay->lock);
+		scheduler_leave(relay->scheduler, hop, true, clock_monotonic_ms());
+		pthread_mutex_unlock(&relay->lock);
+	}
+	client_close(client);
+}
+
+static void serve(struct worker *worker, struct parcel *parcel)
+{
+	struct relay *relay = worker->relay;
+	struct client_options options = relay->client;
+	struct hop *hop = parcel->hop;
+	struct arena arena SCOPED_ARENA;
+	struct client *client;
+	struct reply failure;
+
+	options.hooks = (struct client_hooks){worker, watch, before_end};
+	client = open_to_hop(relay, &options, &arena, hop->name, &failure);
+	if (client)
+		serve_connection(worker, client, hop, parcel);
+	else if (failure.is_ours && reply_is_permanent(&failure) && relay->smarthost.len == 0)
+		fail_hop(worker, hop, parcel, &failure);
+	else /* a peer's 5xx before any mail, and all trouble with the smarthost, isn't the message's fault */
+		suspend_hop(relay, hop, false, parcel, &failure);
+}
+
+/* With the lock held. NULL: the thread is to end. */
+static struct parcel *wait_for_work(struct worker *worker)
+{
+	struct relay *relay = worker->relay;
+	int64_t until = clock_monotonic_ms() + IDLE_MS;
+	struct parcel *parcel;
+
+	if (!worker->parcel && !relay->stopping) {
+		DL_PREPEND2(relay->idle, worker, list_prev, list_next);
+		workers_dispatch(relay);
+		while (!worker->parcel && !relay->stopping && clock_monotonic_ms() < until)
+			thread_wait_until(&worker->wake, &relay->lock, until);
+		if (!worker->parcel)
+			DL_DELETE2(relay->idle, worker, list_prev, list_next);
+	}
+	parcel = worker->parcel;
+	worker->parcel = NULL;
+	if (parcel && relay->stopping) {
+		scheduler_return(relay->scheduler, parcel);
+		scheduler_leave(relay->scheduler, parcel->hop, false, clock_monotonic_ms());
+		return NULL;
+	}
+	return parcel;
+}
+
+static void *worker_run(void *context)
+{
+	struct worker *worker = context;
+	struct relay *relay = worker->relay;
+	struct parcel *parcel;
+
+	pthread_mutex_lock(&relay->lock);
+	/* The first parcel comes right after the start, under the same lock. */
+	while ((parcel = wait_for_work(worker)) != NULL) {
+		pthread_mutex_unlock(&relay->lock);
+		serve(worker, parcel);
+		pthread_mutex_lock(&relay->lock);
+	}
+	DL_DELETE(relay->workers, worker);
+	worker_free(worker);
+	relay->worker_count--;
+	pthread_cond_signal(&relay->worker_gone);
+	pthread_mutex_unlock(&relay->lock);
+	return NULL;
+}
