@@ -1,0 +1,137 @@
+#include "jobs/jobs.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "store/queue.h"
+
+#define DEFAULT_INTERVAL_MS  (5 * 60 * 1000)
+#define DEFAULT_ROWS_AT_ONCE 500
+#define DEFAULT_REST_MS      50
+#define DAY_MS               INT64_C(86400000)
+
+struct jobs {
+	struct jobs_options options;
+	struct store *store;
+	const struct log *log;
+	pthread_t thread;
+	pthread_mutex_t mutex;
+	pthread_cond_t stop;
+	bool stopping;
+};
+
+/* What is cleared away: at most `max` rows that are older than `before_ms`. */
+typedef enum status (*clear_rows)(struct store *store, int64_t before_ms, size_t max, size_t *removed);
+
+static struct timespec deadline_after(int ms)
+{
+	struct timespec at;
+
+	clock_gettime(CLOCK_MONOTONIC, &at);
+	at.tv_sec += ms / 1000;
+	at.tv_nsec += (long)(ms % 1000) * 1000000;
+	if (at.tv_nsec >= 1000000000) {
+		at.tv_sec++;
+		at.tv_nsec -= 1000000000;
+	}
+	return at;
+}
+
+/* False when it is time to stop. */
+static bool rest(struct jobs *jobs, int ms)
+{
+	struct timespec until = deadline_after(ms);
+
+	pthread_mutex_lock(&jobs->mutex);
+	while (!jobs->stopping && pthread_cond_timedwait(&jobs->stop, &jobs->mutex, &until) != ETIMEDOUT)
+		;
+	bool goes_on = !jobs->stopping;
+
+	pthread_mutex_unlock(&jobs->mutex);
+	return goes_on;
+}
+
+static void clear(struct jobs *jobs, const char *event, clear_rows step, unsigned days)
+{
+	size_t removed = 0, total = 0;
+	enum status status = STATUS_OK;
+	int64_t before_ms = clock_wall_ms() - days * DAY_MS;
+
+	if (days == 0)
+		return;
+	do {
+		status = step(jobs->store, before_ms, jobs->options.rows_at_once, &removed);
+		if (status == STATUS_OK)
+			total += removed;
+	} while (status == STATUS_OK && removed >= jobs->options.rows_at_once && rest(jobs, jobs->options.rest_ms));
+	if (status != STATUS_OK)
+		LOG_WARNING(jobs->log, event, LOG_STR("status", status_name(status)), LOG_INT("removed", total));
+	else if (total > 0)
+		LOG_INFO(jobs->log, event, LOG_INT("removed", total));
+}
+
+static void *run(void *context)
+{
+	struct jobs *jobs = context;
+
+	while (rest(jobs, jobs->options.interval_ms)) {
+		clear(jobs, "jobs.change_log_trimmed", change_log_trim, jobs->options.change_log_days);
+		clear(jobs, "jobs.traces_forgotten", trace_forget, jobs->options.trace_days);
+	}
+	return NULL;
+}
+
+static void init_stop(struct jobs *jobs)
+{
+	pthread_condattr_t attributes;
+
+	pthread_mutex_init(&jobs->mutex, NULL);
+	pthread_condattr_init(&attributes);
+	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	pthread_cond_init(&jobs->stop, &attributes);
+	pthread_condattr_destroy(&attributes);
+}
+
+static void release(struct jobs *jobs)
+{
+	pthread_cond_destroy(&jobs->stop);
+	pthread_mutex_destroy(&jobs->mutex);
+	free(jobs);
+}
+
+struct jobs *jobs_new(const struct jobs_options *options, struct store *store, const struct log *log)
+{
+	struct jobs *jobs = calloc(1, sizeof *jobs);
+
+	if (!jobs)
+		return NULL;
+	jobs->options = *options;
+	if (jobs->options.interval_ms <= 0)
+		jobs->options.interval_ms = DEFAULT_INTERVAL_MS;
+	if (jobs->options.rows_at_once == 0)
+		jobs->options.rows_at_once = DEFAULT_ROWS_AT_ONCE;
+	if (jobs->options.rest_ms <= 0)
+		jobs->options.rest_ms = DEFAULT_REST_MS;
+	jobs->store = store;
+	jobs->log = log;
+	init_stop(jobs);
+	if (pthread_create(&jobs->thread, NULL, run, jobs) == 0)
+		return jobs;
+	release(jobs);
+	return NULL;
+}
+
+void jobs_free(struct jobs *jobs)
+{
+	if (!jobs)
+		return;
+	pthread_mutex_lock(&jobs->mutex);
+	jobs->stopping = true;
+	pthread_cond_signal(&jobs->stop);
+	pthread_mutex_unlock(&jobs->mutex);
+	pthread_join(jobs->thread, NULL);
+	release(jobs);
+}

@@ -1,0 +1,23 @@
+/* jobs: the jobs role's work, which nobody waits for: every few minutes what is older than its retention is cleared away, a few
+ * hundred rows at a time with a rest in between, so that no delivery waits behind it. One thread of its own. What fails is
+ * logged and tried again in the next round.
+ */
+#pragma once
+
+#include "base/error.h"
+#include "base/log.h"
+
+struct store;
+struct jobs;
+
+struct jobs_options {
+	unsigned change_log_days; /* 0: kept for ever */
+	unsigned trace_days;      /* 0: kept for ever */
+	int interval_ms;          /* between rounds; 0: 5 minutes. The first begins one interval after the start. */
+	unsigned rows_at_once;    /* 0: 500 */
+	int rest_ms;              /* between two steps of a round; 0: 50 */
+};
+/* `store` and `log` must outlive it. NULL: no thread could be started. */
+MUST_CHECK struct jobs *jobs_new(const struct jobs_options *options, struct store *store, const struct log *log);
+/* Ends after the step that is running. */
+void jobs_free(struct jobs *jobs);

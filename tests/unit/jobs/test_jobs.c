@@ -1,0 +1,146 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "jobs/jobs.h"
+#include "store/queue.h"
+
+#define DAY_MS INT64_C(86400000)
+
+/* A store that has so many old rows and so many faults to come. */
+struct store {
+	_Atomic size_t change_rows, trace_rows;
+	_Atomic unsigned faults, steps;
+	_Atomic size_t largest_step;
+	_Atomic int64_t change_before_ms, trace_before_ms;
+};
+
+static enum status clear(struct store *store, _Atomic size_t *rows, size_t max, size_t *removed)
+{
+	atomic_fetch_add(&store->steps, 1);
+	if (store->faults > 0) {
+		atomic_fetch_sub(&store->faults, 1);
+		return STATUS_TEMPORARY;
+	}
+	*removed = *rows < max ? *rows : max;
+	atomic_fetch_sub(rows, *removed);
+	if (*removed > store->largest_step)
+		store->largest_step = *removed;
+	return STATUS_OK;
+}
+
+enum status change_log_trim(struct store *store, int64_t before_ms, size_t max, size_t *removed)
+{
+	store->change_before_ms = before_ms;
+	return clear(store, &store->change_rows, max, removed);
+}
+
+enum status trace_forget(struct store *store, int64_t before_ms, size_t max, size_t *removed)
+{
+	store->trace_before_ms = before_ms;
+	return clear(store, &store->trace_rows, max, removed);
+}
+
+static struct log make_log(void)
+{
+	struct log log;
+
+	log_init(&log, -1, LOG_FORMAT_LOGFMT, LOG_LEVEL_ERROR, SLICE("jobs"));
+	return log;
+}
+
+static void wait_until_empty(struct store *store)
+{
+	for (int i = 0; i < 5000 && store->change_rows + store->trace_rows > 0; i++)
+		usleep(1000);
+	assert_int_equal(store->change_rows + store->trace_rows, 0);
+}
+
+static void old_rows_go_in_small_steps(void **state)
+{
+	struct jobs_options options = {
+		.change_log_days = 30, .trace_days = 14, .interval_ms = 1, .rows_at_once = 10, .rest_ms = 1};
+	struct store store = {.change_rows = 95, .trace_rows = 25};
+	struct log log = make_log();
+	int64_t start_ms = clock_wall_ms();
+	struct jobs *jobs = jobs_new(&options, &store, &log);
+
+	(void)state;
+	assert_non_null(jobs);
+	wait_until_empty(&store);
+	jobs_free(jobs);
+	assert_int_equal(store.largest_step, 10);
+	assert_in_range(store.change_before_ms, start_ms - 30 * DAY_MS, clock_wall_ms() - 30 * DAY_MS);
+	assert_in_range(store.trace_before_ms, start_ms - 14 * DAY_MS, clock_wall_ms() - 14 * DAY_MS);
+}
+
+static void faults_are_tried_again(void **state)
+{
+	struct jobs_options options = {.change_log_days = 1, .trace_days = 1, .interval_ms = 1};
+	struct store store = {.change_rows = 5, .trace_rows = 5, .faults = 7};
+	struct log log = make_log();
+	struct jobs *jobs = jobs_new(&options, &store, &log);
+
+	(void)state;
+	assert_non_null(jobs);
+	wait_until_empty(&store);
+	jobs_free(jobs);
+	assert_int_equal(store.faults, 0);
+}
+
+static void zero_days_keep_for_ever(void **state)
+{
+	struct jobs_options options = {.trace_days = 1, .interval_ms = 1};
+	struct store store = {.change_rows = 5};
+	struct log log = make_log();
+	struct jobs *jobs = jobs_new(&options, &store, &log);
+
+	(void)state;
+	assert_non_null(jobs);
+	while (store.steps < 3)
+		usleep(1000);
+	jobs_free(jobs);
+	assert_int_equal(store.change_rows, 5);
+}
+
+/* Neither between rounds nor in the middle of a long one. */
+static void stopping_waits_for_nothing(void **state)
+{
+	struct jobs_options options = {.change_log_days = 1};
+	struct store store = {.change_rows = 1000000};
+	struct log log = make_log();
+	int64_t start_ms = clock_monotonic_ms();
+
+	(void)state;
+	for (int round = 0; round < 2; round++) {
+		struct jobs *jobs = jobs_new(&options, &store, &log);
+
+		assert_non_null(jobs);
+		usleep(30000);
+		jobs_free(jobs);
+		options.interval_ms = 1;
+		options.rest_ms = 60000;
+		options.rows_at_once = 1;
+	}
+	assert_int_equal(store.change_rows, 999999);
+	assert_true(clock_monotonic_ms() - start_ms < 10000);
+	jobs_free(NULL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(old_rows_go_in_small_steps),
+		cmocka_unit_test(faults_are_tried_again),
+		cmocka_unit_test(zero_days_keep_for_ever),
+		cmocka_unit_test(stopping_waits_for_nothing),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
