@@ -100,5 +100,5 @@ MUST_CHECK bool config_duration(struct slice text, int64_t *ms);
 MUST_CHECK bool config_next_duration(struct slice *rest, int64_t *ms);
 /* "50MB", "5G", "1000" to bytes; K, M, G, T are powers of 1024. */
 MUST_CHECK bool config_size(struct slice text, uint64_t *bytes);
-/* The settings for people: for `posthorn help settings` and docs/settings.md, or as the settings part of posthorn.yaml(5). */
+/* The settings for people: for `posthorn help settings`, or as the settings part of posthorn.yaml(5). */
 void config_document(struct buf *out, bool as_man_page);

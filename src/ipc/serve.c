@@ -10,6 +10,7 @@
 #include "ipc/frame.h"
 #include "ipc/internal.h"
 
+/* Sanitizers' frames are larger; clang tells of them in its own way, so it gets the larger stack always. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || defined(__clang__)
 #define STACK_BYTES (1024 * 1024)
 #else

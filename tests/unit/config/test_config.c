@@ -344,6 +344,22 @@ static void the_documentation_names_every_setting(void **state)
 	assert_true(slice_find(buf_slice(&page), SLICE(".B retention.trace\n")) != SLICE_NOT_FOUND);
 }
 
+/* docs/man/posthorn.yaml.5 holds the output of `posthorn help settings --man`. */
+static void the_manual_page_is_current(void **state)
+{
+	static char page[256 * 1024];
+	FILE *file = fopen(MANUAL_PAGE, "r");
+	struct buf expected SCOPED_BUF;
+
+	(void)state;
+	assert_non_null(file);
+	page[fread(page, 1, sizeof(page) - 1, file)] = '\0';
+	fclose(file);
+	config_document(&expected, true);
+	if (slice_find(slice_from_cstr(page), buf_slice(&expected)) == SLICE_NOT_FOUND)
+		fail_msg("put the output of `posthorn help settings --man` into %s", MANUAL_PAGE);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -356,6 +372,7 @@ int main(void)
 		cmocka_unit_test(durations_and_sizes),
 		cmocka_unit_test(a_file_gives_paths_from_its_folder),
 		cmocka_unit_test(the_documentation_names_every_setting),
+		cmocka_unit_test(the_manual_page_is_current),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
