@@ -1,0 +1,50 @@
+/* imap: IMAP4rev2 (RFC 9051) and IMAP4rev1 (RFC 3501) as a protocol of net/engine. The role holds clients' sockets and the
+ * store; credentials are judged by the auth role.
+ *
+ * A session that has a mailbox selected is subscribed to its account's topic (the account's id): the role's main calls
+ * engine_announce(engine, id) for each account id of a "mailbox" announcement, and an idling session tells its client at once.
+ * Sessions of one process hear of each other without that.
+ *
+ * Offered: IMAP4rev2 IMAP4rev1 LITERAL+ SASL-IR IDLE NAMESPACE ID UNSELECT UIDPLUS MOVE ENABLE CHILDREN LIST-EXTENDED LIST-STATUS
+ * SPECIAL-USE ESEARCH SEARCHRES BINARY STATUS=SIZE APPENDLIMIT; STARTTLS and LOGINDISABLED as the connection is.
+ */
+#pragma once
+
+#include "base/log.h"
+#include "net/engine.h"
+
+struct ipc;
+struct mailbox_view_cache;
+struct store;
+
+enum imap_plaintext {
+	IMAP_PLAINTEXT_NEVER,    /* passwords need TLS */
+	IMAP_PLAINTEXT_LOOPBACK, /* or a peer on this machine */
+	IMAP_PLAINTEXT_ALWAYS,
+};
+
+/* Slices outlive the engine. */
+struct imap_options {
+	struct slice hostname;
+	enum imap_plaintext plaintext;
+	uint64_t append_limit;       /* bytes of a message, advertised by APPENDLIMIT; 0: 50 MB */
+	unsigned max_bad_commands;   /* then BYE; 0: 20 */
+	unsigned max_login_failures; /* then BYE; 0: 5 */
+	int login_timeout_ms;        /* idle before authentication; 0: 60,000 */
+	int idle_timeout_ms;         /* idle after it (RFC 9051 section 5.4: at least 30 minutes); 0: 1,860,000 */
+	int command_timeout_ms;      /* for each wait inside a command; 0: 60,000 */
+};
+
+/* The context of a listener whose protocol is imap_protocol. Outlives the engine. */
+struct imap_context {
+	struct imap_options options;
+	struct store *store;
+	struct ipc *ipc; /* NULL: nothing is announced to other roles */
+	struct mailbox_view_cache *views;
+	const struct log *log;
+};
+
+extern const struct protocol imap_protocol;
+
+/* For struct listener's refusal: what a connection over the limits is told. */
+#define IMAP_REFUSAL SLICE("* BYE [UNAVAILABLE] Too many connections, try again later\r\n")
