@@ -60,9 +60,12 @@ static enum status make_directory(struct slice url, struct arena *arena, struct 
 				 SLICE_ARG(url));
 	char *directory = slice_cstr(arena, slice_sub(file, 0, slash));
 
-	if (mkdir(directory, 0700) != 0 && errno != EEXIST)
+	if (stat(directory, &stat_buf) != 0) {
+		if (mkdir(directory, 0700) == 0)
+			return STATUS_OK;
 		return error_set(error, arena, STATUS_TEMPORARY, "%s can't be made: %s", directory, strerrordesc_np(errno));
-	if (stat(directory, &stat_buf) != 0 || ((stat_buf.st_mode & 077) != 0 && chmod(directory, 0700) != 0))
+	}
+	if ((stat_buf.st_mode & 077) != 0 && chmod(directory, 0700) != 0)
 		return error_set(error, arena, STATUS_REFUSED, "%s can't be closed to others: %s", directory,
 				 strerrordesc_np(errno));
 	return STATUS_OK;

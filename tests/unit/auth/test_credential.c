@@ -41,6 +41,8 @@ static void the_folder_is_closed_to_others(void **state)
 	char directory[96];
 	struct stat stat_buf;
 
+	if (auth_fixture_on_postgresql())
+		skip();
 	snprintf(directory, sizeof directory, "%s/secrets", fixture->directory);
 	assert_int_equal(stat(directory, &stat_buf), 0);
 	assert_int_equal(stat_buf.st_mode & 0777, 0700);
