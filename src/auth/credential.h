@@ -43,8 +43,8 @@ struct credential {
 
 MUST_CHECK enum status credential_find(struct credentials *credentials, struct arena *arena, struct slice address,
 				       struct credential *credential);
-/* Hashes and stores; makes the SCRAM keys too. `account` 0 keeps what is there. A new credential is enabled; an old one stays
- * as it is. STATUS_REFUSED: an empty password or a malformed address. */
+/* Hashes and stores; makes the SCRAM keys too. `account` 0 keeps what is there. A new credential is enabled; an old one
+ * stays as it is. STATUS_REFUSED: an empty password or a malformed address. */
 MUST_CHECK enum status credential_set_password(struct credentials *credentials, struct slice address, int64_t account,
 					       struct slice password);
 /* Stores a hash made elsewhere, in any scheme that password_scheme knows; REFUSED if it knows it not. */
@@ -54,7 +54,7 @@ MUST_CHECK enum status credential_enable(struct credentials *credentials, struct
 MUST_CHECK enum status credential_remove(struct credentials *credentials, struct slice address);
 
 /* Many at once, for imports: passwords are hashed on `threads` threads (0: one per processor), then all are stored in a few
- * transactions. Each entry's own status tells what became of it; the returned one is OK, or that of the first entry that failed.
+ * transactions. Each entry's own status tells what became of it; the returned one is OK, or that of the first that failed.
  * An entry has either a password or a hash. */
 struct credential_entry {
 	struct slice address;
@@ -68,7 +68,7 @@ MUST_CHECK enum status credentials_set_many(struct credentials *credentials, str
 
 /* ---- for the auth role ---- */
 
-/* In place of what was verified under `version`: hashed anew as a new password would be. NOT_FOUND if the credential has changed
+/* In place of what was verified under `version`: hashed as a new password would be. NOT_FOUND if the credential has changed
  * since; *new_version otherwise. */
 MUST_CHECK enum status credential_upgrade(struct credentials *credentials, struct slice address, uint64_t version,
 					  struct slice password, uint64_t *new_version);

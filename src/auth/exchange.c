@@ -42,8 +42,9 @@ void exchange_free(struct exchange *exchange)
 {
 	if (!exchange)
 		return;
+	if (exchange->sasl.password.len > 0)
+		explicit_bzero((char *)exchange->sasl.password.data, exchange->sasl.password.len);
 	arena_free(&exchange->arena);
-	explicit_bzero(&exchange->sasl, sizeof exchange->sasl);
 	free(exchange);
 }
 

@@ -136,7 +136,7 @@ static bool parse_digest(struct arena *arena, const struct scheme *scheme, enum 
 	return hash->hash.len == scheme->digest_len && (scheme->salted ? hash->salt.len <= SALT_MAX : hash->salt.len == 0);
 }
 
-/* RFC 8018 section 5.2: every block of output costs all the rounds. Less than a digest is a cut hash, which would fit all the same. */
+/* RFC 8018 section 5.2: every block of output costs all the rounds. One shorter than a digest is cut, and would fit too. */
 static bool pbkdf2_is_sane(struct password_hash *hash, size_t digest_len)
 {
 	uint64_t blocks = (hash->hash.len + digest_len - 1) / digest_len;

@@ -87,7 +87,7 @@ static bool warm_up_argon2(struct arena *arena)
 	return password_hash_new(arena, &cost, SLICE("warm"), &stored) && password_verify(stored, SLICE("warm"));
 }
 
-/* One hash for each algorithm; whether they fit doesn't matter: an OpenSSL that is held to FIPS has no MD5 and works all the same. */
+/* One hash for each algorithm. Whether they fit doesn't matter: an OpenSSL that is held to FIPS has no MD5. */
 static void warm_up_imported(void)
 {
 	static const struct slice samples[] = {

@@ -175,7 +175,7 @@ bool scram_parse_client_first(struct arena *arena, struct slice message, struct 
 		return false;
 	first->bare = rest;
 	first->header = slice_sub(message, 0, message.len - rest.len);
-	/* A reserved "m=" in front is an extension that must be understood: none is, so it isn't the "n=" that must stand here. */
+	/* "m=" in front would be an extension that must be understood; none is: only "n=" may stand here. */
 	return take_attribute(&rest, 'n', &name) && parse_name(arena, name, &first->user) &&
 	       take_attribute(&rest, 'r', &first->nonce) && is_nonce(first->nonce);
 }

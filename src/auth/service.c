@@ -40,12 +40,18 @@ struct auth_service {
 	bool stopping;
 };
 
+/* Who tries to log in, for counting and logging. */
+struct caller {
+	struct lockout_keys keys;
+	struct slice user; /* prepared; as typed if it isn't an address */
+	struct slice protocol;
+	const struct net_address *address;
+};
+
 /* One try to log in with a password. */
 struct attempt {
 	struct auth_service *service;
-	const struct auth_peer *peer;
-	struct lockout_keys keys;
-	struct slice address; /* prepared; as typed if it isn't an address */
+	struct caller caller;
 	struct slice password;
 	struct credential credential; /* if known */
 	bool known;
@@ -152,10 +158,10 @@ static struct timespec deadline_after(int ms)
 /* When too many wait already the answer is given at once: lock-out still bounds the guesses. */
 static void hold_back(struct auth_service *service, int ms)
 {
-	struct timespec until = deadline_after(ms);
-
 	if (ms == 0)
 		return;
+	struct timespec until = deadline_after(ms);
+
 	pthread_mutex_lock(&service->sleep_mutex);
 	if (service->sleepers < SLEEPERS_MAX) {
 		service->sleepers++;
@@ -168,36 +174,47 @@ static void hold_back(struct auth_service *service, int ms)
 	pthread_mutex_unlock(&service->sleep_mutex);
 }
 
-static void log_attempt(const struct auth_service *service, enum log_level level, const char *event, struct slice user,
-			struct slice protocol, const struct net_address *address)
+static void log_caller(const struct auth_service *service, enum log_level level, const char *event, const struct caller *caller)
 {
 	struct buf peer SCOPED_BUF;
 
 	if (level < atomic_load_explicit(&service->log->level, memory_order_relaxed))
 		return;
 	buf_init(&peer, NULL, 0);
-	net_address_format(&peer, address);
-	LOG_AT(service->log, level, event, LOG_STR("user", slice_sub(user, 0, CREDENTIAL_ADDRESS_MAX)),
-	       LOG_STR("protocol", protocol), LOG_STR("peer", buf_slice(&peer)));
+	net_address_format(&peer, caller->address);
+	LOG_AT(service->log, level, event, LOG_STR("user", slice_sub(caller->user, 0, CREDENTIAL_ADDRESS_MAX)),
+	       LOG_STR("protocol", caller->protocol), LOG_STR("peer", buf_slice(&peer)));
 }
 
-static enum auth_outcome refuse(struct auth_service *service, struct lockout_keys keys, uint64_t guess, struct slice user,
-				struct slice protocol, const struct net_address *address)
+static enum auth_outcome refuse(struct auth_service *service, const struct caller *caller, uint64_t guess)
 {
-	int delay_ms = lockout_failure(service->lockout, keys, guess, clock_monotonic_ms());
+	int delay_ms = lockout_failure(service->lockout, caller->keys, guess, clock_monotonic_ms());
 
-	log_attempt(service, LOG_LEVEL_INFO, "auth.refused", user, protocol, address);
+	log_caller(service, LOG_LEVEL_INFO, "auth.refused", caller);
 	hold_back(service, delay_ms);
 	return AUTH_REFUSED;
 }
 
-static bool is_locked(struct auth_service *service, struct lockout_keys keys, struct slice user, struct slice protocol,
-		      const struct net_address *address)
+static void note_accepted(struct auth_service *service, const struct caller *caller)
 {
-	if (!lockout_is_locked(service->lockout, keys, clock_monotonic_ms()))
+	lockout_success(service->lockout, caller->keys);
+	log_caller(service, LOG_LEVEL_DEBUG, "auth.accepted", caller);
+}
+
+static bool is_locked(struct auth_service *service, const struct caller *caller)
+{
+	if (!lockout_is_locked(service->lockout, caller->keys, clock_monotonic_ms()))
 		return false;
-	log_attempt(service, LOG_LEVEL_INFO, "auth.locked_out", user, protocol, address);
+	log_caller(service, LOG_LEVEL_INFO, "auth.locked_out", caller);
 	return true;
+}
+
+/* The name as it is looked up and counted. What is no address is an unknown user like any other. */
+static struct slice name_of(struct arena *arena, struct slice typed)
+{
+	struct slice prepared;
+
+	return address_prepare(arena, typed, &prepared) ? prepared : typed;
 }
 
 /* ---- passwords ---- */
@@ -223,7 +240,7 @@ static bool is_remembered(const struct attempt *attempt)
 
 static bool is_known_guess(const struct attempt *attempt)
 {
-	return lockout_is_known_guess(attempt->service->lockout, attempt->keys, remember_guess(&attempt->tag),
+	return lockout_is_known_guess(attempt->service->lockout, attempt->caller.keys, remember_guess(&attempt->tag),
 				      clock_monotonic_ms());
 }
 
@@ -252,16 +269,20 @@ static void upgrade(struct attempt *attempt)
 
 	if (!service->upgrades || credential_is_current(service->credentials, &attempt->credential))
 		return;
-	enum status status = credential_upgrade(service->credentials, attempt->address, version, attempt->password, &version);
+	enum status status =
+		credential_upgrade(service->credentials, attempt->caller.user, version, attempt->password, &version);
 
+	/* Changed meanwhile, perhaps by another login that did the same. */
+	if (status == STATUS_NOT_FOUND)
+		return;
 	if (status != STATUS_OK) {
-		LOG_WARNING(service->log, "auth.upgrade_failed", LOG_STR("user", attempt->address),
+		LOG_WARNING(service->log, "auth.upgrade_failed", LOG_STR("user", attempt->caller.user),
 			    LOG_STR("status", status_name(status)));
 		return;
 	}
-	LOG_INFO(service->log, "auth.upgraded", LOG_STR("user", attempt->address));
+	LOG_INFO(service->log, "auth.upgraded", LOG_STR("user", attempt->caller.user));
 	/* What is remembered is bound to the new version. */
-	attempt->known = remember_make_tag(service->remember, attempt->address, version, attempt->password, &attempt->tag);
+	attempt->known = remember_make_tag(service->remember, attempt->caller.user, version, attempt->password, &attempt->tag);
 }
 
 /* On a check thread, perhaps after a wait: others may have settled the question meanwhile. */
@@ -270,7 +291,7 @@ static void check(void *context)
 	struct attempt *attempt = context;
 	struct auth_service *service = attempt->service;
 
-	if (lockout_is_locked(service->lockout, attempt->keys, clock_monotonic_ms())) {
+	if (lockout_is_locked(service->lockout, attempt->caller.keys, clock_monotonic_ms())) {
 		attempt->outcome = AUTH_LOCKED_OUT;
 	} else if (is_remembered(attempt)) {
 		attempt->outcome = AUTH_ACCEPTED;
@@ -280,17 +301,17 @@ static void check(void *context)
 		attempt->outcome = AUTH_ACCEPTED;
 		upgrade(attempt);
 		if (attempt->known)
-			remember_add(service->remember, &attempt->tag, attempt->address, clock_monotonic_ms());
+			remember_add(service->remember, &attempt->tag, attempt->caller.user, clock_monotonic_ms());
 	}
 }
 
 static enum auth_outcome check_in_line(struct attempt *attempt)
 {
 	struct auth_service *service = attempt->service;
-	uint64_t group = attempt->keys.network ? attempt->keys.network : attempt->keys.account;
+	uint64_t group = attempt->caller.keys.network ? attempt->caller.keys.network : attempt->caller.keys.account;
 
 	if (!checks_run(service->checks, group, check, attempt)) {
-		LOG_WARNING(service->log, "auth.too_busy", LOG_STR("user", attempt->address));
+		LOG_WARNING(service->log, "auth.too_busy", LOG_STR("user", attempt->caller.user));
 		return AUTH_UNAVAILABLE;
 	}
 	return attempt->outcome;
@@ -300,13 +321,13 @@ static enum auth_outcome decide(struct attempt *attempt, struct arena *arena)
 {
 	struct auth_service *service = attempt->service;
 
-	if (is_locked(service, attempt->keys, attempt->address, attempt->peer->protocol, &attempt->peer->address))
+	if (is_locked(service, &attempt->caller))
 		return AUTH_LOCKED_OUT;
-	enum status status = credential_find(service->credentials, arena, attempt->address, &attempt->credential);
+	enum status status = credential_find(service->credentials, arena, attempt->caller.user, &attempt->credential);
 
 	attempt->known = status == STATUS_OK;
 	if ((status != STATUS_OK && status != STATUS_NOT_FOUND) ||
-	    !remember_make_tag(service->remember, attempt->address, attempt->known ? attempt->credential.version : 0,
+	    !remember_make_tag(service->remember, attempt->caller.user, attempt->known ? attempt->credential.version : 0,
 			       attempt->password, &attempt->tag))
 		return AUTH_UNAVAILABLE;
 	if (is_remembered(attempt))
@@ -314,45 +335,38 @@ static enum auth_outcome decide(struct attempt *attempt, struct arena *arena)
 	return is_known_guess(attempt) ? AUTH_REFUSED : check_in_line(attempt);
 }
 
-/* The name as it is looked up and counted. What is no address is an unknown user like any other. */
-static struct slice name_of(struct arena *arena, struct slice typed)
+static struct auth_reply check_password(struct auth_service *service, struct arena *arena, struct slice protocol,
+					const struct net_address *address, struct slice user, struct slice password)
 {
-	struct slice prepared;
-
-	return address_prepare(arena, typed, &prepared) ? prepared : typed;
-}
-
-static struct auth_reply check_password(struct auth_service *service, struct arena *arena, const struct auth_peer *peer,
-					struct slice user, struct slice password)
-{
-	struct attempt attempt = {
-		.service = service,
-		.peer = peer,
-		.address = name_of(arena, user),
-		.password = password,
-	};
+	struct attempt attempt = {.service = service, .password = password};
 
 	if (password.len > CREDENTIAL_PASSWORD_MAX)
 		return (struct auth_reply){.outcome = AUTH_MALFORMED};
-	attempt.keys = lockout_keys(service->lockout, attempt.address, &peer->address);
+	attempt.caller = (struct caller){.user = name_of(arena, user), .protocol = protocol, .address = address};
+	attempt.caller.keys = lockout_keys(service->lockout, attempt.caller.user, address);
 	struct auth_reply reply = {.outcome = decide(&attempt, arena)};
 
 	if (reply.outcome == AUTH_REFUSED) {
-		refuse(service, attempt.keys, remember_guess(&attempt.tag), attempt.address, peer->protocol, &peer->address);
+		refuse(service, &attempt.caller, remember_guess(&attempt.tag));
 	} else if (reply.outcome == AUTH_ACCEPTED) {
-		lockout_success(service->lockout, attempt.keys);
-		log_attempt(service, LOG_LEVEL_DEBUG, "auth.accepted", attempt.address, peer->protocol, &peer->address);
+		note_accepted(service, &attempt.caller);
 		reply.account = attempt.credential.account;
-		reply.address = attempt.address;
+		reply.address = attempt.caller.user;
 	}
 	return reply;
 }
 
 /* ---- SASL exchanges ---- */
 
-static struct auth_peer peer_of(const struct exchange *exchange)
+static struct caller caller_of(const struct exchange *exchange)
 {
-	return (struct auth_peer){.protocol = exchange->protocol, .address = exchange->peer};
+	return (struct caller){exchange->keys, exchange->address, exchange->protocol, &exchange->peer};
+}
+
+static void name_caller(struct auth_service *service, struct exchange *exchange)
+{
+	exchange->address = name_of(&exchange->arena, exchange->sasl.user);
+	exchange->keys = lockout_keys(service->lockout, exchange->address, &exchange->peer);
 }
 
 /* What SCRAM shows to a user that doesn't exist is of the same form and stays the same. */
@@ -378,9 +392,10 @@ static enum auth_outcome start_scram(struct auth_service *service, struct exchan
 {
 	struct scram_keys keys;
 
-	exchange->address = name_of(&exchange->arena, exchange->sasl.user);
-	exchange->keys = lockout_keys(service->lockout, exchange->address, &exchange->peer);
-	if (is_locked(service, exchange->keys, exchange->address, exchange->protocol, &exchange->peer))
+	name_caller(service, exchange);
+	struct caller caller = caller_of(exchange);
+
+	if (is_locked(service, &caller))
 		return AUTH_LOCKED_OUT;
 	if (!find_keys(service, exchange, &keys))
 		return AUTH_UNAVAILABLE;
@@ -401,14 +416,14 @@ static enum auth_outcome end_scram(struct auth_service *service, struct exchange
 	return status == STATUS_NOT_FOUND ? AUTH_REFUSED : AUTH_UNAVAILABLE;
 }
 
-/* A refusal before any name was said (a binding that this connection has not) is counted for the peer and the empty name. */
+/* A refusal may come before the name was looked at: a binding that this connection has not. */
 static enum auth_outcome refuse_exchange(struct auth_service *service, struct exchange *exchange)
 {
-	if (exchange->keys.account == 0) {
-		exchange->address = name_of(&exchange->arena, exchange->sasl.user);
-		exchange->keys = lockout_keys(service->lockout, exchange->address, &exchange->peer);
-	}
-	return refuse(service, exchange->keys, 0, exchange->address, exchange->protocol, &exchange->peer);
+	if (exchange->keys.account == 0)
+		name_caller(service, exchange);
+	struct caller caller = caller_of(exchange);
+
+	return refuse(service, &caller, 0);
 }
 
 static struct auth_reply finish_scram(struct auth_service *service, struct exchange *exchange)
@@ -419,8 +434,9 @@ static struct auth_reply finish_scram(struct auth_service *service, struct excha
 		refuse_exchange(service, exchange);
 	if (reply.outcome != AUTH_ACCEPTED)
 		return reply;
-	lockout_success(service->lockout, exchange->keys);
-	log_attempt(service, LOG_LEVEL_DEBUG, "auth.accepted", exchange->address, exchange->protocol, &exchange->peer);
+	struct caller caller = caller_of(exchange);
+
+	note_accepted(service, &caller);
 	reply.account = exchange->account;
 	reply.address = exchange->address;
 	reply.challenge = exchange->sasl.challenge;
@@ -429,13 +445,14 @@ static struct auth_reply finish_scram(struct auth_service *service, struct excha
 
 static struct auth_reply act_on(struct auth_service *service, struct exchange *exchange, enum sasl_result result)
 {
-	struct auth_peer peer = peer_of(exchange);
+	const struct sasl *sasl = &exchange->sasl;
 
 	switch (result) {
 	case SASL_CHALLENGE:
 		return (struct auth_reply){.outcome = AUTH_CONTINUE};
 	case SASL_NEED_PASSWORD:
-		return check_password(service, &exchange->arena, &peer, exchange->sasl.user, exchange->sasl.password);
+		return check_password(service, &exchange->arena, exchange->protocol, &exchange->peer, sasl->user,
+				      sasl->password);
 	case SASL_NEED_KEYS:
 		return (struct auth_reply){.outcome = start_scram(service, exchange)};
 	case SASL_ACCEPT:
@@ -511,8 +528,9 @@ static enum status handle_begin(struct auth_service *service, struct ipc_request
 /* Many exchanges may have been begun before the first of them failed: the proof is not even looked at. */
 static void step(struct auth_service *service, struct exchange *exchange, struct slice response, struct buf *out)
 {
-	if (exchange->keys.account != 0 &&
-	    is_locked(service, exchange->keys, exchange->address, exchange->protocol, &exchange->peer)) {
+	struct caller caller = caller_of(exchange);
+
+	if (caller.keys.account != 0 && is_locked(service, &caller)) {
 		wire_pack_reply(out, &(struct auth_reply){.outcome = AUTH_LOCKED_OUT});
 		exchange_free(exchange);
 		return;
@@ -561,7 +579,7 @@ static enum status handle_password(struct auth_service *service, struct ipc_requ
 
 	if (!unpack_ok(&in))
 		return STATUS_PEER;
-	struct auth_reply reply = check_password(service, arena, &peer, user, password);
+	struct auth_reply reply = check_password(service, arena, peer.protocol, &peer.address, user, password);
 
 	wire_pack_reply(out, &reply);
 	return STATUS_OK;
