@@ -9,7 +9,7 @@ struct account {
 	struct slice address; /* "alice@example.test" */
 	struct slice name;    /* for people; may be empty */
 	bool enabled;
-	uint64_t quota_bytes, used_bytes;       /* quota 0: none */
+	uint64_t quota_bytes, used_bytes; /* quota 0: none */
 	uint64_t quota_messages, used_messages;
 	int64_t created_ms;
 };
@@ -23,14 +23,17 @@ MUST_CHECK enum status directory_has_domain(struct store *store, struct slice do
 /* Makes the account with its mailboxes: INBOX, Drafts, Sent, Junk, Trash, Archive with their special use (RFC 6154).
  * NOT_FOUND: no such domain. EXISTS: an account or alias has the address. */
 MUST_CHECK enum status directory_add_account(struct store *store, struct slice address, struct slice name, uint64_t quota_bytes,
-                                             int64_t *account_id);
+					     int64_t *account_id);
 MUST_CHECK enum status directory_remove_account(struct store *store, struct slice address);
+/* Goes on with what a crash left of removed accounts: for clean-up. */
+MUST_CHECK enum status directory_finish_removals(struct store *store);
 MUST_CHECK enum status directory_enable_account(struct store *store, struct slice address, bool enabled);
 MUST_CHECK enum status directory_set_quota(struct store *store, struct slice address, uint64_t bytes, uint64_t messages);
-MUST_CHECK enum status directory_find_account(struct store *store, struct arena *arena, struct slice address, struct account *account);
+MUST_CHECK enum status directory_find_account(struct store *store, struct arena *arena, struct slice address,
+					      struct account *account);
 MUST_CHECK enum status directory_get_account(struct store *store, struct arena *arena, int64_t id, struct account *account);
 MUST_CHECK enum status directory_list_accounts(struct store *store, struct arena *arena, struct slice domain /* empty: all */,
-                                               struct account **accounts, size_t *count);
+					       struct account **accounts, size_t *count);
 
 /* address: "sales@example.test", or "@example.test" for the catch-all. Targets: addresses here or elsewhere. */
 struct alias {
@@ -43,10 +46,10 @@ MUST_CHECK enum status directory_list_aliases(struct store *store, struct arena 
 
 /* One look-up for routing, in one read transaction: is the domain ours, and whose is the address? */
 enum directory_kind {
-	DIRECTORY_NOT_LOCAL,   /* the domain isn't ours */
-	DIRECTORY_UNKNOWN,     /* ours, but nobody there */
+	DIRECTORY_NOT_LOCAL, /* the domain isn't ours */
+	DIRECTORY_UNKNOWN,   /* ours, but nobody there */
 	DIRECTORY_ACCOUNT,
-	DIRECTORY_ALIAS,       /* targets, by exact address or catch-all */
+	DIRECTORY_ALIAS, /* targets, by exact address or catch-all */
 };
 struct directory_entry {
 	enum directory_kind kind;
@@ -58,4 +61,4 @@ struct directory_entry {
 /* `address` as local@domain; exact account, exact alias, then (if `separator` is set and in the local part) the same without
  * "+detail", then the catch-all. */
 MUST_CHECK enum status directory_look_up(struct store *store, struct arena *arena, struct slice address, char separator,
-                                         struct directory_entry *entry);
+					 struct directory_entry *entry);

@@ -7,14 +7,14 @@
 #include "store/store.h"
 
 struct email_facts {
-	struct slice bytes;          /* the message as it will be stored, CRLF line ends */
+	struct slice bytes; /* the message as it will be stored, CRLF line ends */
 	uint64_t size;
-	int64_t sent_ms;             /* Date field; 0: none */
-	struct slice message_id;     /* without <>; may be empty */
-	struct slice subject;        /* decoded UTF-8, cut at 1,000 bytes: for traces and lists */
+	int64_t sent_ms;                             /* Date field; 0: none */
+	struct slice message_id;                     /* without <>; may be empty */
+	struct slice subject;                        /* decoded UTF-8, cut at 1,000 bytes: for traces and lists */
 	struct slice envelope, body, body_structure; /* as IMAP sends them */
-	struct slice structure;      /* message_pack */
-	struct slice references;     /* message ids of References and In-Reply-To, separated by a space: for threads */
+	struct slice structure;                      /* message_pack */
+	struct slice references; /* message ids of References and In-Reply-To, separated by a space: for threads */
 };
 void email_facts(struct arena *arena, struct slice bytes, struct email_facts *facts);
 
@@ -22,11 +22,11 @@ void email_facts(struct arena *arena, struct slice bytes, struct email_facts *fa
 
 struct delivery_target {
 	int64_t account;
-	struct slice mailbox;        /* a name; empty: INBOX. Made if missing */
+	struct slice mailbox; /* a name; empty: INBOX. Made if missing */
 	uint64_t flags;
-	struct slice headers;        /* put before the message for this target: Return-Path, Delivered-To, ...; with CRLF */
+	struct slice headers; /* put before the message for this target: Return-Path, Delivered-To, ...; with CRLF */
 	/* results */
-	enum status status;          /* OK; LIMIT: over quota; NOT_FOUND */
+	enum status status; /* OK; LIMIT: over quota; NOT_FOUND */
 	uint32_t uid, uid_validity;
 	int64_t email;
 };
@@ -41,18 +41,19 @@ enum { NOTIFY_NEVER = 1, NOTIFY_SUCCESS = 2, NOTIFY_FAILURE = 4, NOTIFY_DELAY = 
 
 struct delivery {
 	struct slice queue_id;
-	struct slice sender;         /* reverse path; empty: null */
-	struct slice envelope_id;    /* ENVID (RFC 3461), or empty */
-	bool return_full;            /* RET=FULL */
-	bool needs_utf8, body_8bit;  /* SMTPUTF8, BODY=8BITMIME */
+	struct slice sender;        /* reverse path; empty: null */
+	struct slice envelope_id;   /* ENVID (RFC 3461), or empty */
+	bool return_full;           /* RET=FULL */
+	bool needs_utf8, body_8bit; /* SMTPUTF8, BODY=8BITMIME */
 	int64_t received_ms;
-	struct slice bytes;          /* the message without the targets' own headers */
+	int64_t expires_ms; /* when the queue gives up; 0: five days after received_ms */
+	struct slice bytes; /* the message without the targets' own headers */
 	struct delivery_target *targets;
 	size_t target_count;
 	struct queue_target *queue;
 	size_t queue_count;
-	struct slice trace_from;     /* "smtp 192.0.2.1 mx.example.org", for the trace */
-	bool all_or_nothing;         /* SMTP: one failing target undoes the whole. LMTP and bounces: false */
+	struct slice trace_from; /* "smtp 192.0.2.1 mx.example.org", for the trace */
+	bool all_or_nothing;     /* SMTP: one failing target undoes the whole. LMTP and bounces: false */
 };
 /* STATUS_OK when all that went well is committed. With all_or_nothing the first failing target's status is returned and nothing is kept. */
 MUST_CHECK enum status store_deliver(struct store *store, struct delivery *delivery);
@@ -66,7 +67,7 @@ struct append_request {
 };
 /* All or none (MULTIAPPEND, RFC 3502). uids: one per request. */
 MUST_CHECK enum status store_append(struct store *store, const struct append_request *requests, size_t count, uint32_t *uids,
-                                    uint32_t *uid_validity);
+				    uint32_t *uid_validity);
 
 /* ---- reading ---- */
 
@@ -75,8 +76,8 @@ enum {
 	EMAIL_BODY = 1 << 1,
 	EMAIL_BODY_STRUCTURE = 1 << 2,
 	EMAIL_STRUCTURE = 1 << 3,
-	EMAIL_BYTES = 1 << 4,   /* the whole message; larger than EMAIL_BYTES_MAX: bytes.data NULL, read it with email_open */
-	EMAIL_HEADER = 1 << 5,  /* at least the message's header, in `bytes` */
+	EMAIL_BYTES = 1 << 4,  /* the whole message; larger than EMAIL_BYTES_MAX: bytes.data NULL, read it with email_open */
+	EMAIL_HEADER = 1 << 5, /* at least the message's header, in `bytes` */
 	EMAIL_SENT = 1 << 6,
 	EMAIL_MESSAGE_ID = 1 << 7,
 };
@@ -94,11 +95,12 @@ struct email {
  * (not an error). */
 typedef bool (*email_each)(void *context, const struct email *email);
 MUST_CHECK enum status email_scan(struct store *store, int64_t account, int64_t mailbox, const uint32_t *uids, size_t uid_count,
-                                  unsigned wanted, email_each each, void *context);
+				  unsigned wanted, email_each each, void *context);
 
 /* A large message piece by piece; memory is bounded by a chunk. */
 struct email_reader;
-MUST_CHECK enum status email_open(struct store *store, struct arena *arena, int64_t account, int64_t email, struct email_reader **reader);
+MUST_CHECK enum status email_open(struct store *store, struct arena *arena, int64_t account, int64_t email,
+				  struct email_reader **reader);
 uint64_t email_reader_size(const struct email_reader *reader);
 /* Up to a chunk beginning at offset; empty at the end. Valid until the next call. */
 MUST_CHECK enum status email_read(struct email_reader *reader, uint64_t offset, struct slice *bytes);

@@ -17,20 +17,23 @@ enum {
 
 struct mailbox {
 	int64_t id;
-	struct slice name;      /* UTF-8, "/" between levels; INBOX in capitals */
-	struct slice role;      /* "inbox", "drafts", "sent", "junk", "trash", "archive", or empty */
+	struct slice name; /* UTF-8, "/" between levels; INBOX in capitals */
+	struct slice role; /* "inbox", "drafts", "sent", "junk", "trash", "archive", or empty */
 	uint32_t uid_validity, uid_next;
 	uint64_t highest_modseq;
 	uint32_t messages, unseen, deleted;
 	uint64_t size_bytes;
 	bool subscribed;
-	bool selectable;        /* false: only a level of the hierarchy */
+	bool selectable;         /* false: only a level of the hierarchy */
 	struct slice mailbox_id; /* RFC 8474 */
 };
 
-MUST_CHECK enum status mailbox_list(struct store *store, struct arena *arena, int64_t account, struct mailbox **mailboxes, size_t *count);
-MUST_CHECK enum status mailbox_find(struct store *store, struct arena *arena, int64_t account, struct slice name, struct mailbox *mailbox);
-MUST_CHECK enum status mailbox_get(struct store *store, struct arena *arena, int64_t account, int64_t id, struct mailbox *mailbox);
+MUST_CHECK enum status mailbox_list(struct store *store, struct arena *arena, int64_t account, struct mailbox **mailboxes,
+				    size_t *count);
+MUST_CHECK enum status mailbox_find(struct store *store, struct arena *arena, int64_t account, struct slice name,
+				    struct mailbox *mailbox);
+MUST_CHECK enum status mailbox_get(struct store *store, struct arena *arena, int64_t account, int64_t id,
+				   struct mailbox *mailbox);
 /* Makes missing levels above too (RFC 9051 section 6.3.4). `role` may be empty. */
 MUST_CHECK enum status mailbox_create(struct store *store, int64_t account, struct slice name, struct slice role, int64_t *id);
 /* With its messages. A mailbox that has children becomes unselectable instead (RFC 9051 section 6.3.5). INBOX: REFUSED. */
@@ -39,7 +42,8 @@ MUST_CHECK enum status mailbox_delete(struct store *store, int64_t account, int6
 MUST_CHECK enum status mailbox_rename(struct store *store, int64_t account, int64_t id, struct slice new_name);
 MUST_CHECK enum status mailbox_subscribe(struct store *store, int64_t account, struct slice name, bool subscribed);
 /* Names subscribed to, existing or not (RFC 9051 section 6.3.7). */
-MUST_CHECK enum status mailbox_subscriptions(struct store *store, struct arena *arena, int64_t account, struct slice **names, size_t *count);
+MUST_CHECK enum status mailbox_subscriptions(struct store *store, struct arena *arena, int64_t account, struct slice **names,
+					     size_t *count);
 
 /* Keywords of an account: name to bit and back. With `create`, a new one is given the next bit; LIMIT when there is none. */
 MUST_CHECK enum status keyword_find(struct store *store, int64_t account, struct slice name, bool create, unsigned *bit);
@@ -60,8 +64,8 @@ struct mailbox_entry {
 };
 /* All entries by uid, from one snapshot, and the mailbox's state in the same snapshot. For the in-memory view. malloc'd: the
  * caller frees. */
-MUST_CHECK enum status mailbox_load(struct store *store, struct arena *arena, int64_t account, int64_t id, struct mailbox *mailbox,
-                                    struct mailbox_entry **entries, size_t *count);
+MUST_CHECK enum status mailbox_load(struct store *store, struct arena *arena, int64_t account, int64_t id,
+				    struct mailbox *mailbox, struct mailbox_entry **entries, size_t *count);
 /* What changed after `modseq`, from the change log, and the mailbox's state in the same snapshot: entries new or changed, by uid,
  * and uids expunged. Cheap when nothing changed. */
 struct mailbox_changes {
@@ -72,8 +76,8 @@ struct mailbox_changes {
 	size_t expunged_count;
 	bool too_old; /* the log doesn't reach back so far: load anew */
 };
-MUST_CHECK enum status mailbox_changes_since(struct store *store, struct arena *arena, int64_t account, int64_t id, uint64_t modseq,
-                                             struct mailbox_changes *changes);
+MUST_CHECK enum status mailbox_changes_since(struct store *store, struct arena *arena, int64_t account, int64_t id,
+					     uint64_t modseq, struct mailbox_changes *changes);
 /* One quick question: the highest modseq of the mailbox (0 with NOT_FOUND if it is gone). */
 MUST_CHECK enum status mailbox_highest_modseq(struct store *store, int64_t account, int64_t id, uint64_t *modseq);
 
@@ -87,13 +91,13 @@ struct flag_request {
 };
 /* *modified (may be NULL): uids left alone because of unchanged_since. *modseq: the new one, or 0 if nothing changed. */
 MUST_CHECK enum status mailbox_change_flags(struct store *store, struct arena *arena, int64_t account, int64_t id,
-                                            const struct flag_request *request, uint32_t **modified, size_t *modified_count,
-                                            uint64_t *modseq);
+					    const struct flag_request *request, uint32_t **modified, size_t *modified_count,
+					    uint64_t *modseq);
 /* Removes messages with \Deleted; `uids` NULL: all of them, else only these. *expunged ascending. Bodies that nothing refers
  * to any more go too. */
-MUST_CHECK enum status mailbox_expunge(struct store *store, struct arena *arena, int64_t account, int64_t id, const uint32_t *uids,
-                                       size_t uid_count, uint32_t **expunged, size_t *expunged_count);
+MUST_CHECK enum status mailbox_expunge(struct store *store, struct arena *arena, int64_t account, int64_t id,
+				       const uint32_t *uids, size_t uid_count, uint32_t **expunged, size_t *expunged_count);
 /* COPY and MOVE (RFC 9051 section 6.4.7, 6.4.8), whole or not at all. For UIDPLUS: *source and *target are parallel. LIMIT: over quota. */
 MUST_CHECK enum status mailbox_copy(struct store *store, struct arena *arena, int64_t account, int64_t from, int64_t to,
-                                    const uint32_t *uids, size_t uid_count, bool move, uint32_t **source, uint32_t **target,
-                                    size_t *count, uint32_t *uid_validity);
+				    const uint32_t *uids, size_t uid_count, bool move, uint32_t **source, uint32_t **target,
+				    size_t *count, uint32_t *uid_validity);

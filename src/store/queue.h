@@ -13,9 +13,9 @@
 
 enum queue_state { QUEUE_DUE, QUEUE_HELD };
 
-struct queue_item { /* one recipient of one message */
-	int64_t id;                    /* of the recipient's row */
-	int64_t message;               /* of the message's row */
+struct queue_item {      /* one recipient of one message */
+	int64_t id;      /* of the recipient's row */
+	int64_t message; /* of the message's row */
 	struct slice queue_id, sender, recipient, original_recipient, envelope_id, next_hop;
 	unsigned notify;
 	bool return_full, needs_utf8, body_8bit;
@@ -24,15 +24,18 @@ struct queue_item { /* one recipient of one message */
 	int64_t created_ms, due_ms, expires_ms;
 	unsigned attempts;
 	bool delay_warned;
-	struct slice last_reply;       /* the remote's answer or our own reason */
+	bool in_hand;            /* leased: due_ms is then the end of the lease */
+	struct slice last_reply; /* the remote's answer or our own reason */
 };
 
-/* Due at `now_ms`, oldest due first, and not leased by another node; at most `max`. Takes the lease. `after` are row ids to leave
- * out because the caller has them in hand: ascending. */
-MUST_CHECK enum status queue_take_due(struct store *store, struct arena *arena, int64_t now_ms, int64_t lease_ms, struct slice node,
-                                      size_t max, struct queue_item **items, size_t *count);
+/* Due at `now_ms`, oldest due first, and not leased by another node; at most `max`. Takes the lease:
+ * what is returned isn't due again before now + lease_ms, whoever asks. `due_ms` is the time it was due at. */
+MUST_CHECK enum status queue_take_due(struct store *store, struct arena *arena, int64_t now_ms, int64_t lease_ms,
+				      struct slice node, size_t max, struct queue_item **items, size_t *count);
 /* When the next becomes due; INT64_MAX: none. */
 MUST_CHECK enum status queue_next_due(struct store *store, int64_t *due_ms);
+/* What this node has in hand stays its own until then. */
+MUST_CHECK enum status queue_renew_leases(struct store *store, struct slice node, int64_t until_ms);
 /* At start: leases of this node's former life are given up. */
 MUST_CHECK enum status queue_release_leases(struct store *store, struct slice node);
 
@@ -40,14 +43,15 @@ enum queue_outcome { QUEUE_DELIVERED, QUEUE_DEFERRED, QUEUE_FAILED /* final: a b
 struct queue_result {
 	int64_t id, message;
 	enum queue_outcome outcome;
-	int64_t due_ms;          /* deferred: when again */
+	int64_t due_ms; /* deferred: when again */
 	bool delay_warned;
-	struct slice reply;      /* the remote's answer, in full */
-	struct slice remote;     /* "mx.example.org [192.0.2.1]" */
+	struct slice reply;  /* the remote's answer, in full */
+	struct slice remote; /* "mx.example.org [192.0.2.1]" */
 };
 /* Records results, drops what is finished, and delivers `bounce` (may be NULL: a DSN to a local account or into the queue) in the
  * same transaction: a recipient is never dropped without its bounce and never bounced twice. */
-MUST_CHECK enum status queue_finish(struct store *store, const struct queue_result *results, size_t count, struct delivery *bounce);
+MUST_CHECK enum status queue_finish(struct store *store, const struct queue_result *results, size_t count,
+				    struct delivery *bounce);
 
 /* The message's bytes. Whole if at most EMAIL_BYTES_MAX; else by the reader. */
 MUST_CHECK enum status queue_open(struct store *store, struct arena *arena, int64_t message, struct email_reader **reader);
@@ -57,7 +61,7 @@ struct queue_filter {
 	int state;                                       /* -1: any */
 };
 MUST_CHECK enum status queue_list(struct store *store, struct arena *arena, const struct queue_filter *filter, size_t max,
-                                  struct queue_item **items, size_t *count);
+				  struct queue_item **items, size_t *count);
 /* Each returns how many recipients it touched. */
 MUST_CHECK enum status queue_retry(struct store *store, const struct queue_filter *filter, size_t *count);
 MUST_CHECK enum status queue_hold(struct store *store, const struct queue_filter *filter, bool hold, size_t *count);
@@ -67,13 +71,14 @@ MUST_CHECK enum status queue_remove(struct store *store, const struct queue_filt
 struct trace_step {
 	int64_t at_ms;
 	struct slice queue_id, message_id;
-	struct slice event;  /* "received", "delivered", "queued", "sent", "deferred", "bounced", "removed", "refused" */
+	struct slice event;   /* "received", "delivered", "queued", "sent", "deferred", "bounced", "removed", "refused" */
 	struct slice subject; /* whom it concerns: recipient or account */
 	struct slice detail;
 };
 MUST_CHECK enum status trace_add(struct store *store, const struct trace_step *steps, size_t count);
 /* By queue id or message id (with or without <>), oldest first. A bounce or forward is followed by its own queue id. */
-MUST_CHECK enum status trace_find(struct store *store, struct arena *arena, struct slice id, struct trace_step **steps, size_t *count);
+MUST_CHECK enum status trace_find(struct store *store, struct arena *arena, struct slice id, struct trace_step **steps,
+				  size_t *count);
 /* Clean-up by jobs: steps older than that go, at most `max` a call; *removed tells whether to go on. */
 MUST_CHECK enum status trace_forget(struct store *store, int64_t before_ms, size_t max, size_t *removed);
 /* Change log rows older than that go, at most `max`; accounts remember how far back their log reaches. */

@@ -23,8 +23,8 @@ struct store_options {
 };
 /* Opens and, with `migrate`, brings the schema up to date (numbered migrations, each once); without, a schema that is older
  * or newer than this program's is an error that says which command to run. */
-MUST_CHECK struct store *store_open(const struct store_options *options, bool migrate, const struct log *log, struct arena *arena,
-                                    struct error *error);
+MUST_CHECK struct store *store_open(const struct store_options *options, bool migrate, const struct log *log,
+				    struct arena *arena, struct error *error);
 void store_close(struct store *store);
 /* Is it there and writable? For `status` and tests. */
 MUST_CHECK enum status store_check(struct store *store, struct arena *arena, struct error *error);

@@ -1,0 +1,144 @@
+/* Messages as rows: in, and out when the last mailbox lets go of them. APPEND. */
+#include "store/store_internal.h"
+
+int64_t email_insert(struct db *db, struct account_row *account, const struct prepared_email *email)
+{
+	const struct email_facts *facts = &email->facts;
+	int64_t id = counters_take_ids(account, (int64_t)email->blob.count);
+	struct db_query query =
+		db_query(db, "INSERT INTO email (account, id, copies, chunks, size, sent_ms, envelope, body_structure,"
+			     " body, structure, message_id, subject, refers_to)"
+			     " VALUES ($1, $2, 1, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)");
+
+	db_bind_i64(&query, account->id);
+	db_bind_i64(&query, id);
+	db_bind_i64(&query, (int64_t)email->blob.count);
+	db_bind_i64(&query, (int64_t)email->blob.size);
+	db_bind_i64(&query, facts->sent_ms);
+	db_bind_bytes(&query, facts->envelope);
+	db_bind_bytes(&query, facts->body_structure);
+	db_bind_bytes(&query, facts->body);
+	db_bind_bytes(&query, facts->structure);
+	db_bind_bytes(&query, facts->message_id);
+	db_bind_bytes(&query, facts->subject);
+	db_bind_bytes(&query, facts->references);
+	db_run(&query);
+	blob_insert(db, account->id, id, &email->blob);
+	return id;
+}
+
+void email_forget(struct db *db, int64_t account, int64_t email)
+{
+	int64_t chunks = 0;
+	struct db_query query =
+		db_query(db, "DELETE FROM email WHERE account = $1 AND id = $2 AND copies <= 1 RETURNING chunks");
+
+	db_bind_i64(&query, account);
+	db_bind_i64(&query, email);
+	bool was_last = db_row(&query);
+
+	if (was_last)
+		chunks = db_i64(&query, 0);
+	db_done(&query);
+	if (was_last) {
+		blob_delete(db, account, email, chunks);
+		return;
+	}
+	query = db_query(db, "UPDATE email SET copies = copies - 1 WHERE account = $1 AND id = $2");
+	db_bind_i64(&query, account);
+	db_bind_i64(&query, email);
+	db_run(&query);
+}
+
+enum status mailbox_place(struct db *db, struct account_row *account, struct mailbox_row *mailbox,
+			  const struct place_request *request, uint32_t *uid)
+{
+	if (mailbox->uid_next == UID_MAX || request->size > UINT32_MAX)
+		return STATUS_LIMIT;
+	*uid = mailbox->uid_next++;
+	struct db_query query =
+		db_query(db, "INSERT INTO mailbox_email (account, mailbox, uid, flags, modseq, size, email, received_ms)"
+			     " VALUES ($1, $2, $3, $4, $5, $6, $7, $8)");
+
+	db_bind_i64(&query, account->id);
+	db_bind_i64(&query, mailbox->id);
+	db_bind_i64(&query, *uid);
+	db_bind_i64(&query, (int64_t)request->flags);
+	db_bind_i64(&query, (int64_t)request->modseq);
+	db_bind_i64(&query, (int64_t)request->size);
+	db_bind_i64(&query, request->email);
+	db_bind_i64(&query, request->received_ms);
+	db_run(&query);
+	counters_add(account, mailbox, request->size, request->flags, request->modseq);
+	return db_status(db);
+}
+
+/* ---- APPEND ---- */
+
+struct append {
+	const struct append_request *requests;
+	const struct prepared_email *emails;
+	size_t count;
+	uint32_t *uids;
+	uint32_t uid_validity;
+};
+
+static enum status append_one(struct db *db, struct append *append, size_t i)
+{
+	const struct append_request *request = &append->requests[i];
+	struct account_row *account = counters_account(db, request->account);
+	struct mailbox_row *mailbox = account ? counters_mailbox(db, request->account, request->mailbox) : NULL;
+
+	if (!mailbox)
+		return counters_missing(db);
+	if (!mailbox->selectable)
+		return STATUS_NOT_FOUND;
+	enum status status = counters_check_quota(account, 1, request->facts->size);
+
+	if (status != STATUS_OK)
+		return status;
+	struct change_run run = {account->id, mailbox->id, counters_modseq(db, account), CHANGE_MESSAGES, 0, 0};
+	struct place_request place = {
+		.email = email_insert(db, account, &append->emails[i]),
+		.size = request->facts->size,
+		.flags = request->flags,
+		.received_ms = request->received_ms,
+		.modseq = run.modseq,
+	};
+
+	status = mailbox_place(db, account, mailbox, &place, &append->uids[i]);
+	change_run_add(db, &run, append->uids[i]);
+	change_run_end(db, &run);
+	append->uid_validity = mailbox->uid_validity;
+	return status;
+}
+
+static enum status append_all(struct db *db, void *context)
+{
+	struct append *append = context;
+	enum status status = STATUS_OK;
+
+	for (size_t i = 0; i < append->count && status == STATUS_OK; i++)
+		status = append_one(db, append, i);
+	return status;
+}
+
+enum status store_append(struct store *store, const struct append_request *requests, size_t count, uint32_t *uids,
+			 uint32_t *uid_validity)
+{
+	struct arena arena SCOPED_ARENA;
+	struct prepared_email *emails = ARENA_ARRAY(&arena, struct prepared_email, count);
+	struct append append = {.requests = requests, .emails = emails, .count = count, .uids = uids};
+	size_t size = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		emails[i].facts = *requests[i].facts;
+		blob_prepare(&arena, SLICE_EMPTY, requests[i].facts->bytes, store->compress_from, NULL, &emails[i].blob);
+		size += requests[i].facts->bytes.len;
+	}
+	enum status status = db_write_sized(store->pool, append_all, &append, size);
+
+	if (uid_validity)
+		*uid_validity = append.uid_validity;
+	return status;
+}

@@ -1,0 +1,409 @@
+/* What a session does with the messages of a mailbox: load, follow, flags, expunge, copy, move. */
+#include <stdlib.h>
+
+#include "store/messages.h"
+
+/* ---- load ---- */
+
+/* Reads all entries into malloc'd memory; `expected` many, by the mailbox's counter. */
+static enum status load_entries(struct db *db, int64_t account, int64_t mailbox, size_t expected,
+				struct mailbox_entry **entries, size_t *count)
+{
+	struct mailbox_entry *items = malloc((expected + 1) * sizeof *items);
+	size_t n = 0;
+
+	if (!items)
+		return STATUS_TEMPORARY;
+	struct db_query query = db_query(db, "SELECT uid, flags, modseq, size, email, received_ms FROM mailbox_email"
+					     " WHERE account = $1 AND mailbox = $2 ORDER BY uid");
+
+	db_bind_i64(&query, account);
+	db_bind_i64(&query, mailbox);
+	while (n <= expected && db_row(&query)) {
+		struct mailbox_entry *entry = &items[n++];
+
+		entry->uid = (uint32_t)db_i64(&query, 0);
+		entry->flags = (uint64_t)db_i64(&query, 1);
+		entry->modseq = (uint64_t)db_i64(&query, 2);
+		entry->size = (uint32_t)db_i64(&query, 3);
+		entry->email = db_i64(&query, 4);
+		entry->received_ms = db_i64(&query, 5);
+	}
+	db_done(&query);
+	if (db_status(db) != STATUS_OK || n != expected) {
+		free(items);
+		return db_status(db) != STATUS_OK ? db_status(db) : STATUS_BUG;
+	}
+	*entries = items;
+	*count = n;
+	return STATUS_OK;
+}
+
+enum status mailbox_load(struct store *store, struct arena *arena, int64_t account, int64_t id, struct mailbox *mailbox,
+			 struct mailbox_entry **entries, size_t *count)
+{
+	struct db *db SCOPED_DB = db_acquire(store->pool);
+
+	*entries = NULL;
+	*count = 0;
+	if (!db || db_begin(db, DB_READ) != STATUS_OK)
+		return STATUS_TEMPORARY;
+	bool found = mailbox_read(db, arena, account, id, mailbox);
+
+	return found ? load_entries(db, account, id, mailbox->messages, entries, count) : read_status(db, false);
+}
+
+/* ---- follow ---- */
+
+struct range {
+	uint32_t first, last;
+};
+
+static int compare_ranges(const void *a, const void *b)
+{
+	const struct range *left = a, *right = b;
+
+	return left->first < right->first ? -1 : left->first > right->first;
+}
+
+static int compare_uids(const void *a, const void *b)
+{
+	uint32_t left = *(const uint32_t *)a, right = *(const uint32_t *)b;
+
+	return left < right ? -1 : left > right;
+}
+
+/* How far back does the account's log reach? */
+static bool log_reaches(struct db *db, int64_t account, uint64_t modseq)
+{
+	bool reaches = false;
+	struct db_query query = db_query(db, "SELECT log_modseq FROM account WHERE id = $1");
+
+	db_bind_i64(&query, account);
+	if (db_row(&query))
+		reaches = (uint64_t)db_i64(&query, 0) <= modseq;
+	db_done(&query);
+	return reaches;
+}
+
+static void add_uids(struct list *uids, uint32_t first, uint32_t last)
+{
+	uint32_t *uid;
+
+	for (uint64_t u = first; u <= last && (uid = list_add(uids)); u++)
+		*uid = (uint32_t)u;
+}
+
+/* Ranges of what is new or changed, and uids that are gone, from the log. */
+static void read_log(struct db *db, int64_t account, int64_t mailbox, uint64_t modseq, struct list *ranges,
+		     struct list *expunged)
+{
+	struct db_query query = db_query(
+		db, "SELECT kind, first_uid, last_uid FROM change WHERE account = $1 AND modseq > $2 AND mailbox = $3");
+	struct range *range;
+
+	db_bind_i64(&query, account);
+	db_bind_i64(&query, (int64_t)modseq);
+	db_bind_i64(&query, mailbox);
+	while (db_row(&query)) {
+		uint32_t first = (uint32_t)db_i64(&query, 1), last = (uint32_t)db_i64(&query, 2);
+
+		if (db_i64(&query, 0) == CHANGE_EXPUNGED)
+			add_uids(expunged, first, last);
+		else if (db_i64(&query, 0) == CHANGE_MESSAGES && (range = list_add(ranges)))
+			*range = (struct range){first, last};
+	}
+	db_done(&query);
+}
+
+static void read_changed(struct db *db, int64_t account, int64_t mailbox, uint64_t modseq, struct range range,
+			 struct list *entries)
+{
+	struct mailbox_entry *entry;
+	struct db_query query =
+		db_query(db, "SELECT uid, flags, modseq, size, email, received_ms FROM mailbox_email"
+			     " WHERE account = $1 AND mailbox = $2 AND uid >= $3 AND uid <= $4 AND modseq > $5 ORDER BY uid");
+
+	db_bind_i64(&query, account);
+	db_bind_i64(&query, mailbox);
+	db_bind_i64(&query, range.first);
+	db_bind_i64(&query, range.last);
+	db_bind_i64(&query, (int64_t)modseq);
+	while (db_row(&query) && (entry = list_add(entries)))
+		*entry = (struct mailbox_entry){
+			.uid = (uint32_t)db_i64(&query, 0),
+			.flags = (uint64_t)db_i64(&query, 1),
+			.modseq = (uint64_t)db_i64(&query, 2),
+			.size = (uint32_t)db_i64(&query, 3),
+			.email = db_i64(&query, 4),
+			.received_ms = db_i64(&query, 5),
+		};
+	db_done(&query);
+}
+
+/* Overlapping and neighbouring ranges are read as one. */
+static void read_ranges(struct db *db, int64_t account, int64_t mailbox, uint64_t modseq, struct list *ranges,
+			struct list *entries)
+{
+	struct range *items = ranges->items;
+
+	if (ranges->count > 0)
+		qsort(items, ranges->count, sizeof *items, compare_ranges);
+	for (size_t i = 0; i < ranges->count;) {
+		struct range range = items[i++];
+
+		for (; i < ranges->count && items[i].first <= (uint64_t)range.last + 1; i++)
+			if (items[i].last > range.last)
+				range.last = items[i].last;
+		read_changed(db, account, mailbox, modseq, range, entries);
+	}
+}
+
+enum status mailbox_changes_since(struct store *store, struct arena *arena, int64_t account, int64_t id, uint64_t modseq,
+				  struct mailbox_changes *changes)
+{
+	struct db *db SCOPED_DB = db_acquire(store->pool);
+	struct list ranges = LIST(arena, struct range), entries = LIST(arena, struct mailbox_entry),
+		    expunged = LIST(arena, uint32_t);
+
+	*changes = (struct mailbox_changes){0};
+	if (!db || db_begin(db, DB_READ) != STATUS_OK)
+		return STATUS_TEMPORARY;
+	if (!mailbox_read(db, arena, account, id, &changes->mailbox))
+		return read_status(db, false);
+	if (changes->mailbox.highest_modseq <= modseq)
+		return STATUS_OK;
+	changes->too_old = !log_reaches(db, account, modseq);
+	if (changes->too_old)
+		return db_status(db);
+	read_log(db, account, id, modseq, &ranges, &expunged);
+	read_ranges(db, account, id, modseq, &ranges, &entries);
+	if (expunged.count > 0)
+		qsort(expunged.items, expunged.count, sizeof(uint32_t), compare_uids);
+	changes->changed = entries.items;
+	changes->changed_count = entries.count;
+	changes->expunged = expunged.items;
+	changes->expunged_count = expunged.count;
+	return ranges.failed || entries.failed || expunged.failed ? STATUS_LIMIT : db_status(db);
+}
+
+/* ---- flags ---- */
+
+struct flag_work {
+	struct arena *arena;
+	int64_t account, mailbox;
+	const struct flag_request *request;
+	struct list modified;
+	uint64_t modseq;
+};
+
+static uint64_t flags_after(const struct flag_request *request, uint64_t flags)
+{
+	switch (request->change) {
+	case FLAGS_ADD:
+		return flags | request->flags;
+	case FLAGS_REMOVE:
+		return flags & ~request->flags;
+	case FLAGS_REPLACE:
+		break;
+	}
+	return request->flags;
+}
+
+static void set_flags(struct db *db, const struct mailbox_row *mailbox, uint32_t uid, uint64_t flags, uint64_t modseq)
+{
+	struct db_query query = db_query(db, "UPDATE mailbox_email SET flags = $4, modseq = $5"
+					     " WHERE account = $1 AND mailbox = $2 AND uid = $3");
+
+	db_bind_i64(&query, mailbox->account);
+	db_bind_i64(&query, mailbox->id);
+	db_bind_i64(&query, uid);
+	db_bind_i64(&query, (int64_t)flags);
+	db_bind_i64(&query, (int64_t)modseq);
+	db_run(&query);
+}
+
+static void count_flags(struct mailbox_row *mailbox, uint64_t before, uint64_t after)
+{
+	mailbox->unseen += !(after & FLAG_SEEN) - !(before & FLAG_SEEN);
+	mailbox->deleted += !!(after & FLAG_DELETED) - !!(before & FLAG_DELETED);
+}
+
+/* RFC 7162 section 3.1.3: one that changed after unchanged_since stays as it is and is told. */
+static bool is_left_alone(struct flag_work *work, const struct mailbox_entry *entry)
+{
+	if (entry->modseq <= work->request->unchanged_since)
+		return false;
+	uint32_t *uid = list_add(&work->modified);
+
+	if (uid)
+		*uid = entry->uid;
+	return true;
+}
+
+static void change_entries(struct db *db, struct flag_work *work, struct account_row *account, struct mailbox_row *mailbox,
+			   const struct list *entries)
+{
+	struct change_run run = {account->id, mailbox->id, 0, CHANGE_MESSAGES, 0, 0};
+	const struct mailbox_entry *items = entries->items;
+
+	for (size_t i = 0; i < entries->count && db_status(db) == STATUS_OK; i++) {
+		uint64_t flags = flags_after(work->request, items[i].flags);
+
+		if (is_left_alone(work, &items[i]) || flags == items[i].flags)
+			continue;
+		if (work->modseq == 0)
+			run.modseq = work->modseq = mailbox->highest_modseq = counters_modseq(db, account);
+		set_flags(db, mailbox, items[i].uid, flags, run.modseq);
+		count_flags(mailbox, items[i].flags, flags);
+		change_run_add(db, &run, items[i].uid);
+	}
+	change_run_end(db, &run);
+}
+
+static enum status change_flags(struct db *db, void *context)
+{
+	struct flag_work *work = context;
+	struct list entries = LIST(work->arena, struct mailbox_entry);
+
+	work->modified = LIST(work->arena, uint32_t);
+	work->modseq = 0;
+	struct account_row *account = counters_account(db, work->account);
+	struct mailbox_row *mailbox = account ? counters_mailbox(db, work->account, work->mailbox) : NULL;
+
+	if (!mailbox)
+		return counters_missing(db);
+	messages_read(db, work->account, work->mailbox, work->request->uids, work->request->uid_count, &entries);
+	if (!entries.failed)
+		change_entries(db, work, account, mailbox, &entries);
+	return entries.failed || work->modified.failed ? STATUS_LIMIT : db_status(db);
+}
+
+enum status mailbox_change_flags(struct store *store, struct arena *arena, int64_t account, int64_t id,
+				 const struct flag_request *request, uint32_t **modified, size_t *modified_count,
+				 uint64_t *modseq)
+{
+	struct flag_work work = {.arena = arena, .account = account, .mailbox = id, .request = request};
+	enum status status = request->uid_count > 0 ? db_write(store->pool, change_flags, &work) : STATUS_OK;
+
+	if (modified) {
+		*modified = status == STATUS_OK ? work.modified.items : NULL;
+		*modified_count = status == STATUS_OK ? work.modified.count : 0;
+	}
+	if (modseq)
+		*modseq = status == STATUS_OK ? work.modseq : 0;
+	return status;
+}
+
+/* ---- expunge ---- */
+
+struct expunge_work {
+	struct arena *arena;
+	int64_t account, mailbox;
+	const uint32_t *uids;
+	size_t uid_count;
+	struct list expunged;
+};
+
+/* Keeps those with \Deleted. */
+static void keep_deleted(struct list *entries)
+{
+	struct mailbox_entry *items = entries->items;
+	size_t kept = 0;
+
+	for (size_t i = 0; i < entries->count; i++)
+		if (items[i].flags & FLAG_DELETED)
+			items[kept++] = items[i];
+	entries->count = kept;
+}
+
+static enum status expunge(struct db *db, void *context)
+{
+	struct expunge_work *work = context;
+	struct list entries = LIST(work->arena, struct mailbox_entry);
+	struct account_row *account = counters_account(db, work->account);
+	struct mailbox_row *mailbox = account ? counters_mailbox(db, work->account, work->mailbox) : NULL;
+
+	work->expunged = LIST(work->arena, uint32_t);
+	if (!mailbox)
+		return counters_missing(db);
+	if (mailbox->deleted == 0)
+		return STATUS_OK;
+	messages_read(db, work->account, work->mailbox, work->uids, work->uid_count, &entries);
+	if (entries.failed)
+		return STATUS_LIMIT;
+	keep_deleted(&entries);
+	messages_remove(db, account, mailbox, entries.items, entries.count);
+	for (size_t i = 0; i < entries.count; i++) {
+		uint32_t *uid = list_add(&work->expunged);
+
+		if (!uid)
+			return STATUS_LIMIT;
+		*uid = ((struct mailbox_entry *)entries.items)[i].uid;
+	}
+	return db_status(db);
+}
+
+enum status mailbox_expunge(struct store *store, struct arena *arena, int64_t account, int64_t id, const uint32_t *uids,
+			    size_t uid_count, uint32_t **expunged, size_t *expunged_count)
+{
+	struct expunge_work work = {.arena = arena, .account = account, .mailbox = id, .uids = uids, .uid_count = uid_count};
+	enum status status = db_write(store->pool, expunge, &work);
+
+	*expunged = status == STATUS_OK ? work.expunged.items : NULL;
+	*expunged_count = status == STATUS_OK ? work.expunged.count : 0;
+	return status;
+}
+
+/* ---- copy and move ---- */
+
+struct copy_work {
+	struct arena *arena;
+	int64_t account, from, to;
+	const uint32_t *uids;
+	size_t uid_count;
+	bool move;
+	uint32_t *source, *target;
+	size_t count;
+	uint32_t uid_validity;
+};
+
+static enum status copy(struct db *db, void *context)
+{
+	struct copy_work *work = context;
+	struct list entries = LIST(work->arena, struct mailbox_entry);
+	struct account_row *account = counters_account(db, work->account);
+	struct mailbox_row *from = account ? counters_mailbox(db, work->account, work->from) : NULL;
+	struct mailbox_row *to = from ? counters_mailbox(db, work->account, work->to) : NULL;
+
+	work->count = 0;
+	if (!to)
+		return counters_missing(db);
+	if (!to->selectable)
+		return STATUS_NOT_FOUND;
+	messages_read(db, work->account, work->from, work->uids, work->uid_count, &entries);
+	if (entries.failed)
+		return STATUS_LIMIT;
+	work->source = ARENA_ARRAY(work->arena, uint32_t, entries.count);
+	work->target = ARENA_ARRAY(work->arena, uint32_t, entries.count);
+	for (size_t i = 0; i < entries.count; i++)
+		work->source[i] = ((struct mailbox_entry *)entries.items)[i].uid;
+	work->count = entries.count;
+	work->uid_validity = to->uid_validity;
+	return messages_copy(db, account, from, to, entries.items, entries.count, work->move, work->target);
+}
+
+enum status mailbox_copy(struct store *store, struct arena *arena, int64_t account, int64_t from, int64_t to,
+			 const uint32_t *uids, size_t uid_count, bool move, uint32_t **source, uint32_t **target, size_t *count,
+			 uint32_t *uid_validity)
+{
+	struct copy_work work = {
+		.arena = arena, .account = account, .from = from, .to = to, .uids = uids, .uid_count = uid_count, .move = move};
+	enum status status = uid_count > 0 ? db_write(store->pool, copy, &work) : STATUS_OK;
+
+	*count = status == STATUS_OK ? work.count : 0;
+	*source = work.source;
+	*target = work.target;
+	*uid_validity = work.uid_validity;
+	return status;
+}

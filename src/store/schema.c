@@ -1,0 +1,138 @@
+#include "store/schema.h"
+
+#include "base/buf.h"
+
+#include "store/schema/0001_foundation.h"
+
+#define TRIES 3
+
+static const char *const migrations[] = {
+	MIGRATION_0001_FOUNDATION,
+};
+
+#define NEWEST ((int64_t)(sizeof migrations / sizeof migrations[0]))
+
+struct word {
+	struct slice word, sqlite, postgresql;
+};
+
+static const struct word words[] = {
+	{{"BYTES", 5}, {"BLOB", 4}, {"BYTEA", 5}},
+	{{"TEXT", 4}, {"TEXT", 4}, {"TEXT COLLATE \"C\"", 16}},
+	{{" CLUSTERED", 10}, {" WITHOUT ROWID", 14}, {"", 0}},
+	{{"KEY(id)", 7}, {"id INTEGER PRIMARY KEY", 22}, {"id BIGINT NOT NULL, PRIMARY KEY (account, id)", 45}},
+};
+
+/* The text with the words replaced. */
+static struct slice translate(struct arena *arena, const char *sql, bool is_postgresql)
+{
+	struct slice rest = slice_from_cstr(sql);
+	struct buf out;
+
+	buf_init(&out, arena, 0);
+	while (rest.len > 0) {
+		const struct word *found = NULL;
+
+		for (size_t i = 0; i < sizeof words / sizeof words[0] && !found; i++)
+			if (slice_starts_with(rest, words[i].word))
+				found = &words[i];
+		if (found)
+			buf_add(&out, is_postgresql ? found->postgresql : found->sqlite);
+		else
+			buf_add_byte(&out, rest.data[0]);
+		rest = slice_skip(rest, found ? found->word.len : 1);
+	}
+	return buf_slice(&out);
+}
+
+int64_t schema_newest(void)
+{
+	return NEWEST;
+}
+
+static int64_t read_version(struct db *db)
+{
+	int64_t version = 0;
+	struct db_query query = db_query(db, "SELECT coalesce(max(version), 0) FROM schema_version");
+
+	if (db_row(&query))
+		version = db_i64(&query, 0);
+	db_done(&query);
+	return version;
+}
+
+struct migration {
+	int64_t from, to;
+	struct arena *arena;
+	bool is_postgresql;
+};
+
+static enum status make_version_table(struct db *db, void *context)
+{
+	(void)context;
+	db_execute(db, "CREATE TABLE IF NOT EXISTS schema_version (version BIGINT NOT NULL PRIMARY KEY)");
+	return db_status(db);
+}
+
+static enum status run_next(struct db *db, void *context)
+{
+	struct migration *migration = context;
+
+	migration->from = read_version(db);
+	if (db_status(db) != STATUS_OK || migration->from >= migration->to)
+		return db_status(db);
+	/* First its number: of two nodes that migrate at the same time one waits here and then fails. */
+	struct db_query query = db_query(db, "INSERT INTO schema_version (version) VALUES ($1)");
+
+	db_bind_i64(&query, migration->from + 1);
+	db_run(&query);
+	struct slice sql = translate(migration->arena, migrations[migration->from], migration->is_postgresql);
+
+	db_execute(db, slice_cstr(migration->arena, sql));
+	return db_status(db);
+}
+
+enum status schema_version(struct db_pool *pool, int64_t *version)
+{
+	*version = 0;
+	enum status status = db_write(pool, make_version_table, NULL);
+
+	if (status == STATUS_EXISTS)
+		status = db_write(pool, make_version_table, NULL);
+	if (status != STATUS_OK)
+		return status;
+	struct db *db SCOPED_DB = db_acquire(pool);
+
+	if (!db)
+		return STATUS_TEMPORARY;
+	*version = read_version(db);
+	return db_status(db);
+}
+
+enum status schema_migrate_to(struct db_pool *pool, int64_t version, struct arena *arena, struct error *error)
+{
+	struct migration migration = {.to = version, .arena = arena, .is_postgresql = db_pool_is_postgresql(pool)};
+	enum status status = schema_version(pool, &migration.from);
+	int tries = TRIES;
+
+	while (status == STATUS_OK && migration.from < version) {
+		status = db_write(pool, run_next, &migration);
+		/* Another node was quicker. */
+		if (status == STATUS_EXISTS && --tries > 0)
+			status = STATUS_OK;
+	}
+	if (status != STATUS_OK)
+		return error_set(error, arena, status, "the schema could not be brought from version %lld to %lld",
+				 (long long)migration.from, (long long)version);
+	if (migration.from > NEWEST)
+		return error_set(error, arena, STATUS_REFUSED,
+				 "the store's schema is version %lld, made by a newer program; this one "
+				 "knows %lld: install the newer program again",
+				 (long long)migration.from, (long long)NEWEST);
+	return STATUS_OK;
+}
+
+enum status schema_migrate(struct db_pool *pool, struct arena *arena, struct error *error)
+{
+	return schema_migrate_to(pool, NEWEST, arena, error);
+}
