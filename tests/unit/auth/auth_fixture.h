@@ -1,5 +1,5 @@
-/* auth_fixture: a credential file in a folder of its own, with hashes as cheap as Argon2 allows. If the environment names a
- * PostgreSQL database in POSTHORN_TEST_POSTGRESQL (a URL), the credentials are tables in it instead, made anew each time. */
+/* auth_fixture: a credential file in a folder of its own, with hashes as cheap as Argon2 allows. If POSTHORN_TEST_POSTGRESQL names a
+ * database (a URL; see on_postgresql.sh), the credentials are tables in it instead, made anew each time. */
 #pragma once
 
 #include <setjmp.h>
