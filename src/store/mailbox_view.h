@@ -35,13 +35,13 @@ struct mailbox_viewer {
 	uint64_t told_modseq;               /* the view's modseq at that time */
 	uint32_t *pending;                  /* uids of expunges not told, ascending; made when needed */
 	size_t pending_count;
-	uint64_t pending_expunge;           /* the view's expunge number that `pending` was made for */
+	uint64_t pending_expunge; /* the view's expunge number that `pending` was made for */
 };
 
 /* Opens `mailbox` as mailbox_find or mailbox_get have just described it, up to date and with everything told. The arena is for
  * the work only. NOT_FOUND: the mailbox has gone meanwhile. */
 MUST_CHECK enum status mailbox_viewer_open(struct mailbox_view_cache *cache, struct arena *arena, int64_t account,
-                                           const struct mailbox *mailbox, struct mailbox_viewer *viewer);
+					   const struct mailbox *mailbox, struct mailbox_viewer *viewer);
 void mailbox_viewer_close(struct mailbox_viewer *viewer);
 static inline bool mailbox_viewer_is_open(const struct mailbox_viewer *viewer)
 {
@@ -86,14 +86,14 @@ struct view_own_change {
 struct view_news {
 	uint32_t *expunged; /* sequence numbers, each as it is when those before it in the array are gone: descending */
 	size_t expunged_count;
-	bool grown;         /* there are new messages */
-	uint32_t messages;  /* in all, now */
+	bool grown;                   /* there are new messages */
+	uint32_t messages;            /* in all, now */
 	struct view_message *changed; /* flags; numbered as after expunges and growth */
 	size_t changed_count;
 };
 /* Everything that the session hasn't been told; it counts as told afterwards. Expunges are only taken with `expunges`. */
 void mailbox_viewer_take(struct mailbox_viewer *viewer, struct arena *arena, bool expunges, const struct view_own_change *own,
-                         struct view_news *news);
+			 struct view_news *news);
 
 /* The account's keywords; read anew when bits of `needed` have no name. Names live as long as the viewer is open. */
 MUST_CHECK enum status mailbox_viewer_keywords(struct mailbox_viewer *viewer, uint64_t needed, struct keyword_table *table);

@@ -1,0 +1,338 @@
+/* FETCH: RFC 9051 section 6.4.5.
+ *
+ * What the view knows is sent from memory. Texts come from ordered scans over the messages: a scan formats straight into the
+ * connection's output until that has OUTPUT_PIECE bytes, then it is left, the output is sent, and the next begins at the next uid.
+ * So no read snapshot lasts longer than formatting, however slow the client is. Large messages are streamed from a reader.
+ */
+#include "imap/fetch.h"
+#include "imap/session.h"
+#include "imap/write.h"
+
+#define OUTPUT_PIECE ((size_t)1024 * 1024)
+/* A message of which more than this would be held in memory at once is streamed. */
+#define MEMORY_MAX ((uint64_t)4 * 1024 * 1024)
+#define FACTS_MAX  160
+
+/* ---- responses ---- */
+
+void fetch_begin(struct buf *out, const struct view_message *message, unsigned items, struct slice flags)
+{
+	char *start = buf_reserve(out, FACTS_MAX + flags.len), *to = start;
+
+	if (!start)
+		return;
+	to = imap_write(to, SLICE("* "));
+	to = imap_write_u64(to, message->sequence);
+	to = imap_write(to, SLICE(" FETCH ("));
+	if (items & FETCH_UID) {
+		to = imap_write(to, SLICE("UID "));
+		to = imap_write_u64(to, message->uid);
+		*to++ = ' ';
+	}
+	if (items & FETCH_FLAGS) {
+		to = imap_write(to, SLICE("FLAGS ("));
+		to = imap_write(to, flags);
+		to = imap_write(to, SLICE(") "));
+	}
+	if (items & FETCH_INTERNALDATE) {
+		to = imap_write(to, SLICE("INTERNALDATE "));
+		to = imap_write_date_time(to, message->received_ms);
+		*to++ = ' ';
+	}
+	if (items & FETCH_SIZE) {
+		to = imap_write(to, SLICE("RFC822.SIZE "));
+		to = imap_write_u64(to, message->size);
+		*to++ = ' ';
+	}
+	buf_advance(out, (size_t)(to - start));
+}
+
+void fetch_end(struct buf *out)
+{
+	if (out->len > 0)
+		out->data[out->len - 1] = ')';
+	buf_add_literal(out, "\r\n");
+}
+
+/* ---- one FETCH ---- */
+
+struct fetch {
+	struct imap_session *s;
+	struct fetch_request request;
+	struct imap_flag_texts *texts;
+	struct buf *out;
+	struct arena scratch; /* for one message */
+	/* \Seen was set for these */
+	const uint32_t *marked;
+	size_t marked_count, marked_at;
+	/* the piece at work */
+	const struct view_message *messages;
+	size_t count, next;
+	/* a message that is too large for a scan: its line has been begun */
+	bool is_streaming;
+	int64_t large_email;
+	uint64_t large_size;
+	struct slice large_structure;
+	/* how it went */
+	bool missing, unknown_encoding, broken;
+	enum status status;
+};
+
+static bool was_marked(struct fetch *f, uint32_t uid)
+{
+	while (f->marked_at < f->marked_count && f->marked[f->marked_at] < uid)
+		f->marked_at++;
+	return f->marked_at < f->marked_count && f->marked[f->marked_at] == uid;
+}
+
+static void begin_message(struct fetch *f, const struct view_message *message)
+{
+	unsigned items = f->request.items | (was_marked(f, message->uid) ? FETCH_FLAGS : 0);
+	struct slice flags = items & FETCH_FLAGS ? imap_flag_text(f->texts, message->flags) : SLICE_EMPTY;
+
+	fetch_begin(f->out, message, items, flags);
+}
+
+static void put_item(struct buf *out, struct slice name, struct slice value)
+{
+	buf_add(out, name);
+	buf_add(out, value.len ? value : SLICE("NIL"));
+	buf_add_byte(out, ' ');
+}
+
+static void put_texts(struct fetch *f, const struct email *email)
+{
+	if (f->request.items & FETCH_ENVELOPE)
+		put_item(f->out, SLICE("ENVELOPE "), email->envelope);
+	if (f->request.items & FETCH_BODY)
+		put_item(f->out, SLICE("BODY "), email->body);
+	if (f->request.items & FETCH_BODYSTRUCTURE)
+		put_item(f->out, SLICE("BODYSTRUCTURE "), email->body_structure);
+}
+
+static void put_sections(struct fetch *f, struct fetch_source *source, struct slice structure, const struct fetch_sink *sink)
+{
+	const struct message *message = NULL;
+
+	if (f->request.wanted & EMAIL_STRUCTURE)
+		message = message_unpack(&f->scratch, structure, source->bytes);
+	for (const struct fetch_section *section = f->request.sections; section && !f->broken; section = section->next) {
+		switch (fetch_put_section(section, message, source, &f->scratch, sink)) {
+		case FETCH_UNKNOWN_ENCODING:
+			f->unknown_encoding = true;
+			break;
+		case FETCH_BROKEN:
+			f->broken = true;
+			break;
+		case FETCH_SENT:
+		case FETCH_ABSENT:
+			break;
+		}
+		buf_add_byte(f->out, ' ');
+	}
+}
+
+/* ---- large messages ---- */
+
+static bool must_stream(const struct fetch *f, const struct email *email)
+{
+	if (!(f->request.wanted & EMAIL_BYTES))
+		return false;
+	return !email->bytes.data || email->size * f->request.section_count > MEMORY_MAX;
+}
+
+static void flush_if_high(void *conn)
+{
+	conn_flush_if_high(conn);
+}
+
+/* The message went away, or the store did, after its line was begun. */
+static void put_nothing(struct fetch *f)
+{
+	for (const struct fetch_section *section = f->request.sections; section; section = section->next)
+		put_item(f->out, section->label, section->kind == FETCH_BINARY_SIZE ? SLICE(" 0") : SLICE(" NIL"));
+}
+
+static void stream_large(struct fetch *f)
+{
+	struct fetch_sink sink = {.out = f->out, .flush = flush_if_high, .context = imap_conn(f->s)};
+	struct fetch_source source = {.size = f->large_size};
+	enum status status = email_open(imap_store(f->s), &f->scratch, f->s->account, f->large_email, &source.reader);
+
+	f->is_streaming = false;
+	if (status == STATUS_OK) {
+		put_sections(f, &source, f->large_structure, &sink);
+		email_close(source.reader);
+	} else {
+		put_nothing(f);
+		f->missing |= status == STATUS_NOT_FOUND;
+		f->status = status == STATUS_NOT_FOUND ? f->status : status;
+	}
+	fetch_end(f->out);
+	arena_reset(&f->scratch);
+}
+
+/* ---- scans ---- */
+
+static bool each_email(void *context, const struct email *email)
+{
+	struct fetch *f = context;
+
+	while (f->next < f->count && f->messages[f->next].uid < email->uid) {
+		f->missing = true;
+		f->next++;
+	}
+	if (f->next == f->count || f->messages[f->next].uid != email->uid)
+		return f->next < f->count;
+	begin_message(f, &f->messages[f->next++]);
+	put_texts(f, email);
+	if (must_stream(f, email)) {
+		f->is_streaming = true;
+		f->large_email = email->id;
+		f->large_size = email->size;
+		f->large_structure = slice_dup(&f->scratch, email->structure);
+		return false;
+	}
+	if (f->request.sections) {
+		struct fetch_sink sink = {.out = f->out};
+		struct fetch_source source = {.bytes = email->bytes, .size = email->bytes.len};
+
+		put_sections(f, &source, email->structure, &sink);
+		arena_reset(&f->scratch);
+	}
+	fetch_end(f->out);
+	return f->out->len < OUTPUT_PIECE;
+}
+
+static void fetch_piece(struct fetch *f, const struct imap_walk *walk)
+{
+	struct mailbox_view_state state = mailbox_viewer_state(&f->s->viewer);
+	uint32_t uids[IMAP_PIECE];
+
+	f->messages = walk->messages;
+	f->count = walk->count;
+	f->next = 0;
+	for (size_t i = 0; i < walk->count; i++)
+		uids[i] = walk->messages[i].uid;
+	while (f->next < f->count && f->status == STATUS_OK && !f->broken) {
+		size_t before = f->next;
+
+		f->status = email_scan(imap_store(f->s), f->s->account, state.mailbox, uids + f->next, f->count - f->next,
+				       f->request.wanted, each_email, f);
+		if (f->is_streaming)
+			stream_large(f);
+		if (f->next == before) {
+			f->missing = true;
+			return;
+		}
+		if (f->out->len >= OUTPUT_PIECE && !conn_flush(imap_conn(f->s)))
+			f->broken = true;
+	}
+}
+
+static void facts_piece(struct fetch *f, const struct imap_walk *walk)
+{
+	for (size_t i = 0; i < walk->count; i++) {
+		begin_message(f, &walk->messages[i]);
+		fetch_end(f->out);
+	}
+}
+
+static void run(struct fetch *f, const struct imap_set *set)
+{
+	struct imap_walk walk;
+
+	f->out = imap_output(f->s);
+	f->texts = imap_flag_texts_new(f->s);
+	imap_walk_begin(&walk, f->s, set);
+	while (f->status == STATUS_OK && !f->broken && imap_walk_next(&walk)) {
+		uint64_t flags = 0;
+
+		for (size_t i = 0; i < walk.count; i++)
+			flags |= walk.messages[i].flags;
+		imap_flag_texts_need(f->s, f->texts, flags);
+		if (f->request.wanted)
+			fetch_piece(f, &walk);
+		else
+			facts_piece(f, &walk);
+		conn_flush_if_high(imap_conn(f->s));
+		f->broken |= conn_failed(imap_conn(f->s));
+	}
+}
+
+/* ---- \Seen ---- */
+
+/* Those of the set that aren't \Seen. */
+static uint32_t *unseen_uids(struct imap_session *s, const struct imap_set *set, size_t *count)
+{
+	uint32_t *uids =
+		arena_try_alloc(imap_arena(s), (mailbox_viewer_state(&s->viewer).messages + (size_t)1) * sizeof(*uids));
+	struct imap_walk walk;
+
+	*count = 0;
+	if (!uids)
+		return NULL;
+	imap_walk_begin(&walk, s, set);
+	while (imap_walk_next(&walk)) {
+		for (size_t i = 0; i < walk.count; i++) {
+			if (!(walk.messages[i].flags & FLAG_SEEN))
+				uids[(*count)++] = walk.messages[i].uid;
+		}
+	}
+	return uids;
+}
+
+/* RFC 9051 section 6.4.5: reading a message sets \Seen, and then its flags are told. A store that can't be written to is no
+ * reason not to read. */
+static void mark_seen(struct fetch *f, struct imap_command *command, const struct imap_set *set)
+{
+	struct imap_session *s = f->s;
+	struct flag_request request = {.change = FLAGS_ADD, .flags = FLAG_SEEN, .unchanged_since = UINT64_MAX};
+	uint32_t *uids = unseen_uids(s, set, &request.uid_count);
+	enum status status;
+	uint64_t modseq;
+
+	if (request.uid_count == 0)
+		return;
+	request.uids = uids;
+	status = mailbox_change_flags(imap_store(s), imap_arena(s), s->account, mailbox_viewer_state(&s->viewer).mailbox,
+				      &request, NULL, NULL, &modseq);
+	if (status != STATUS_OK) {
+		LOG_WARNING(s->context->log, "imap.not_marked_seen", LOG_INT("session", s->env->id),
+			    LOG_STR("status", status_name(status)));
+		return;
+	}
+	imap_refresh(s);
+	imap_announce(s);
+	f->marked = uids;
+	f->marked_count = request.uid_count;
+	command->own = (struct view_own_change){.uids = uids, .count = request.uid_count, .modseq = modseq};
+}
+
+enum next imap_fetch(struct imap_session *s, struct imap_command *command)
+{
+	struct imap_parser *p = &command->args;
+	struct fetch f = {.s = s};
+	struct imap_set set;
+
+	if (!imap_parse_space(p) || !imap_parse_set(p, &set) || !imap_parse_space(p) || !imap_parse_fetch(p, &f.request) ||
+	    !imap_parse_end(p))
+		return imap_bad_arguments(s, command);
+	if (!imap_resolve(s, command->uid, false, &set))
+		return imap_bad(s, command, SLICE("FETCH: there are not so many messages"));
+	if (command->uid)
+		f.request.items |= FETCH_UID;
+	if (f.request.sets_seen && !s->read_only)
+		mark_seen(&f, command, &set);
+	run(&f, &set);
+	arena_free(&f.scratch);
+	if (f.broken)
+		return NEXT_CLOSE;
+	if (f.status != STATUS_OK)
+		return imap_answer(s, command, f.status, SLICE_EMPTY);
+	if (f.unknown_encoding)
+		return imap_no(s, command, SLICE("UNKNOWN-CTE"), SLICE("A part's encoding is not known"));
+	if (f.missing)
+		return imap_no(s, command, SLICE("EXPUNGEISSUED"), SLICE("Some of the messages no longer exist"));
+	return imap_ok(s, command, SLICE("FETCH completed"));
+}

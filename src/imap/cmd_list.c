@@ -1,0 +1,380 @@
+/* LIST (RFC 9051 section 6.3.9) and LSUB (RFC 3501 section 6.3.9). */
+#include "imap/session.h"
+
+#include <stdlib.h>
+
+#include "imap/name.h"
+
+#define PATTERNS_MAX  64
+#define WILDCARDS_MAX 32
+#define LEVELS_MAX    (IMAP_NAME_MAX / 2 + 1)
+
+struct list_request {
+	bool extended;
+	bool subscribed, special_use, recursive; /* which to return */
+	bool return_subscribed;                  /* what to tell of them */
+	unsigned status_items;                   /* 0: none */
+	struct slice reference;
+	struct slice patterns[PATTERNS_MAX];
+	size_t pattern_count;
+};
+
+/* ---- parsing ---- */
+
+static bool parse_selection(struct imap_parser *p, struct list_request *request)
+{
+	struct slice word;
+
+	if (!imap_parse_word(p, &word))
+		return false;
+	if (slice_eq_nocase(word, SLICE("SUBSCRIBED")))
+		request->subscribed = request->return_subscribed = true;
+	else if (slice_eq_nocase(word, SLICE("SPECIAL-USE")))
+		request->special_use = true;
+	else if (slice_eq_nocase(word, SLICE("RECURSIVEMATCH")))
+		request->recursive = true;
+	else if (!slice_eq_nocase(word, SLICE("REMOTE"))) /* nothing is elsewhere */
+		return imap_fault(p, SLICE("there is no such selection option"));
+	return true;
+}
+
+static bool parse_selections(struct imap_parser *p, struct list_request *request)
+{
+	if (!imap_accept(p, '('))
+		return true;
+	request->extended = true;
+	if (imap_peek(p) != ')') {
+		do {
+			if (!parse_selection(p, request))
+				return false;
+		} while (imap_accept(p, ' '));
+	}
+	/* RFC 9051 section 6.3.9.1. */
+	if (request->recursive && !request->subscribed && !request->special_use)
+		return imap_fault(p, SLICE("RECURSIVEMATCH stands with another option"));
+	return imap_parse_byte(p, ')') && imap_parse_space(p);
+}
+
+static bool parse_pattern(struct imap_parser *p, struct list_request *request)
+{
+	struct slice pattern;
+	size_t wildcards = 0;
+
+	if (request->pattern_count == PATTERNS_MAX)
+		return imap_fault(p, SLICE("too many patterns"));
+	if (!imap_parse_pattern(p, &pattern))
+		return false;
+	for (size_t i = 0; i < pattern.len; i++)
+		wildcards += pattern.data[i] == '*' || pattern.data[i] == '%';
+	request->patterns[request->pattern_count++] = pattern;
+	return wildcards <= WILDCARDS_MAX || imap_fault(p, SLICE("too many wildcards"));
+}
+
+static bool parse_patterns(struct imap_parser *p, struct list_request *request)
+{
+	if (!imap_accept(p, '('))
+		return parse_pattern(p, request);
+	request->extended = true;
+	do {
+		if (!parse_pattern(p, request))
+			return false;
+	} while (imap_accept(p, ' '));
+	return imap_parse_byte(p, ')');
+}
+
+/* CHILDREN and SPECIAL-USE are told always. */
+static bool parse_return_option(struct imap_parser *p, struct list_request *request)
+{
+	struct slice word;
+
+	if (!imap_parse_word(p, &word))
+		return false;
+	if (slice_eq_nocase(word, SLICE("STATUS")))
+		return imap_parse_space(p) && imap_parse_status_items(p, &request->status_items);
+	if (slice_eq_nocase(word, SLICE("SUBSCRIBED")))
+		request->return_subscribed = true;
+	else if (!slice_eq_nocase(word, SLICE("CHILDREN")) && !slice_eq_nocase(word, SLICE("SPECIAL-USE")))
+		return imap_fault(p, SLICE("there is no such return option"));
+	return true;
+}
+
+static bool parse_returns(struct imap_parser *p, struct list_request *request)
+{
+	if (!imap_accept(p, ' '))
+		return true;
+	request->extended = true;
+	if (!imap_accept_word(p, SLICE("RETURN")))
+		return imap_fault(p, SLICE("RETURN is missing"));
+	if (!imap_parse_space(p) || !imap_parse_byte(p, '('))
+		return false;
+	if (imap_peek(p) != ')') {
+		do {
+			if (!parse_return_option(p, request))
+				return false;
+		} while (imap_accept(p, ' '));
+	}
+	return imap_parse_byte(p, ')');
+}
+
+/* What is matched: the reference and the pattern, with INBOX in capitals. */
+static struct slice full_pattern(struct arena *arena, struct slice reference, struct slice pattern)
+{
+	struct slice full = slice_join(arena, (struct slice[]){reference, pattern}, 2);
+	struct slice inbox = SLICE("INBOX");
+	char after = full.len > inbox.len ? full.data[inbox.len] : '/';
+
+	if (slice_starts_with_nocase(full, inbox) && (after == '/' || after == '%' || after == '*'))
+		full = slice_join(arena, (struct slice[]){inbox, slice_skip(full, inbox.len)}, 2);
+	return full;
+}
+
+static void complete_patterns(struct arena *arena, struct list_request *request)
+{
+	for (size_t i = 0; i < request->pattern_count; i++)
+		request->patterns[i] = full_pattern(arena, request->reference, request->patterns[i]);
+}
+
+/* ---- what there is ---- */
+
+struct list_entry {
+	struct slice name;
+	const struct mailbox *mailbox; /* NULL: there is none, only a subscription, here or below */
+	bool subscribed;
+	bool has_children;
+	bool subscribed_below;
+};
+
+struct list {
+	struct list_entry *entries;
+	size_t count;
+};
+
+static int compare_entries(const void *a, const void *b)
+{
+	const struct list_entry *left = a, *right = b;
+
+	return imap_name_compare(left->name, right->name);
+}
+
+/* Sorts; entries of one name become one. */
+static void merge(struct list *list)
+{
+	size_t count = 0;
+
+	qsort(list->entries, list->count, sizeof(*list->entries), compare_entries);
+	for (size_t i = 0; i < list->count; i++) {
+		struct list_entry *last = count ? &list->entries[count - 1] : NULL;
+
+		if (last && slice_eq(last->name, list->entries[i].name)) {
+			last->mailbox = last->mailbox ? last->mailbox : list->entries[i].mailbox;
+			last->subscribed |= list->entries[i].subscribed;
+		} else {
+			list->entries[count++] = list->entries[i];
+		}
+	}
+	list->count = count;
+}
+
+/* Children stand behind their parents: a stack of the levels above is enough. */
+static void look_below(struct list *list)
+{
+	struct list_entry *above[LEVELS_MAX];
+	size_t depth = 0;
+
+	for (size_t i = 0; i < list->count; i++) {
+		struct list_entry *entry = &list->entries[i];
+
+		while (depth > 0 && !imap_name_is_below(entry->name, above[depth - 1]->name))
+			depth--;
+		for (size_t level = 0; level < depth; level++) {
+			above[level]->has_children |= entry->mailbox != NULL;
+			above[level]->subscribed_below |= entry->subscribed;
+		}
+		if (depth < LEVELS_MAX)
+			above[depth++] = entry;
+	}
+}
+
+static size_t count_levels(struct slice name)
+{
+	size_t levels = 1;
+
+	for (size_t i = 0; i < name.len; i++)
+		levels += name.data[i] == '/';
+	return levels;
+}
+
+/* The name with all levels above it, so that they can be answered for. */
+static void add_subscription(struct list *list, struct slice name)
+{
+	for (size_t i = 0; i < name.len; i++) {
+		if (name.data[i] == '/')
+			list->entries[list->count++] = (struct list_entry){.name = slice_sub(name, 0, i)};
+	}
+	list->entries[list->count++] = (struct list_entry){.name = name, .subscribed = true};
+}
+
+static enum status load_list(struct imap_session *s, bool with_subscriptions, struct list *list)
+{
+	struct arena *arena = imap_arena(s);
+	struct mailbox *mailboxes = NULL;
+	struct slice *names = NULL;
+	size_t count = 0, name_count = 0, room;
+	enum status status = mailbox_list(imap_store(s), arena, s->account, &mailboxes, &count);
+
+	if (status == STATUS_OK && with_subscriptions)
+		status = mailbox_subscriptions(imap_store(s), arena, s->account, &names, &name_count);
+	if (status != STATUS_OK)
+		return status;
+	room = count + 1;
+	for (size_t i = 0; i < name_count; i++)
+		room += count_levels(names[i]);
+	list->entries = ARENA_ARRAY(arena, struct list_entry, room);
+	list->count = 0;
+	for (size_t i = 0; i < count; i++)
+		list->entries[list->count++] = (struct list_entry){.name = mailboxes[i].name, .mailbox = &mailboxes[i]};
+	for (size_t i = 0; i < name_count; i++)
+		add_subscription(list, names[i]);
+	merge(list);
+	look_below(list);
+	return STATUS_OK;
+}
+
+static bool matches(const struct list_request *request, struct slice name)
+{
+	for (size_t i = 0; i < request->pattern_count; i++) {
+		if (imap_pattern_matches(request->patterns[i], name))
+			return true;
+	}
+	return false;
+}
+
+/* ---- answers ---- */
+
+/* RFC 6154 section 2. */
+static struct slice special_use(const struct list_entry *entry)
+{
+	static const struct {
+		struct slice role, attribute;
+	} uses[] = {
+		{{"drafts", 6}, {"\\Drafts", 7}}, {{"sent", 4}, {"\\Sent", 5}},       {{"junk", 4}, {"\\Junk", 5}},
+		{{"trash", 5}, {"\\Trash", 6}},   {{"archive", 7}, {"\\Archive", 8}},
+	};
+
+	for (size_t i = 0; entry->mailbox && i < sizeof(uses) / sizeof(uses[0]); i++) {
+		if (slice_eq(entry->mailbox->role, uses[i].role))
+			return uses[i].attribute;
+	}
+	return SLICE_EMPTY;
+}
+
+static void put_attribute(struct buf *out, bool *first, struct slice attribute)
+{
+	if (attribute.len == 0)
+		return;
+	if (!*first)
+		buf_add_byte(out, ' ');
+	*first = false;
+	buf_add(out, attribute);
+}
+
+static void put_entry(struct imap_session *s, struct slice kind, const struct list_entry *entry, bool tell_subscribed)
+{
+	struct buf *out = imap_output(s);
+	bool first = true;
+
+	buf_add(out, kind);
+	if (!entry->mailbox)
+		put_attribute(out, &first, SLICE("\\NonExistent"));
+	else if (!entry->mailbox->selectable)
+		put_attribute(out, &first, SLICE("\\Noselect"));
+	put_attribute(out, &first, entry->has_children ? SLICE("\\HasChildren") : SLICE("\\HasNoChildren"));
+	if (tell_subscribed && entry->subscribed)
+		put_attribute(out, &first, SLICE("\\Subscribed"));
+	put_attribute(out, &first, special_use(entry));
+	buf_add_literal(out, ") \"/\" ");
+	imap_put_mailbox(out, entry->name, s->rev2);
+}
+
+static bool is_selected(const struct list_request *request, const struct list_entry *entry)
+{
+	if (request->subscribed && !entry->subscribed)
+		return false;
+	if (request->special_use && special_use(entry).len == 0)
+		return false;
+	return request->subscribed || entry->mailbox;
+}
+
+/* RFC 9051 section 6.3.9.6: CHILDINFO tells that something below is subscribed, whether or not it matches the pattern. */
+static void list_entry(struct imap_session *s, const struct list_request *request, const struct list_entry *entry)
+{
+	struct buf *out = imap_output(s);
+	bool below = request->recursive && request->subscribed && entry->subscribed_below;
+
+	if (!matches(request, entry->name) || (!is_selected(request, entry) && !below))
+		return;
+	put_entry(s, SLICE("* LIST ("), entry, request->return_subscribed);
+	if (below)
+		buf_add_literal(out, " (\"CHILDINFO\" (\"SUBSCRIBED\"))");
+	buf_add_literal(out, "\r\n");
+	if (request->status_items && entry->mailbox && entry->mailbox->selectable)
+		imap_put_status(s, entry->mailbox, request->status_items);
+	conn_flush_if_high(imap_conn(s));
+}
+
+enum next imap_list(struct imap_session *s, struct imap_command *command)
+{
+	struct imap_parser *p = &command->args;
+	struct list_request *request = ARENA_NEW(imap_arena(s), struct list_request);
+	struct list list = {0};
+	enum status status;
+
+	if (!imap_parse_space(p) || !parse_selections(p, request) || !imap_parse_pattern(p, &request->reference) ||
+	    !imap_parse_space(p) || !parse_patterns(p, request) || !parse_returns(p, request) || !imap_parse_end(p))
+		return imap_bad_arguments(s, command);
+	/* RFC 9051 section 6.3.9: the empty pattern asks for the separator. */
+	if (!request->extended && request->patterns[0].len == 0) {
+		buf_add_literal(imap_output(s), "* LIST (\\Noselect) \"/\" \"\"\r\n");
+		return imap_ok(s, command, SLICE("LIST completed"));
+	}
+	complete_patterns(imap_arena(s), request);
+	status = load_list(s, request->return_subscribed, &list);
+	for (size_t i = 0; status == STATUS_OK && i < list.count; i++)
+		list_entry(s, request, &list.entries[i]);
+	return imap_answer(s, command, status, SLICE("LIST completed"));
+}
+
+/* RFC 3501 section 6.3.9: with "%", a level above a subscribed name is told as \Noselect. */
+static void lsub_entry(struct imap_session *s, const struct list_request *request, const struct list_entry *entry)
+{
+	struct buf *out = imap_output(s);
+	bool implied = !entry->subscribed && entry->subscribed_below && slice_ends_with(request->patterns[0], SLICE("%"));
+
+	if (!matches(request, entry->name) || (!entry->subscribed && !implied))
+		return;
+	if (implied) {
+		buf_add_literal(out, "* LSUB (\\Noselect) \"/\" ");
+		imap_put_mailbox(out, entry->name, s->rev2);
+	} else {
+		put_entry(s, SLICE("* LSUB ("), entry, false);
+	}
+	buf_add_literal(out, "\r\n");
+	conn_flush_if_high(imap_conn(s));
+}
+
+enum next imap_lsub(struct imap_session *s, struct imap_command *command)
+{
+	struct imap_parser *p = &command->args;
+	struct list_request *request = ARENA_NEW(imap_arena(s), struct list_request);
+	struct list list = {0};
+	enum status status;
+
+	if (!imap_parse_space(p) || !imap_parse_pattern(p, &request->reference) || !imap_parse_space(p) ||
+	    !parse_pattern(p, request) || !imap_parse_end(p))
+		return imap_bad_arguments(s, command);
+	complete_patterns(imap_arena(s), request);
+	status = load_list(s, true, &list);
+	for (size_t i = 0; status == STATUS_OK && i < list.count; i++)
+		lsub_entry(s, request, &list.entries[i]);
+	return imap_answer(s, command, status, SLICE("LSUB completed"));
+}

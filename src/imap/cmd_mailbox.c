@@ -1,0 +1,193 @@
+/* CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE, STATUS: RFC 9051 section 6.3.4 to 6.3.8, 6.3.11. */
+#include "imap/session.h"
+
+#include "imap/name.h"
+
+static bool parse_one_mailbox(struct imap_command *command, struct slice *name)
+{
+	return imap_parse_space(&command->args) && imap_parse_mailbox(&command->args, name) && imap_parse_end(&command->args);
+}
+
+enum next imap_create(struct imap_session *s, struct imap_command *command)
+{
+	struct slice name;
+	int64_t id;
+
+	if (!imap_parse_space(&command->args) || !imap_parse_new_mailbox(&command->args, &name) ||
+	    !imap_parse_end(&command->args))
+		return imap_bad_arguments(s, command);
+	return imap_answer(s, command, mailbox_create(imap_store(s), s->account, name, SLICE_EMPTY, &id),
+			   SLICE("CREATE completed"));
+}
+
+static enum status find(struct imap_session *s, struct slice name, struct mailbox *mailbox)
+{
+	return mailbox_find(imap_store(s), imap_arena(s), s->account, name, mailbox);
+}
+
+enum next imap_delete(struct imap_session *s, struct imap_command *command)
+{
+	struct mailbox mailbox;
+	struct slice name;
+	enum status status;
+
+	if (!parse_one_mailbox(command, &name))
+		return imap_bad_arguments(s, command);
+	status = find(s, name, &mailbox);
+	if (status == STATUS_OK)
+		status = mailbox_delete(imap_store(s), s->account, mailbox.id);
+	if (status == STATUS_OK)
+		imap_announce(s);
+	return imap_answer(s, command, status, SLICE("DELETE completed"));
+}
+
+enum next imap_rename(struct imap_session *s, struct imap_command *command)
+{
+	struct slice from, to;
+	struct mailbox mailbox;
+	enum status status;
+
+	if (!imap_parse_space(&command->args) || !imap_parse_mailbox(&command->args, &from) ||
+	    !imap_parse_space(&command->args) || !imap_parse_new_mailbox(&command->args, &to) ||
+	    !imap_parse_end(&command->args))
+		return imap_bad_arguments(s, command);
+	if (imap_name_is_below(to, from))
+		return imap_answer(s, command, STATUS_REFUSED, SLICE_EMPTY);
+	status = find(s, from, &mailbox);
+	if (status == STATUS_OK)
+		status = mailbox_rename(imap_store(s), s->account, mailbox.id, to);
+	if (status == STATUS_OK)
+		imap_announce(s);
+	return imap_answer(s, command, status, SLICE("RENAME completed"));
+}
+
+static enum next subscribe(struct imap_session *s, struct imap_command *command, bool subscribed, struct slice text)
+{
+	struct slice name;
+
+	if (!parse_one_mailbox(command, &name))
+		return imap_bad_arguments(s, command);
+	return imap_answer(s, command, mailbox_subscribe(imap_store(s), s->account, name, subscribed), text);
+}
+
+enum next imap_subscribe(struct imap_session *s, struct imap_command *command)
+{
+	return subscribe(s, command, true, SLICE("SUBSCRIBE completed"));
+}
+
+enum next imap_unsubscribe(struct imap_session *s, struct imap_command *command)
+{
+	return subscribe(s, command, false, SLICE("UNSUBSCRIBE completed"));
+}
+
+/* ---- STATUS ---- */
+
+enum status_item {
+	ITEM_MESSAGES,
+	ITEM_RECENT,
+	ITEM_UIDNEXT,
+	ITEM_UIDVALIDITY,
+	ITEM_UNSEEN,
+	ITEM_DELETED,
+	ITEM_SIZE,
+	ITEM_APPENDLIMIT, /* RFC 7889 section 3 */
+	ITEM_COUNT,
+};
+
+static const struct slice item_names[ITEM_COUNT] = {
+	[ITEM_MESSAGES] = {"MESSAGES", 8}, [ITEM_RECENT] = {"RECENT", 6},
+	[ITEM_UIDNEXT] = {"UIDNEXT", 7},   [ITEM_UIDVALIDITY] = {"UIDVALIDITY", 11},
+	[ITEM_UNSEEN] = {"UNSEEN", 6},     [ITEM_DELETED] = {"DELETED", 7},
+	[ITEM_SIZE] = {"SIZE", 4},         [ITEM_APPENDLIMIT] = {"APPENDLIMIT", 11},
+};
+
+static uint64_t item_value(const struct imap_session *s, const struct mailbox *mailbox, enum status_item item)
+{
+	switch (item) {
+	case ITEM_MESSAGES:
+		return mailbox->messages;
+	case ITEM_UIDNEXT:
+		return mailbox->uid_next;
+	case ITEM_UIDVALIDITY:
+		return mailbox->uid_validity;
+	case ITEM_UNSEEN:
+		return mailbox->unseen;
+	case ITEM_DELETED:
+		return mailbox->deleted;
+	case ITEM_SIZE:
+		return mailbox->size_bytes;
+	case ITEM_APPENDLIMIT:
+		return imap_append_limit(s);
+	case ITEM_RECENT:
+	case ITEM_COUNT:
+		break;
+	}
+	return 0;
+}
+
+static bool parse_status_item(struct imap_parser *p, unsigned *items)
+{
+	struct slice word;
+
+	if (!imap_parse_word(p, &word))
+		return false;
+	for (unsigned i = 0; i < ITEM_COUNT; i++) {
+		if (slice_eq_nocase(word, item_names[i])) {
+			*items |= 1u << i;
+			return true;
+		}
+	}
+	return imap_fault(p, SLICE("there is no such status item"));
+}
+
+bool imap_parse_status_items(struct imap_parser *p, unsigned *items)
+{
+	*items = 0;
+	if (!imap_parse_byte(p, '('))
+		return false;
+	do {
+		if (!parse_status_item(p, items))
+			return false;
+	} while (imap_accept(p, ' '));
+	return imap_parse_byte(p, ')');
+}
+
+void imap_put_status(struct imap_session *s, const struct mailbox *mailbox, unsigned items)
+{
+	struct buf *out = imap_output(s);
+	bool first = true;
+
+	buf_add_literal(out, "* STATUS ");
+	imap_put_mailbox(out, mailbox->name, s->rev2);
+	buf_add_literal(out, " (");
+	for (unsigned i = 0; i < ITEM_COUNT; i++) {
+		if (!(items & 1u << i))
+			continue;
+		if (!first)
+			buf_add_byte(out, ' ');
+		first = false;
+		buf_add(out, item_names[i]);
+		buf_add_byte(out, ' ');
+		buf_add_u64(out, item_value(s, mailbox, (enum status_item)i));
+	}
+	buf_add_literal(out, ")\r\n");
+}
+
+enum next imap_status(struct imap_session *s, struct imap_command *command)
+{
+	struct mailbox mailbox;
+	struct slice name;
+	unsigned items;
+	enum status status;
+
+	if (!imap_parse_space(&command->args) || !imap_parse_mailbox(&command->args, &name) ||
+	    !imap_parse_space(&command->args) || !imap_parse_status_items(&command->args, &items) ||
+	    !imap_parse_end(&command->args))
+		return imap_bad_arguments(s, command);
+	status = find(s, name, &mailbox);
+	if (status == STATUS_OK && !mailbox.selectable)
+		status = STATUS_NOT_FOUND;
+	if (status == STATUS_OK)
+		imap_put_status(s, &mailbox, items);
+	return imap_answer(s, command, status, SLICE("STATUS completed"));
+}

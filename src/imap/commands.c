@@ -1,0 +1,45 @@
+#include "imap/session.h"
+
+/* RFC 9051 section 6, and what the extensions of imap.h add. */
+static const struct imap_command_spec commands[] = {
+	/* name, handler, states, news, UID form, arguments */
+	{{"FETCH", 5}, imap_fetch, IMAP_SELECTED, IMAP_NEWS_FLAGS, true, true},
+	{{"STORE", 5}, imap_store_flags, IMAP_SELECTED, IMAP_NEWS_FLAGS, true, true},
+	{{"SEARCH", 6}, imap_search, IMAP_SELECTED, IMAP_NEWS_FLAGS, true, true},
+	{{"COPY", 4}, imap_copy, IMAP_SELECTED, IMAP_NEWS_ALL, true, true},
+	{{"MOVE", 4}, imap_move, IMAP_SELECTED, IMAP_NEWS_ALL, true, true},
+	{{"EXPUNGE", 7}, imap_expunge, IMAP_SELECTED, IMAP_NEWS_FRESH, true, true},
+	{{"NOOP", 4}, imap_noop, IMAP_ANY, IMAP_NEWS_FRESH, false, false},
+	{{"IDLE", 4}, imap_idle, IMAP_LOGGED, IMAP_NEWS_FRESH, false, false},
+	{{"CHECK", 5}, imap_noop, IMAP_SELECTED, IMAP_NEWS_FRESH, false, false},
+	{{"STATUS", 6}, imap_status, IMAP_LOGGED, IMAP_NEWS_ALL, false, true},
+	{{"SELECT", 6}, imap_select, IMAP_LOGGED, IMAP_NEWS_NONE, false, true},
+	{{"EXAMINE", 7}, imap_examine, IMAP_LOGGED, IMAP_NEWS_NONE, false, true},
+	{{"CLOSE", 5}, imap_close, IMAP_SELECTED, IMAP_NEWS_NONE, false, false},
+	{{"UNSELECT", 8}, imap_unselect, IMAP_SELECTED, IMAP_NEWS_NONE, false, false},
+	{{"APPEND", 6}, imap_append, IMAP_LOGGED, IMAP_NEWS_FRESH, false, true},
+	{{"LIST", 4}, imap_list, IMAP_LOGGED, IMAP_NEWS_ALL, false, true},
+	{{"LSUB", 4}, imap_lsub, IMAP_LOGGED, IMAP_NEWS_ALL, false, true},
+	{{"CREATE", 6}, imap_create, IMAP_LOGGED, IMAP_NEWS_ALL, false, true},
+	{{"DELETE", 6}, imap_delete, IMAP_LOGGED, IMAP_NEWS_ALL, false, true},
+	{{"RENAME", 6}, imap_rename, IMAP_LOGGED, IMAP_NEWS_ALL, false, true},
+	{{"SUBSCRIBE", 9}, imap_subscribe, IMAP_LOGGED, IMAP_NEWS_ALL, false, true},
+	{{"UNSUBSCRIBE", 11}, imap_unsubscribe, IMAP_LOGGED, IMAP_NEWS_ALL, false, true},
+	{{"NAMESPACE", 9}, imap_namespace, IMAP_LOGGED, IMAP_NEWS_ALL, false, false},
+	{{"ENABLE", 6}, imap_enable, IMAP_LOGGED, IMAP_NEWS_ALL, false, true},
+	{{"ID", 2}, imap_id, IMAP_ANY, IMAP_NEWS_ALL, false, true},
+	{{"CAPABILITY", 10}, imap_capability, IMAP_ANY, IMAP_NEWS_ALL, false, false},
+	{{"LOGIN", 5}, imap_login, IMAP_NOT_AUTHENTICATED, IMAP_NEWS_NONE, false, true},
+	{{"AUTHENTICATE", 12}, imap_authenticate, IMAP_NOT_AUTHENTICATED, IMAP_NEWS_NONE, false, true},
+	{{"STARTTLS", 8}, imap_starttls, IMAP_NOT_AUTHENTICATED, IMAP_NEWS_NONE, false, false},
+	{{"LOGOUT", 6}, imap_logout, IMAP_ANY, IMAP_NEWS_NONE, false, false},
+};
+
+const struct imap_command_spec *imap_command_find(struct slice name)
+{
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+		if (slice_eq_nocase(name, commands[i].name))
+			return &commands[i];
+	}
+	return NULL;
+}

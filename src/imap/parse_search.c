@@ -1,0 +1,296 @@
+#include "imap/search.h"
+
+#include "mime/words.h"
+
+struct search_parser {
+	struct imap_parser *p;
+	unsigned depth, keys;
+};
+
+static struct search_key *parse_key(struct search_parser *sp);
+
+/* ---- arguments of keys ---- */
+
+/* RFC 5051: compared without case and in canonical decomposition. */
+static bool parse_text(struct imap_parser *p, struct slice *text)
+{
+	struct slice raw;
+	struct buf folded;
+
+	if (!imap_parse_astring(p, &raw))
+		return false;
+	if (!slice_is_utf8(raw))
+		return imap_fault(p, SLICE("a search text is UTF-8"));
+	buf_init(&folded, p->arena, 0);
+	text_fold(&folded, raw);
+	*text = buf_slice(&folded);
+	return true;
+}
+
+typedef bool (*argument)(struct imap_parser *p, struct search_key *key);
+
+static bool take_nothing(struct imap_parser *p, struct search_key *key)
+{
+	(void)p;
+	(void)key;
+	return true;
+}
+
+static bool take_text(struct imap_parser *p, struct search_key *key)
+{
+	return imap_parse_space(p) && parse_text(p, &key->text);
+}
+
+static bool take_header(struct imap_parser *p, struct search_key *key)
+{
+	return imap_parse_space(p) && imap_parse_astring(p, &key->name) && imap_parse_space(p) && parse_text(p, &key->text);
+}
+
+static bool take_date(struct imap_parser *p, struct search_key *key)
+{
+	return imap_parse_space(p) && imap_parse_date(p, &key->number);
+}
+
+static bool take_size(struct imap_parser *p, struct search_key *key)
+{
+	uint64_t size;
+
+	if (!imap_parse_space(p) || !imap_parse_u64(p, &size))
+		return false;
+	key->number = (int64_t)size;
+	return true;
+}
+
+static bool take_keyword(struct imap_parser *p, struct search_key *key)
+{
+	return imap_parse_space(p) && imap_parse_atom(p, &key->text);
+}
+
+static bool take_uids(struct imap_parser *p, struct search_key *key)
+{
+	return imap_parse_space(p) && imap_parse_set(p, &key->set);
+}
+
+/* RFC 9051 section 6.4.4 and, for NEW, OLD and RECENT, RFC 3501 section 6.4.4: nothing is ever \Recent here. */
+static const struct {
+	struct slice name;
+	enum search_type type;
+	uint64_t mask, value;
+	struct slice field;
+	argument take;
+} key_table[] = {
+	{{"ALL", 3}, SEARCH_ALL, 0, 0, {0}, take_nothing},
+	{{"ANSWERED", 8}, SEARCH_FLAGS, FLAG_ANSWERED, FLAG_ANSWERED, {0}, take_nothing},
+	{{"DELETED", 7}, SEARCH_FLAGS, FLAG_DELETED, FLAG_DELETED, {0}, take_nothing},
+	{{"DRAFT", 5}, SEARCH_FLAGS, FLAG_DRAFT, FLAG_DRAFT, {0}, take_nothing},
+	{{"FLAGGED", 7}, SEARCH_FLAGS, FLAG_FLAGGED, FLAG_FLAGGED, {0}, take_nothing},
+	{{"SEEN", 4}, SEARCH_FLAGS, FLAG_SEEN, FLAG_SEEN, {0}, take_nothing},
+	{{"UNANSWERED", 10}, SEARCH_FLAGS, FLAG_ANSWERED, 0, {0}, take_nothing},
+	{{"UNDELETED", 9}, SEARCH_FLAGS, FLAG_DELETED, 0, {0}, take_nothing},
+	{{"UNDRAFT", 7}, SEARCH_FLAGS, FLAG_DRAFT, 0, {0}, take_nothing},
+	{{"UNFLAGGED", 9}, SEARCH_FLAGS, FLAG_FLAGGED, 0, {0}, take_nothing},
+	{{"UNSEEN", 6}, SEARCH_FLAGS, FLAG_SEEN, 0, {0}, take_nothing},
+	{{"NEW", 3}, SEARCH_NONE, 0, 0, {0}, take_nothing},
+	{{"RECENT", 6}, SEARCH_NONE, 0, 0, {0}, take_nothing},
+	{{"OLD", 3}, SEARCH_ALL, 0, 0, {0}, take_nothing},
+	{{"KEYWORD", 7}, SEARCH_KEYWORD, 0, 1, {0}, take_keyword},
+	{{"UNKEYWORD", 9}, SEARCH_KEYWORD, 0, 0, {0}, take_keyword},
+	{{"UID", 3}, SEARCH_UIDS, 0, 0, {0}, take_uids},
+	{{"LARGER", 6}, SEARCH_LARGER, 0, 0, {0}, take_size},
+	{{"SMALLER", 7}, SEARCH_SMALLER, 0, 0, {0}, take_size},
+	{{"BEFORE", 6}, SEARCH_BEFORE, 0, 0, {0}, take_date},
+	{{"ON", 2}, SEARCH_ON, 0, 0, {0}, take_date},
+	{{"SINCE", 5}, SEARCH_SINCE, 0, 0, {0}, take_date},
+	{{"SENTBEFORE", 10}, SEARCH_SENT_BEFORE, 0, 0, {0}, take_date},
+	{{"SENTON", 6}, SEARCH_SENT_ON, 0, 0, {0}, take_date},
+	{{"SENTSINCE", 9}, SEARCH_SENT_SINCE, 0, 0, {0}, take_date},
+	{{"BCC", 3}, SEARCH_HEADER, 0, 0, {"Bcc", 3}, take_text},
+	{{"CC", 2}, SEARCH_HEADER, 0, 0, {"Cc", 2}, take_text},
+	{{"FROM", 4}, SEARCH_HEADER, 0, 0, {"From", 4}, take_text},
+	{{"SUBJECT", 7}, SEARCH_HEADER, 0, 0, {"Subject", 7}, take_text},
+	{{"TO", 2}, SEARCH_HEADER, 0, 0, {"To", 2}, take_text},
+	{{"HEADER", 6}, SEARCH_HEADER, 0, 0, {0}, take_header},
+	{{"BODY", 4}, SEARCH_BODY, 0, 0, {0}, take_text},
+	{{"TEXT", 4}, SEARCH_TEXT, 0, 0, {0}, take_text},
+};
+
+/* ---- the tree ---- */
+
+static struct search_key *new_key(struct search_parser *sp, enum search_type type)
+{
+	struct search_key *key = ARENA_NEW(sp->p->arena, struct search_key);
+
+	key->type = type;
+	if (++sp->keys <= SEARCH_KEYS_MAX)
+		return key;
+	(void)imap_fault(sp->p, SLICE("too many search keys"));
+	return NULL;
+}
+
+/* Keys one after the other, all of which must match, up to the end or a ")". */
+static struct search_key *parse_all_of(struct search_parser *sp)
+{
+	struct search_key *all = new_key(sp, SEARCH_AND), **end;
+
+	if (!all)
+		return NULL;
+	end = &all->children;
+	do {
+		*end = parse_key(sp);
+		if (!*end)
+			return NULL;
+		end = &(*end)->next;
+	} while (imap_accept(sp->p, ' '));
+	return all;
+}
+
+static struct search_key *parse_list(struct search_parser *sp)
+{
+	struct search_key *all = parse_all_of(sp);
+
+	return all && imap_parse_byte(sp->p, ')') ? all : NULL;
+}
+
+static struct search_key *parse_not(struct search_parser *sp)
+{
+	struct search_key *key = new_key(sp, SEARCH_NOT);
+
+	if (!key || !imap_parse_space(sp->p))
+		return NULL;
+	key->children = parse_key(sp);
+	return key->children ? key : NULL;
+}
+
+static struct search_key *parse_or(struct search_parser *sp)
+{
+	struct search_key *key = new_key(sp, SEARCH_OR);
+
+	if (!key || !imap_parse_space(sp->p))
+		return NULL;
+	key->children = parse_key(sp);
+	if (!key->children || !imap_parse_space(sp->p))
+		return NULL;
+	key->children->next = parse_key(sp);
+	return key->children->next ? key : NULL;
+}
+
+static struct search_key *parse_sequences(struct search_parser *sp)
+{
+	struct search_key *key = new_key(sp, SEARCH_SEQUENCES);
+
+	return key && imap_parse_set(sp->p, &key->set) ? key : NULL;
+}
+
+static struct search_key *parse_named(struct search_parser *sp)
+{
+	struct search_key *key;
+	struct slice word;
+
+	if (!imap_parse_word(sp->p, &word))
+		return NULL;
+	if (slice_eq_nocase(word, SLICE("NOT")))
+		return parse_not(sp);
+	if (slice_eq_nocase(word, SLICE("OR")))
+		return parse_or(sp);
+	for (size_t i = 0; i < sizeof(key_table) / sizeof(key_table[0]); i++) {
+		if (!slice_eq_nocase(word, key_table[i].name))
+			continue;
+		key = new_key(sp, key_table[i].type);
+		if (!key)
+			return NULL;
+		key->mask = key_table[i].mask;
+		key->value = key_table[i].value;
+		key->name = key_table[i].field;
+		return key_table[i].take(sp->p, key) ? key : NULL;
+	}
+	(void)imap_fault(sp->p, SLICE("there is no such search key"));
+	return NULL;
+}
+
+static struct search_key *parse_key(struct search_parser *sp)
+{
+	struct search_key *key;
+	char first = imap_peek(sp->p);
+
+	if (++sp->depth > IMAP_DEPTH_MAX) {
+		(void)imap_fault(sp->p, SLICE("the search is nested too deeply"));
+		return NULL;
+	}
+	if (imap_accept(sp->p, '('))
+		key = parse_list(sp);
+	else if (ascii_is_digit(first) || first == '*' || first == '$')
+		key = parse_sequences(sp);
+	else
+		key = parse_named(sp);
+	sp->depth--;
+	return key;
+}
+
+/* ---- the command ---- */
+
+static const struct {
+	struct slice name;
+	unsigned bit;
+} return_table[] = {
+	{{"MIN", 3}, SEARCH_RETURN_MIN},     {{"MAX", 3}, SEARCH_RETURN_MAX},   {{"ALL", 3}, SEARCH_RETURN_ALL},
+	{{"COUNT", 5}, SEARCH_RETURN_COUNT}, {{"SAVE", 4}, SEARCH_RETURN_SAVE},
+};
+
+static bool parse_return_option(struct imap_parser *p, unsigned *returns)
+{
+	struct slice word;
+
+	if (!imap_parse_word(p, &word))
+		return false;
+	for (size_t i = 0; i < sizeof(return_table) / sizeof(return_table[0]); i++) {
+		if (slice_eq_nocase(word, return_table[i].name)) {
+			*returns |= return_table[i].bit;
+			return true;
+		}
+	}
+	return imap_fault(p, SLICE("there is no such thing to return"));
+}
+
+/* RFC 9051 section 6.4.4: "RETURN ()" is the same as "RETURN (ALL)". */
+static bool parse_return(struct imap_parser *p, struct search_request *request)
+{
+	if (!imap_accept_word(p, SLICE("RETURN")))
+		return true;
+	request->extended = true;
+	if (!imap_parse_space(p) || !imap_parse_byte(p, '('))
+		return false;
+	if (imap_peek(p) != ')') {
+		do {
+			if (!parse_return_option(p, &request->returns))
+				return false;
+		} while (imap_accept(p, ' '));
+	}
+	if (request->returns == 0)
+		request->returns = SEARCH_RETURN_ALL;
+	return imap_parse_byte(p, ')') && imap_parse_space(p);
+}
+
+static bool parse_charset(struct imap_parser *p, struct search_request *request)
+{
+	struct slice charset;
+
+	if (!imap_accept_word(p, SLICE("CHARSET")))
+		return true;
+	if (!imap_parse_space(p) || !imap_parse_astring(p, &charset) || !imap_parse_space(p))
+		return false;
+	request->unknown_charset = !slice_eq_nocase(charset, SLICE("UTF-8")) && !slice_eq_nocase(charset, SLICE("US-ASCII"));
+	return true;
+}
+
+bool imap_parse_search(struct imap_parser *p, struct search_request *request)
+{
+	struct search_parser sp = {.p = p};
+
+	*request = (struct search_request){0};
+	if (!parse_return(p, request) || !parse_charset(p, request))
+		return false;
+	if (request->unknown_charset)
+		return true;
+	request->key = parse_all_of(&sp);
+	return request->key != NULL;
+}

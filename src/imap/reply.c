@@ -1,0 +1,185 @@
+#include "imap/session.h"
+
+#include "auth/auth.h"
+#include "base/clock.h"
+#include "net/tls.h"
+
+#define APPEND_LIMIT     ((uint64_t)50 * 1024 * 1024)
+#define BAD_COMMANDS_MAX 20
+/* A command that isn't about news has the store asked for them if nobody has for so long. */
+#define REFRESH_MS 500
+
+uint64_t imap_append_limit(const struct imap_session *s)
+{
+	return s->context->options.append_limit ? s->context->options.append_limit : APPEND_LIMIT;
+}
+
+/* ---- capabilities ---- */
+
+bool imap_plaintext_allowed(struct imap_session *s)
+{
+	switch (s->context->options.plaintext) {
+	case IMAP_PLAINTEXT_NEVER:
+		break;
+	case IMAP_PLAINTEXT_LOOPBACK:
+		return conn_is_tls(imap_conn(s)) || net_address_is_loopback(conn_peer(imap_conn(s)));
+	case IMAP_PLAINTEXT_ALWAYS:
+		return true;
+	}
+	return conn_is_tls(imap_conn(s));
+}
+
+bool imap_may_start_tls(struct imap_session *s)
+{
+	const struct listener *listener = s->env->listener;
+
+	return s->state == IMAP_NOT_AUTHENTICATED && !conn_is_tls(imap_conn(s)) && listener && listener->tls &&
+	       tls_context_has_certificate(listener->tls);
+}
+
+static void put_login_capabilities(struct imap_session *s, struct buf *out)
+{
+	struct slice mechanisms = auth_mechanisms(conn_is_tls(imap_conn(s)), imap_plaintext_allowed(s));
+
+	if (imap_may_start_tls(s))
+		buf_add_literal(out, " STARTTLS");
+	if (!imap_plaintext_allowed(s))
+		buf_add_literal(out, " LOGINDISABLED");
+	while (mechanisms.len) {
+		buf_add_literal(out, " AUTH=");
+		buf_add(out, slice_cut(&mechanisms, ' '));
+	}
+}
+
+void imap_put_capabilities(struct imap_session *s, struct buf *out)
+{
+	buf_add_literal(out, " IMAP4rev2 IMAP4rev1 LITERAL+ SASL-IR ID ENABLE");
+	if (s->state == IMAP_NOT_AUTHENTICATED) {
+		put_login_capabilities(s, out);
+		return;
+	}
+	buf_add_literal(out,
+			" IDLE NAMESPACE UNSELECT UIDPLUS MOVE CHILDREN LIST-EXTENDED LIST-STATUS SPECIAL-USE ESEARCH SEARCHRES"
+			" BINARY STATUS=SIZE APPENDLIMIT=");
+	buf_add_u64(out, imap_append_limit(s));
+}
+
+/* ---- answers ---- */
+
+static void tell_before_answer(struct imap_session *s, const struct imap_command *command)
+{
+	bool fresh = command->news == IMAP_NEWS_FRESH || s->stale || clock_monotonic_ms() - s->refreshed_ms > REFRESH_MS;
+
+	if (command->news == IMAP_NEWS_NONE || !mailbox_viewer_is_open(&s->viewer))
+		return;
+	if (fresh)
+		imap_refresh(s);
+	imap_tell_news(s, command->news != IMAP_NEWS_FLAGS, &command->own);
+}
+
+static void put_answer(struct imap_session *s, struct slice tag, struct slice kind, struct slice code, struct slice text)
+{
+	struct buf *out = imap_output(s);
+
+	buf_add(out, tag);
+	buf_add(out, kind);
+	if (code.len) {
+		buf_add_byte(out, '[');
+		buf_add(out, code);
+		buf_add_literal(out, "] ");
+	}
+	buf_add(out, text);
+	buf_add_literal(out, "\r\n");
+}
+
+enum next imap_ok_code(struct imap_session *s, struct imap_command *command, struct slice code, struct slice text)
+{
+	tell_before_answer(s, command);
+	put_answer(s, command->tag, SLICE(" OK "), code, text);
+	return NEXT_PARK;
+}
+
+enum next imap_ok(struct imap_session *s, struct imap_command *command, struct slice text)
+{
+	return imap_ok_code(s, command, SLICE_EMPTY, text);
+}
+
+enum next imap_no(struct imap_session *s, struct imap_command *command, struct slice code, struct slice text)
+{
+	tell_before_answer(s, command);
+	put_answer(s, command->tag, SLICE(" NO "), code, text);
+	return NEXT_PARK;
+}
+
+enum next imap_bye(struct imap_session *s, struct slice code, struct slice text)
+{
+	put_answer(s, SLICE("*"), SLICE(" BYE "), code, text);
+	return NEXT_CLOSE;
+}
+
+enum next imap_bad(struct imap_session *s, struct imap_command *command, struct slice text)
+{
+	unsigned max = s->context->options.max_bad_commands ? s->context->options.max_bad_commands : BAD_COMMANDS_MAX;
+
+	put_answer(s, command->tag.len ? command->tag : SLICE("*"), SLICE(" BAD "), SLICE_EMPTY, text);
+	if (++s->bad_commands >= max)
+		return imap_bye(s, SLICE_EMPTY, SLICE("Too many bad commands"));
+	return NEXT_PARK;
+}
+
+enum next imap_bad_arguments(struct imap_session *s, struct imap_command *command)
+{
+	struct buf text;
+
+	buf_init(&text, imap_arena(s), 0);
+	if (command->spec) {
+		buf_add(&text, command->spec->name);
+		buf_add_literal(&text, ": ");
+	}
+	buf_add(&text, command->args.fault.len ? command->args.fault : SLICE("malformed"));
+	return imap_bad(s, command, buf_slice(&text));
+}
+
+/* RFC 5530: the one place where a class of failure becomes a response code. */
+enum next imap_answer(struct imap_session *s, struct imap_command *command, enum status status, struct slice text)
+{
+	switch (status) {
+	case STATUS_OK:
+		return imap_ok(s, command, text);
+	case STATUS_NEED_MORE:
+	case STATUS_PEER:
+		return imap_bad(s, command, SLICE("Malformed"));
+	case STATUS_NOT_FOUND:
+		return imap_no(s, command, SLICE("NONEXISTENT"), SLICE("There is no such mailbox"));
+	case STATUS_EXISTS:
+		return imap_no(s, command, SLICE("ALREADYEXISTS"), SLICE("There is a mailbox of that name"));
+	case STATUS_REFUSED:
+		return imap_no(s, command, SLICE("CANNOT"), SLICE("That can't be done with this mailbox"));
+	case STATUS_LIMIT:
+		return imap_no(s, command, SLICE("LIMIT"), SLICE("A limit is reached"));
+	case STATUS_TEMPORARY:
+		return imap_no(s, command, SLICE("UNAVAILABLE"), SLICE("Not possible at the moment, try again later"));
+	case STATUS_BUG:
+		break;
+	}
+	return imap_no(s, command, SLICE("SERVERBUG"), SLICE("An error in the server; it is in its log"));
+}
+
+enum next imap_answer_target(struct imap_session *s, struct imap_command *command, enum status status, struct slice text)
+{
+	if (status == STATUS_NOT_FOUND)
+		return imap_no(s, command, SLICE("TRYCREATE"), SLICE("There is no such mailbox"));
+	if (status == STATUS_LIMIT)
+		return imap_no(s, command, SLICE("OVERQUOTA"), SLICE("The account is full"));
+	return imap_answer(s, command, status, text);
+}
+
+void imap_continue(struct imap_session *s, struct slice text)
+{
+	struct buf *out = imap_output(s);
+
+	buf_add_literal(out, "+ ");
+	buf_add(out, text);
+	buf_add_literal(out, "\r\n");
+	conn_flush(imap_conn(s));
+}

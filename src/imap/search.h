@@ -1,0 +1,68 @@
+/* search: the keys of SEARCH (RFC 9051 section 6.4.4) as a tree, and what a message says to it. */
+#pragma once
+
+#include "imap/set.h"
+#include "store/email.h"
+#include "store/mailbox_view.h"
+
+#define SEARCH_KEYS_MAX 1000
+
+enum search_type {
+	SEARCH_ALL,
+	SEARCH_NONE,
+	SEARCH_FLAGS,   /* (flags & mask) == value */
+	SEARCH_KEYWORD, /* `text` names it; becomes FLAGS or NONE before the search */
+	SEARCH_UIDS,    /* `set`; from here on the keys are found out from left to right, cheap ones first */
+	SEARCH_SEQUENCES,
+	SEARCH_LARGER,
+	SEARCH_SMALLER,
+	SEARCH_BEFORE, /* `number`: the day */
+	SEARCH_ON,
+	SEARCH_SINCE,
+	SEARCH_SENT_BEFORE,
+	SEARCH_SENT_ON,
+	SEARCH_SENT_SINCE,
+	SEARCH_HEADER, /* `name` holds `text` */
+	SEARCH_BODY,
+	SEARCH_TEXT,
+	SEARCH_NOT, /* of the first child */
+	SEARCH_AND,
+	SEARCH_OR,
+};
+
+struct search_key {
+	enum search_type type;
+	uint64_t mask, value;
+	int64_t number;
+	struct slice name, text; /* text: folded for comparison (RFC 5051) */
+	struct imap_set set;
+	struct search_key *children, *next;
+};
+
+enum {
+	SEARCH_RETURN_MIN = 1 << 0,
+	SEARCH_RETURN_MAX = 1 << 1,
+	SEARCH_RETURN_ALL = 1 << 2,
+	SEARCH_RETURN_COUNT = 1 << 3,
+	SEARCH_RETURN_SAVE = 1 << 4,
+};
+
+struct search_request {
+	bool extended; /* RETURN was given */
+	unsigned returns;
+	bool unknown_charset; /* answered by BADCHARSET; the keys have not been read */
+	struct search_key *key;
+};
+MUST_CHECK bool imap_parse_search(struct imap_parser *p, struct search_request *request);
+
+/* ---- evaluation ---- */
+
+enum search_answer { SEARCH_NO, SEARCH_YES, SEARCH_UNKNOWN /* takes the message's text */ };
+
+/* What is known without the message's bytes. */
+enum search_answer search_facts(const struct search_key *key, const struct view_message *message);
+/* EMAIL_* that the rest takes. */
+unsigned search_needs(const struct search_key *key);
+/* With the bytes (and the structure, if needed); `arena` for the work on this message. */
+bool search_matches(const struct search_key *key, const struct view_message *message, const struct email *email,
+		    struct arena *arena);

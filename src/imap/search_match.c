@@ -1,0 +1,232 @@
+#include "imap/search.h"
+
+#include "base/clock.h"
+#include "mime/words.h"
+
+#define DAY_MS INT64_C(86400000)
+
+static int64_t day_of(int64_t wall_ms)
+{
+	return (wall_ms - (wall_ms % DAY_MS + DAY_MS) % DAY_MS) / DAY_MS;
+}
+
+static enum search_answer answer(bool yes)
+{
+	return yes ? SEARCH_YES : SEARCH_NO;
+}
+
+/* ---- without the bytes ---- */
+
+/* AND and OR of three values: one decisive answer (`decisive`) ends it. */
+static enum search_answer combine(const struct search_key *key, const struct view_message *message, enum search_answer decisive)
+{
+	enum search_answer sum = decisive == SEARCH_NO ? SEARCH_YES : SEARCH_NO;
+
+	for (const struct search_key *child = key->children; child; child = child->next) {
+		enum search_answer one = search_facts(child, message);
+
+		if (one == decisive)
+			return decisive;
+		if (one == SEARCH_UNKNOWN)
+			sum = SEARCH_UNKNOWN;
+	}
+	return sum;
+}
+
+static enum search_answer opposite(enum search_answer one)
+{
+	return one == SEARCH_UNKNOWN ? SEARCH_UNKNOWN : answer(one == SEARCH_NO);
+}
+
+enum search_answer search_facts(const struct search_key *key, const struct view_message *message)
+{
+	switch (key->type) {
+	case SEARCH_ALL:
+		return SEARCH_YES;
+	case SEARCH_NONE:
+	case SEARCH_KEYWORD:
+		return SEARCH_NO;
+	case SEARCH_FLAGS:
+		return answer((message->flags & key->mask) == key->value);
+	case SEARCH_UIDS:
+	case SEARCH_SEQUENCES:
+		return answer(imap_set_has(&key->set, message->uid));
+	case SEARCH_LARGER:
+		return answer((int64_t)message->size > key->number);
+	case SEARCH_SMALLER:
+		return answer((int64_t)message->size < key->number);
+	case SEARCH_BEFORE:
+		return answer(day_of(message->received_ms) < key->number);
+	case SEARCH_ON:
+		return answer(day_of(message->received_ms) == key->number);
+	case SEARCH_SINCE:
+		return answer(day_of(message->received_ms) >= key->number);
+	case SEARCH_SENT_BEFORE:
+	case SEARCH_SENT_ON:
+	case SEARCH_SENT_SINCE:
+	case SEARCH_HEADER:
+	case SEARCH_BODY:
+	case SEARCH_TEXT:
+		return SEARCH_UNKNOWN;
+	case SEARCH_NOT:
+		return opposite(search_facts(key->children, message));
+	case SEARCH_AND:
+		return combine(key, message, SEARCH_NO);
+	case SEARCH_OR:
+		return combine(key, message, SEARCH_YES);
+	}
+	return SEARCH_NO;
+}
+
+unsigned search_needs(const struct search_key *key)
+{
+	unsigned needs = 0;
+
+	switch (key->type) {
+	case SEARCH_SENT_BEFORE:
+	case SEARCH_SENT_ON:
+	case SEARCH_SENT_SINCE:
+	case SEARCH_HEADER:
+		return EMAIL_HEADER;
+	case SEARCH_BODY:
+	case SEARCH_TEXT:
+		return EMAIL_BYTES | EMAIL_STRUCTURE;
+	default:
+		break;
+	}
+	for (const struct search_key *child = key->children; child; child = child->next)
+		needs |= search_needs(child);
+	return needs;
+}
+
+/* ---- with them ---- */
+
+/* Text without anything above ASCII needs no folding but that of letters. */
+static bool contains(struct slice text, struct slice folded, struct arena *arena)
+{
+	struct buf buf;
+
+	if (slice_is_ascii(text))
+		return slice_find_nocase(text, folded) != SLICE_NOT_FOUND;
+	buf_init(&buf, arena, 0);
+	text_fold(&buf, text);
+	return slice_find(buf_slice(&buf), folded) != SLICE_NOT_FOUND;
+}
+
+static bool value_contains(struct slice value, struct slice folded, struct arena *arena)
+{
+	return folded.len == 0 || contains(words_decode(arena, value), folded, arena);
+}
+
+/* The end of the header: behind the first empty line. */
+static struct slice header_of(struct slice bytes)
+{
+	size_t at = 0;
+
+	while (at < bytes.len) {
+		size_t end = slice_find_byte(slice_skip(bytes, at), '\n');
+		struct slice line = slice_sub(bytes, at, end == SLICE_NOT_FOUND ? bytes.len : at + end);
+
+		if (line.len == 0 || slice_eq(line, SLICE("\r")))
+			return slice_sub(bytes, 0, at);
+		if (end == SLICE_NOT_FOUND)
+			break;
+		at += end + 1;
+	}
+	return bytes;
+}
+
+/* RFC 9051 section 6.4.4: an empty text matches every message that has the field. */
+static bool header_matches(const struct search_key *key, struct slice header, struct arena *arena)
+{
+	struct header_field field;
+
+	while (header_next(&header, &field)) {
+		if (slice_eq_nocase(field.name, key->name) && value_contains(field.value, key->text, arena))
+			return true;
+	}
+	return false;
+}
+
+static bool any_field_contains(struct slice header, struct slice folded, struct arena *arena)
+{
+	struct header_field field;
+
+	while (header_next(&header, &field)) {
+		if (value_contains(field.whole, folded, arena))
+			return true;
+	}
+	return false;
+}
+
+/* The texts of a part and what is in it, decoded; headers of messages inside too. */
+static bool part_contains(const struct message *message, const struct message_part *part, struct slice folded,
+			  struct arena *arena)
+{
+	if (!part->children)
+		return slice_eq_nocase(part->type, SLICE("text")) &&
+		       contains(message_part_text(arena, message, part), folded, arena);
+	for (const struct message_part *child = part->children; child; child = child->next) {
+		if (slice_eq_nocase(part->type, SLICE("message")) &&
+		    any_field_contains(message_header(message, child), folded, arena))
+			return true;
+		if (part_contains(message, child, folded, arena))
+			return true;
+	}
+	return false;
+}
+
+static bool body_matches(const struct search_key *key, const struct email *email, struct arena *arena)
+{
+	const struct message *message = message_unpack(arena, email->structure, email->bytes);
+
+	if (!message)
+		message = message_parse(arena, email->bytes, NULL);
+	if (key->type == SEARCH_TEXT && any_field_contains(message_header(message, message->root), key->text, arena))
+		return true;
+	return part_contains(message, message->root, key->text, arena);
+}
+
+/* The day that the Date field names, in its own zone (RFC 9051 section 6.4.4: "disregarding time and timezone"). */
+static bool sent_matches(const struct search_key *key, struct slice header)
+{
+	struct slice date = header_find(header, SLICE("Date"));
+	int64_t sent_ms, day;
+	int zone;
+
+	if (!date.data || !date_parse(date, &sent_ms, &zone))
+		return false;
+	day = day_of(sent_ms + (int64_t)zone * 60000);
+	if (key->type == SEARCH_SENT_ON)
+		return day == key->number;
+	return key->type == SEARCH_SENT_BEFORE ? day < key->number : day >= key->number;
+}
+
+bool search_matches(const struct search_key *key, const struct view_message *message, const struct email *email,
+		    struct arena *arena)
+{
+	enum search_answer known = search_facts(key, message);
+
+	if (known != SEARCH_UNKNOWN)
+		return known == SEARCH_YES;
+	switch (key->type) {
+	case SEARCH_SENT_BEFORE:
+	case SEARCH_SENT_ON:
+	case SEARCH_SENT_SINCE:
+		return sent_matches(key, header_of(email->bytes));
+	case SEARCH_HEADER:
+		return header_matches(key, header_of(email->bytes), arena);
+	case SEARCH_BODY:
+	case SEARCH_TEXT:
+		return body_matches(key, email, arena);
+	case SEARCH_NOT:
+		return !search_matches(key->children, message, email, arena);
+	default:
+		break;
+	}
+	for (const struct search_key *child = key->children; child; child = child->next) {
+		if (search_matches(child, message, email, arena) == (key->type == SEARCH_OR))
+			return key->type == SEARCH_OR;
+	}
+	return key->type == SEARCH_AND;
+}

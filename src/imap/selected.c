@@ -1,0 +1,278 @@
+#include "imap/session.h"
+
+#include "base/clock.h"
+#include "imap/write.h"
+#include "ipc/ipc.h"
+#include "ipc/pack.h"
+
+#define KEYWORD_BITS (~((UINT64_C(1) << FLAG_KEYWORD_FIRST) - 1))
+
+void imap_refresh(struct imap_session *s)
+{
+	enum status status = mailbox_viewer_refresh(&s->viewer, imap_arena(s));
+
+	s->stale = false;
+	s->refreshed_ms = clock_monotonic_ms();
+	if (status != STATUS_OK)
+		LOG_WARNING(s->context->log, "imap.refresh_failed", LOG_INT("session", s->env->id), LOG_STR("user", s->address),
+			    LOG_STR("status", status_name(status)));
+}
+
+void imap_announce(struct imap_session *s)
+{
+	struct buf payload;
+
+	engine_announce(s->env->engine, (uint64_t)s->account);
+	if (!s->context->ipc)
+		return;
+	buf_init(&payload, imap_arena(s), 0);
+	pack_u32(&payload, 1);
+	pack_u64(&payload, (uint64_t)s->account);
+	ipc_announce(s->context->ipc, SLICE("mailbox"), buf_slice(&payload));
+}
+
+void imap_leave_mailbox(struct imap_session *s)
+{
+	if (!mailbox_viewer_is_open(&s->viewer))
+		return;
+	mailbox_viewer_close(&s->viewer);
+	engine_subscribe(s->env, 0);
+	buf_free(&s->saved);
+	s->told_keywords = 0;
+	s->state = IMAP_AUTHENTICATED;
+}
+
+/* ---- flags ---- */
+
+static uint64_t named_bits(const struct keyword_table *keywords)
+{
+	uint64_t bits = 0;
+
+	for (unsigned bit = FLAG_KEYWORD_FIRST; bit <= FLAG_KEYWORD_LAST; bit++) {
+		if (keywords->names[bit].len)
+			bits |= UINT64_C(1) << bit;
+	}
+	return bits;
+}
+
+void imap_put_flags_response(struct imap_session *s, const struct keyword_table *keywords)
+{
+	struct buf *out = imap_output(s);
+	uint64_t bits = named_bits(keywords);
+
+	buf_add_literal(out, "* FLAGS (");
+	imap_put_flags(out, bits | (FLAG_SEEN | FLAG_ANSWERED | FLAG_FLAGGED | FLAG_DRAFT | FLAG_DELETED), keywords);
+	buf_add_literal(out, ")\r\n");
+	s->told_keywords = bits;
+}
+
+/* RFC 9051 section 7.3.5: the client should know of a keyword before it sees it. */
+static void get_keywords(struct imap_session *s, uint64_t needed, struct keyword_table *keywords)
+{
+	enum status status = mailbox_viewer_keywords(&s->viewer, needed, keywords);
+
+	if (status != STATUS_OK)
+		LOG_WARNING(s->context->log, "imap.keywords_failed", LOG_INT("session", s->env->id),
+			    LOG_STR("status", status_name(status)));
+	else if (needed & named_bits(keywords) & ~s->told_keywords)
+		imap_put_flags_response(s, keywords);
+}
+
+struct imap_flag_texts *imap_flag_texts_new(struct imap_session *s)
+{
+	struct imap_flag_texts *texts = ARENA_NEW(imap_arena(s), struct imap_flag_texts);
+
+	for (size_t i = 0; i < IMAP_FLAG_TEXTS; i++)
+		buf_init(&texts->made[i].text, imap_arena(s), 0);
+	get_keywords(s, 0, &texts->keywords);
+	return texts;
+}
+
+void imap_flag_texts_need(struct imap_session *s, struct imap_flag_texts *texts, uint64_t flags)
+{
+	if (!(flags & KEYWORD_BITS & ~s->told_keywords))
+		return;
+	get_keywords(s, flags & KEYWORD_BITS, &texts->keywords);
+	for (size_t i = 0; i < IMAP_FLAG_TEXTS; i++)
+		texts->made[i].flags = 0;
+}
+
+/* The word 0 has the empty text, which is what a fresh slot holds. */
+struct slice imap_flag_text(struct imap_flag_texts *texts, uint64_t flags)
+{
+	size_t slot = (size_t)((flags * UINT64_C(0x9e3779b97f4a7c15)) >> 59) % IMAP_FLAG_TEXTS;
+
+	if (flags == 0)
+		return SLICE_EMPTY;
+	if (texts->made[slot].flags != flags) {
+		texts->made[slot].flags = flags;
+		buf_clear(&texts->made[slot].text);
+		imap_put_flags(&texts->made[slot].text, flags, &texts->keywords);
+	}
+	return buf_slice(&texts->made[slot].text);
+}
+
+enum status imap_flags_to_bits(struct imap_session *s, const struct imap_flags *flags, bool create, uint64_t *bits)
+{
+	*bits = flags->system;
+	for (size_t i = 0; i < flags->keyword_count; i++) {
+		unsigned bit;
+		enum status status = keyword_find(imap_store(s), s->account, flags->keywords[i], create, &bit);
+
+		if (status == STATUS_NOT_FOUND && !create)
+			continue;
+		if (status != STATUS_OK)
+			return status;
+		*bits |= UINT64_C(1) << bit;
+	}
+	return STATUS_OK;
+}
+
+/* ---- news: RFC 9051 section 7.5 ---- */
+
+static void tell_changed(struct imap_session *s, const struct view_news *news)
+{
+	struct imap_flag_texts *texts = imap_flag_texts_new(s);
+	struct buf *out = imap_output(s);
+
+	for (size_t i = 0; i < news->changed_count; i++) {
+		const struct view_message *message = &news->changed[i];
+
+		imap_flag_texts_need(s, texts, message->flags);
+		buf_add_literal(out, "* ");
+		buf_add_u64(out, message->sequence);
+		buf_add_literal(out, " FETCH (UID ");
+		buf_add_u64(out, message->uid);
+		buf_add_literal(out, " FLAGS (");
+		buf_add(out, imap_flag_text(texts, message->flags));
+		buf_add_literal(out, "))\r\n");
+		conn_flush_if_high(imap_conn(s));
+	}
+}
+
+void imap_tell_news(struct imap_session *s, bool expunges, const struct view_own_change *own)
+{
+	struct buf *out = imap_output(s);
+	struct view_news news;
+
+	mailbox_viewer_take(&s->viewer, imap_arena(s), expunges, own, &news);
+	for (size_t i = 0; i < news.expunged_count; i++) {
+		buf_add_literal(out, "* ");
+		buf_add_u64(out, news.expunged[i]);
+		buf_add_literal(out, " EXPUNGE\r\n");
+		conn_flush_if_high(imap_conn(s));
+	}
+	if (news.grown) {
+		buf_add_literal(out, "* ");
+		buf_add_u64(out, news.messages);
+		buf_add_literal(out, " EXISTS\r\n");
+	}
+	if (news.changed_count > 0)
+		tell_changed(s, &news);
+}
+
+/* ---- sets ---- */
+
+static bool all_have_star(const struct imap_set *set)
+{
+	for (size_t i = 0; i < set->count; i++) {
+		if (set->ranges[i].first != 0 && set->ranges[i].last != 0)
+			return false;
+	}
+	return true;
+}
+
+static void take_saved(struct imap_session *s, struct imap_set *set)
+{
+	set->count = s->saved.len / sizeof(*set->ranges);
+	set->ranges = ARENA_ARRAY(imap_arena(s), struct imap_range, set->count + 1);
+	if (set->count)
+		memcpy(set->ranges, s->saved.data, s->saved.len);
+}
+
+/* The n-th message's uid grows with n, so a range of sequence numbers is a range of uids. */
+static void sequences_to_uids(struct imap_session *s, struct imap_set *set, uint32_t messages)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < set->count; i++) {
+		struct imap_range r = set->ranges[i];
+
+		if (r.first > messages)
+			break;
+		set->ranges[count++] = (struct imap_range){
+			mailbox_viewer_uid(&s->viewer, r.first),
+			mailbox_viewer_uid(&s->viewer, r.last < messages ? r.last : messages),
+		};
+	}
+	set->count = count;
+}
+
+/* Lenient: "1:*" of an empty mailbox is nothing instead of BAD; many clients don't look at EXISTS before they ask. */
+bool imap_resolve(struct imap_session *s, bool is_uid, bool clamp, struct imap_set *set)
+{
+	uint32_t messages = mailbox_viewer_state(&s->viewer).messages;
+
+	if (set->saved) {
+		take_saved(s, set);
+		return true;
+	}
+	if (messages == 0) {
+		bool fits = is_uid || clamp || all_have_star(set);
+
+		set->count = 0;
+		return fits;
+	}
+	if (is_uid) {
+		imap_set_resolve(set, mailbox_viewer_last_uid(&s->viewer));
+		return true;
+	}
+	imap_set_resolve(set, messages);
+	if (!clamp && imap_set_greatest(set) > messages)
+		return false;
+	sequences_to_uids(s, set, messages);
+	return true;
+}
+
+void imap_walk_begin(struct imap_walk *walk, struct imap_session *s, const struct imap_set *set)
+{
+	*walk = (struct imap_walk){.s = s, .set = set};
+	walk->messages = ARENA_ARRAY(imap_arena(s), struct view_message, IMAP_PIECE);
+}
+
+bool imap_walk_next(struct imap_walk *walk)
+{
+	walk->count = 0;
+	while (walk->range < walk->set->count && walk->count < IMAP_PIECE) {
+		const struct imap_range *range = &walk->set->ranges[walk->range];
+		uint64_t from = walk->next_uid > range->first ? walk->next_uid : range->first;
+		size_t room = IMAP_PIECE - walk->count, got = 0;
+
+		if (from <= range->last)
+			got = mailbox_viewer_read(&walk->s->viewer, (uint32_t)from, range->last, walk->messages + walk->count,
+						  room);
+		walk->count += got;
+		if (got < room)
+			walk->range++;
+		else
+			walk->next_uid = (uint64_t)walk->messages[walk->count - 1].uid + 1;
+	}
+	return walk->count > 0;
+}
+
+uint32_t *imap_uids(struct imap_session *s, const struct imap_set *set, size_t *count)
+{
+	size_t most = mailbox_viewer_state(&s->viewer).messages;
+	uint32_t *uids = arena_try_alloc(imap_arena(s), (most + 1) * sizeof(*uids));
+	struct imap_walk walk;
+
+	*count = 0;
+	if (!uids)
+		return NULL;
+	imap_walk_begin(&walk, s, set);
+	while (imap_walk_next(&walk)) {
+		for (size_t i = 0; i < walk.count; i++)
+			uids[(*count)++] = walk.messages[i].uid;
+	}
+	return uids;
+}

@@ -1,0 +1,132 @@
+/* Invariant: no lock of a view and no read snapshot of the store is held while bytes are read from or sent to the client. */
+#include "imap/session.h"
+
+#include "base/clock.h"
+#include "imap/write.h"
+
+#define LOGIN_TIMEOUT_MS   60000
+#define IDLE_TIMEOUT_MS    (31 * 60 * 1000)
+#define COMMAND_TIMEOUT_MS 60000
+
+static int or_default(int value, int otherwise)
+{
+	return value > 0 ? value : otherwise;
+}
+
+/* RFC 9051 section 5.4: when the client says nothing for too long. */
+static enum next park(struct imap_session *s)
+{
+	const struct imap_options *options = &s->context->options;
+	int timeout = s->state == IMAP_NOT_AUTHENTICATED ? or_default(options->login_timeout_ms, LOGIN_TIMEOUT_MS)
+							 : or_default(options->idle_timeout_ms, IDLE_TIMEOUT_MS);
+
+	conn_set_deadline(imap_conn(s), 0);
+	engine_set_deadline(s->env, s->deadline_from_ms + timeout);
+	return NEXT_PARK;
+}
+
+static void *session_open(struct session_env *env)
+{
+	struct imap_session *s = ARENA_NEW(env->session_arena, struct imap_session);
+	struct buf *out = conn_output(env->conn);
+
+	s->env = env;
+	s->context = env->context;
+	s->state = IMAP_NOT_AUTHENTICATED;
+	s->deadline_from_ms = clock_monotonic_ms();
+	buf_init(&s->saved, NULL, 0);
+	conn_set_timeout(env->conn, or_default(s->context->options.command_timeout_ms, COMMAND_TIMEOUT_MS));
+	buf_add_literal(out, "* OK [CAPABILITY");
+	imap_put_capabilities(s, out);
+	buf_add_literal(out, "] ");
+	buf_add(out, s->context->options.hostname);
+	buf_add_literal(out, " ready\r\n");
+	park(s);
+	return s;
+}
+
+static bool may_run(struct imap_session *s, struct imap_command *command, enum next *next)
+{
+	const struct imap_command_spec *spec = command->spec;
+
+	if (!(spec->states & s->state)) {
+		*next = imap_bad(s, command,
+				 s->state == IMAP_NOT_AUTHENTICATED ? SLICE("Log in first")
+				 : spec->states & IMAP_LOGGED       ? SLICE("Select a mailbox first")
+								    : SLICE("Not after log-in"));
+		return false;
+	}
+	if (!spec->has_arguments && !imap_parse_end(&command->args)) {
+		*next = imap_bad_arguments(s, command);
+		return false;
+	}
+	return true;
+}
+
+static enum next session_command(void *session)
+{
+	struct imap_session *s = session;
+	struct imap_command command = {0};
+	enum next next = NEXT_PARK;
+
+	s->deadline_from_ms = clock_monotonic_ms();
+	if (s->idling) {
+		next = imap_idle_input(s);
+		return next == NEXT_PARK ? park(s) : next;
+	}
+	switch (imap_read_command(s, &command)) {
+	case IMAP_READ_CLOSE:
+		return NEXT_CLOSE;
+	case IMAP_READ_ANSWERED:
+		break;
+	case IMAP_READ_OK:
+		if (may_run(s, &command, &next))
+			next = command.spec->handler(s, &command);
+		break;
+	}
+	if (next == NEXT_PARK && arena_is_full(imap_arena(s)))
+		next = imap_bye(s, SLICE("LIMIT"), SLICE("The command took too much memory"));
+	if (next == NEXT_CLOSE || conn_failed(imap_conn(s)))
+		return NEXT_CLOSE;
+	return park(s);
+}
+
+/* RFC 9051 section 6.3.13: an idling client is told at once; others when they ask next. */
+static enum next session_event(void *session, const struct event *event)
+{
+	struct imap_session *s = session;
+
+	switch (event->kind) {
+	case EVENT_SHUTDOWN:
+		return imap_bye(s, SLICE("UNAVAILABLE"), SLICE("The server is restarting"));
+	case EVENT_DEADLINE:
+		return imap_bye(s, SLICE_EMPTY, SLICE("Idle for too long"));
+	case EVENT_TOPIC:
+		break;
+	}
+	s->stale = true;
+	if (s->idling && mailbox_viewer_is_open(&s->viewer)) {
+		imap_refresh(s);
+		imap_tell_news(s, true, NULL);
+		if (!conn_flush(imap_conn(s)))
+			return NEXT_CLOSE;
+	}
+	return park(s);
+}
+
+static void session_close(void *session)
+{
+	struct imap_session *s = session;
+
+	mailbox_viewer_close(&s->viewer);
+	buf_free(&s->saved);
+	LOG_DEBUG(s->context->log, "imap.closed", LOG_INT("session", s->env->id), LOG_STR("user", s->address));
+}
+
+const struct protocol imap_protocol = {
+	.name = "imap",
+	.open = session_open,
+	.command = session_command,
+	.event = session_event,
+	.close = session_close,
+};

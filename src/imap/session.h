@@ -1,0 +1,216 @@
+/* session: what an IMAP session is, how its commands are given and answered. Private to imap/. */
+#pragma once
+
+#include "imap/imap.h"
+#include "imap/parse.h"
+#include "imap/set.h"
+#include "store/mailbox_view.h"
+
+struct imap_session;
+struct imap_command;
+
+enum imap_state {
+	IMAP_NOT_AUTHENTICATED = 1 << 0,
+	IMAP_AUTHENTICATED = 1 << 1,
+	IMAP_SELECTED = 1 << 2,
+};
+#define IMAP_ANY    (IMAP_NOT_AUTHENTICATED | IMAP_AUTHENTICATED | IMAP_SELECTED)
+#define IMAP_LOGGED (IMAP_AUTHENTICATED | IMAP_SELECTED)
+
+/* What the client may be told of its mailbox before the answer (RFC 9051 section 7.5.1), and whether the store is asked for it. */
+enum imap_news {
+	IMAP_NEWS_NONE,
+	IMAP_NEWS_FLAGS, /* no EXPUNGE: the client counts by sequence numbers at this moment */
+	IMAP_NEWS_ALL,
+	IMAP_NEWS_FRESH, /* all, as of now */
+};
+
+typedef enum next (*imap_handler)(struct imap_session *s, struct imap_command *command);
+
+struct imap_command_spec {
+	struct slice name;
+	imap_handler handler;
+	unsigned states; /* in which it may be given */
+	enum imap_news news;
+	bool has_uid; /* there is a UID form */
+	bool has_arguments;
+};
+/* NULL: there is no such command. */
+const struct imap_command_spec *imap_command_find(struct slice name);
+
+struct imap_command {
+	struct slice tag;
+	const struct imap_command_spec *spec;
+	bool uid;                    /* "UID FETCH" and the like */
+	enum imap_news news;         /* spec's; UID forms may tell more */
+	struct imap_parser args;     /* what stands behind the name */
+	struct imap_literal literal; /* APPEND: the message's, not read yet */
+	bool has_literal;
+	struct view_own_change own; /* what it has answered for itself */
+};
+
+struct imap_session {
+	struct session_env *env;
+	const struct imap_context *context;
+	enum imap_state state;
+	int64_t account;
+	struct slice address;
+	unsigned bad_commands, login_failures;
+	bool rev2; /* ENABLE IMAP4rev2: UTF-8 names, ESEARCH for SEARCH, ... */
+	bool read_only;
+	bool stale; /* an announcement came that hasn't been looked at */
+	bool idling;
+	int64_t refreshed_ms;     /* when the view was last brought up to date */
+	int64_t deadline_from_ms; /* the client's last sign of life */
+	uint64_t told_keywords;
+	struct mailbox_viewer viewer;
+	struct buf saved; /* struct imap_range: the search result "$", uids */
+	char idle_tag[IMAP_TAG_MAX];
+	size_t idle_tag_len;
+};
+
+static inline struct conn *imap_conn(struct imap_session *s)
+{
+	return s->env->conn;
+}
+static inline struct buf *imap_output(struct imap_session *s)
+{
+	return conn_output(s->env->conn);
+}
+static inline struct arena *imap_arena(struct imap_session *s)
+{
+	return s->env->command_arena;
+}
+static inline struct store *imap_store(struct imap_session *s)
+{
+	return s->context->store;
+}
+uint64_t imap_append_limit(const struct imap_session *s);
+/* May a password be sent as it is? */
+bool imap_plaintext_allowed(struct imap_session *s);
+bool imap_may_start_tls(struct imap_session *s);
+/* The list behind CAPABILITY, for this session as it is now. */
+void imap_put_capabilities(struct imap_session *s, struct buf *out);
+
+/* ---- answers: each tells the news that the command allows, then ends it ---- */
+
+enum next imap_ok(struct imap_session *s, struct imap_command *command, struct slice text);
+/* code: "APPENDUID 1 2" without brackets; empty: none. */
+enum next imap_ok_code(struct imap_session *s, struct imap_command *command, struct slice code, struct slice text);
+enum next imap_no(struct imap_session *s, struct imap_command *command, struct slice code, struct slice text);
+/* The client's mistake: counted, and BYE when there are too many. */
+enum next imap_bad(struct imap_session *s, struct imap_command *command, struct slice text);
+/* BAD with what the parser found wrong. */
+enum next imap_bad_arguments(struct imap_session *s, struct imap_command *command);
+/* The store's answer as NO with the right code; `text` for STATUS_OK. */
+enum next imap_answer(struct imap_session *s, struct imap_command *command, enum status status, struct slice text);
+/* Likewise where the mailbox is the target of APPEND, COPY or MOVE: TRYCREATE and OVERQUOTA. */
+enum next imap_answer_target(struct imap_session *s, struct imap_command *command, enum status status, struct slice text);
+/* "* BYE [code] text", and the end. */
+enum next imap_bye(struct imap_session *s, struct slice code, struct slice text);
+/* "+ text", sent at once. */
+void imap_continue(struct imap_session *s, struct slice text);
+
+/* ---- reading ---- */
+
+enum imap_read {
+	IMAP_READ_OK,
+	IMAP_READ_ANSWERED, /* it was wrong, and the client has been told */
+	IMAP_READ_CLOSE,    /* the connection is over, or has to be */
+};
+/* One command with all its literals, but for the message of an APPEND. */
+enum imap_read imap_read_command(struct imap_session *s, struct imap_command *command);
+/* One line within a command (SASL responses, DONE), in the command arena. False: the connection is over or the line too long. */
+MUST_CHECK bool imap_read_line(struct imap_session *s, struct slice *line);
+/* A literal's bytes, appended to *out. False: the connection is over. */
+MUST_CHECK bool imap_read_literal(struct imap_session *s, uint64_t size, struct buf *out);
+/* Reads on to the end of a command that won't be carried out, literals included. False: the connection has to be closed. */
+MUST_CHECK bool imap_skip_literal(struct imap_session *s, const struct imap_literal *literal);
+MUST_CHECK bool imap_skip_command(struct imap_session *s);
+
+/* ---- the selected mailbox ---- */
+
+/* Asks the store for changes; a failure is for the log only. */
+void imap_refresh(struct imap_session *s);
+/* Untagged EXPUNGE, EXISTS, FETCH. */
+void imap_tell_news(struct imap_session *s, bool expunges, const struct view_own_change *own);
+/* Tells other sessions and roles that the account has changed. */
+void imap_announce(struct imap_session *s);
+void imap_leave_mailbox(struct imap_session *s);
+/* "* FLAGS (...)" */
+void imap_put_flags_response(struct imap_session *s, const struct keyword_table *keywords);
+
+/* The texts of flags words, made once each. Names of keywords are looked up as they occur, and the client is told of new ones. */
+#define IMAP_FLAG_TEXTS 32
+struct imap_flag_texts {
+	struct keyword_table keywords;
+	struct {
+		uint64_t flags;
+		struct buf text;
+	} made[IMAP_FLAG_TEXTS];
+};
+struct imap_flag_texts *imap_flag_texts_new(struct imap_session *s);
+/* Before texts of these flags are taken; may send an untagged FLAGS. */
+void imap_flag_texts_need(struct imap_session *s, struct imap_flag_texts *texts, uint64_t flags);
+/* Without parentheses; valid until the next call. */
+struct slice imap_flag_text(struct imap_flag_texts *texts, uint64_t flags);
+/* Keyword names as bits; with `create` new ones are made, else unknown ones are left out. */
+MUST_CHECK enum status imap_flags_to_bits(struct imap_session *s, const struct imap_flags *flags, bool create, uint64_t *bits);
+
+/* A parsed set as ranges of uids, ascending. False: it names messages that aren't there (RFC 9051 section 9: seq-number). `clamp`
+ * lets them be. */
+MUST_CHECK bool imap_resolve(struct imap_session *s, bool is_uid, bool clamp, struct imap_set *set);
+
+/* Walks over the messages of a resolved set, IMAP_PIECE at a time. */
+#define IMAP_PIECE 1024
+struct imap_walk {
+	struct imap_session *s;
+	const struct imap_set *set;
+	size_t range;
+	uint64_t next_uid;
+	struct view_message *messages; /* the piece */
+	size_t count;
+};
+void imap_walk_begin(struct imap_walk *walk, struct imap_session *s, const struct imap_set *set);
+/* False at the end. */
+bool imap_walk_next(struct imap_walk *walk);
+/* The uids of a set, those unknown to the session left out. NULL: too many for the arena. */
+uint32_t *imap_uids(struct imap_session *s, const struct imap_set *set, size_t *count);
+
+/* ---- STATUS, alone and in LIST ---- */
+
+MUST_CHECK bool imap_parse_status_items(struct imap_parser *p, unsigned *items);
+void imap_put_status(struct imap_session *s, const struct mailbox *mailbox, unsigned items);
+
+/* ---- commands ---- */
+
+enum next imap_capability(struct imap_session *s, struct imap_command *command);
+enum next imap_noop(struct imap_session *s, struct imap_command *command);
+enum next imap_logout(struct imap_session *s, struct imap_command *command);
+enum next imap_starttls(struct imap_session *s, struct imap_command *command);
+enum next imap_authenticate(struct imap_session *s, struct imap_command *command);
+enum next imap_login(struct imap_session *s, struct imap_command *command);
+enum next imap_enable(struct imap_session *s, struct imap_command *command);
+enum next imap_id(struct imap_session *s, struct imap_command *command);
+enum next imap_select(struct imap_session *s, struct imap_command *command);
+enum next imap_examine(struct imap_session *s, struct imap_command *command);
+enum next imap_close(struct imap_session *s, struct imap_command *command);
+enum next imap_unselect(struct imap_session *s, struct imap_command *command);
+enum next imap_create(struct imap_session *s, struct imap_command *command);
+enum next imap_delete(struct imap_session *s, struct imap_command *command);
+enum next imap_rename(struct imap_session *s, struct imap_command *command);
+enum next imap_subscribe(struct imap_session *s, struct imap_command *command);
+enum next imap_unsubscribe(struct imap_session *s, struct imap_command *command);
+enum next imap_list(struct imap_session *s, struct imap_command *command);
+enum next imap_lsub(struct imap_session *s, struct imap_command *command);
+enum next imap_namespace(struct imap_session *s, struct imap_command *command);
+enum next imap_status(struct imap_session *s, struct imap_command *command);
+enum next imap_append(struct imap_session *s, struct imap_command *command);
+enum next imap_idle(struct imap_session *s, struct imap_command *command);
+enum next imap_idle_input(struct imap_session *s);
+enum next imap_expunge(struct imap_session *s, struct imap_command *command);
+enum next imap_search(struct imap_session *s, struct imap_command *command);
+enum next imap_fetch(struct imap_session *s, struct imap_command *command);
+enum next imap_store_flags(struct imap_session *s, struct imap_command *command);
+enum next imap_copy(struct imap_session *s, struct imap_command *command);
+enum next imap_move(struct imap_session *s, struct imap_command *command);
