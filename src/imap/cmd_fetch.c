@@ -138,7 +138,7 @@ static bool must_stream(const struct fetch *f, const struct email *email)
 {
 	if (!(f->request.wanted & EMAIL_BYTES))
 		return false;
-	return !email->bytes.data || email->size * f->request.section_count > MEMORY_MAX;
+	return email->bytes.len < email->size || email->size * f->request.section_count > MEMORY_MAX;
 }
 
 static void flush_if_high(void *conn)

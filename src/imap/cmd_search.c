@@ -80,7 +80,7 @@ static bool each_email(void *context, const struct email *email)
 		search->next++;
 	if (search->next == search->open_count || search->open_uids[search->next] != email->uid)
 		return search->next < search->open_count;
-	if (search->needs & EMAIL_BYTES && !email->bytes.data) {
+	if (search->needs & EMAIL_BYTES && email->bytes.len < email->size) {
 		search->is_large = true;
 		search->large = *email;
 		search->large.structure = slice_dup(&search->scratch, email->structure);

@@ -3,83 +3,13 @@
  * - A viewer sees the entries up to its known_uid, without those whose tombstone has a number of at most told_expunge.
  * - A view's mutex may be held while the cache's is taken, never the other way round. Neither is held on return.
  */
-#include "store/mailbox_view.h"
+#include "store/mailbox_view_internal.h"
 
-#include <pthread.h>
-#include <stdlib.h>
-
-/* The default hash is a mixer for keys that others choose; these are our own. */
-#define HASH_FUNCTION(key, key_len, hash) HASH_FNV(key, key_len, hash)
-#include <uthash.h>
-#include <utlist.h>
-
-#define DEFAULT_MAX_BYTES ((size_t)256 * 1024 * 1024)
 /* Changed flags that are remembered for viewers who don't ask; those who come later have all messages looked through. */
 #define JOURNAL_MAX 16384
 /* Entries of expunged messages that all viewers were told of are taken out together, when they are worth moving the rest. */
 #define COMPACT_SHARE 256
 #define FLAG_BITS     ((UINT64_C(1) << FLAG_KEYWORD_FIRST) - 1)
-
-struct view_key {
-	int64_t account, mailbox;
-};
-
-struct tombstone {
-	uint32_t uid;
-	uint64_t number; /* of the expunge */
-};
-
-struct change {
-	uint32_t uid;
-	uint64_t modseq;
-};
-
-struct mailbox_view {
-	struct view_key key;
-	struct mailbox_view_cache *cache;
-	/* Under the cache's mutex. */
-	unsigned references;
-	size_t counted_bytes;
-	struct mailbox_view *prev, *next; /* without viewers: the longest unused is the first */
-	UT_hash_handle hh;
-	/* Under this mutex. */
-	pthread_mutex_t mutex;
-	bool loaded, gone;
-	uint32_t uid_validity, uid_next;
-	uint64_t modseq;
-	struct mailbox_entry *entries;
-	size_t count, capacity;
-	struct tombstone *tombstones;
-	size_t tombstone_count, tombstone_capacity;
-	uint64_t expunge_number; /* of the latest */
-	struct change *journal;
-	size_t journal_count, journal_capacity;
-	uint64_t journal_first; /* number of journal[0], counted from the view's beginning */
-	uint64_t unseen_modseq; /* what unseen_uid was found for */
-	uint32_t unseen_uid;    /* 0: none */
-	struct arena keyword_arena;
-	struct keyword_table keywords;
-	uint64_t keyword_bits;   /* that have names */
-	uint64_t keyword_modseq; /* when they were read; 0: never */
-	struct mailbox_viewer *viewers;
-};
-
-struct mailbox_view_cache {
-	struct store *store;
-	size_t max_bytes;
-	pthread_mutex_t mutex; /* of what follows */
-	struct mailbox_view *views;
-	struct mailbox_view *unused;
-	size_t bytes;
-	uint64_t loads;
-};
-
-static void *must_alloc(void *block)
-{
-	if (!block)
-		abort(); /* as arena.h promises for all memory */
-	return block;
-}
 
 /* An array with room for `need` elements. */
 static void *grown(void *array, size_t *capacity, size_t need, size_t element)
@@ -91,119 +21,13 @@ static void *grown(void *array, size_t *capacity, size_t need, size_t element)
 	if (cap < need)
 		cap = need + 16;
 	*capacity = cap;
-	return must_alloc(reallocarray(array, cap, element));
-}
-
-/* ---- the cache ---- */
-
-struct mailbox_view_cache *mailbox_view_cache_new(struct store *store, size_t max_bytes)
-{
-	struct mailbox_view_cache *cache = must_alloc(calloc(1, sizeof(*cache)));
-
-	cache->store = store;
-	cache->max_bytes = max_bytes ? max_bytes : DEFAULT_MAX_BYTES;
-	pthread_mutex_init(&cache->mutex, NULL);
-	return cache;
-}
-
-static void view_free(struct mailbox_view *view)
-{
-	arena_free(&view->keyword_arena);
-	free(view->entries);
-	free(view->tombstones);
-	free(view->journal);
-	pthread_mutex_destroy(&view->mutex);
-	free(view);
-}
-
-/* Under the cache's mutex; nobody has it open. */
-static void drop(struct mailbox_view_cache *cache, struct mailbox_view *view)
-{
-	HASH_DEL(cache->views, view);
-	cache->bytes -= view->counted_bytes;
-	view_free(view);
-}
-
-void mailbox_view_cache_free(struct mailbox_view_cache *cache)
-{
-	if (!cache)
-		return;
-	while (cache->unused) {
-		struct mailbox_view *view = cache->unused;
-
-		DL_DELETE(cache->unused, view);
-		drop(cache, view);
-	}
-	pthread_mutex_destroy(&cache->mutex);
-	free(cache);
-}
-
-struct mailbox_view_counts mailbox_view_cache_counts(struct mailbox_view_cache *cache)
-{
-	struct mailbox_view_counts counts;
-
-	pthread_mutex_lock(&cache->mutex);
-	counts = (struct mailbox_view_counts){HASH_COUNT(cache->views), cache->bytes, cache->loads};
-	pthread_mutex_unlock(&cache->mutex);
-	return counts;
-}
-
-static struct mailbox_view *view_new(struct mailbox_view_cache *cache, const struct view_key *key)
-{
-	struct mailbox_view *view = must_alloc(calloc(1, sizeof(*view)));
-
-	view->key = *key;
-	view->cache = cache;
-	pthread_mutex_init(&view->mutex, NULL);
-	arena_init(&view->keyword_arena, 0);
-	return view;
-}
-
-static struct mailbox_view *cache_acquire(struct mailbox_view_cache *cache, int64_t account, int64_t mailbox)
-{
-	struct view_key key = {account, mailbox};
-	struct mailbox_view *view;
-
-	pthread_mutex_lock(&cache->mutex);
-	HASH_FIND(hh, cache->views, &key, sizeof(key), view);
-	if (!view) {
-		view = view_new(cache, &key);
-		HASH_ADD(hh, cache->views, key, sizeof(key), view);
-	} else if (view->references == 0) {
-		DL_DELETE(cache->unused, view);
-	}
-	view->references++;
-	pthread_mutex_unlock(&cache->mutex);
-	return view;
+	return view_must_alloc(reallocarray(array, cap, element));
 }
 
 static size_t view_bytes(const struct mailbox_view *view)
 {
 	return sizeof(*view) + view->capacity * sizeof(*view->entries) + view->tombstone_capacity * sizeof(*view->tombstones) +
 	       view->journal_capacity * sizeof(*view->journal);
-}
-
-/* `bytes`: how large the view is; `keep`: it is worth keeping. */
-static void cache_release(struct mailbox_view *view, size_t bytes, bool keep)
-{
-	struct mailbox_view_cache *cache = view->cache;
-
-	pthread_mutex_lock(&cache->mutex);
-	cache->bytes += bytes - view->counted_bytes;
-	view->counted_bytes = bytes;
-	if (--view->references == 0) {
-		if (keep)
-			DL_APPEND(cache->unused, view);
-		else
-			drop(cache, view);
-	}
-	while (cache->unused && cache->bytes > cache->max_bytes) {
-		struct mailbox_view *oldest = cache->unused;
-
-		DL_DELETE(cache->unused, oldest);
-		drop(cache, oldest);
-	}
-	pthread_mutex_unlock(&cache->mutex);
 }
 
 /* ---- positions; all under the view's mutex ---- */
@@ -273,7 +97,7 @@ static void make_pending(struct mailbox_view *view, struct mailbox_viewer *viewe
 	for (size_t i = 0; i < view->tombstone_count; i++)
 		count += view->tombstones[i].number > viewer->told_expunge;
 	free(viewer->pending);
-	viewer->pending = count ? must_alloc(reallocarray(NULL, count, sizeof(*viewer->pending))) : NULL;
+	viewer->pending = count ? view_must_alloc(reallocarray(NULL, count, sizeof(*viewer->pending))) : NULL;
 	viewer->pending_count = 0;
 	for (size_t i = 0; i < view->tombstone_count; i++) {
 		if (view->tombstones[i].number > viewer->told_expunge)
@@ -399,13 +223,6 @@ static void expunge_missing(struct mailbox_view *view, struct arena *arena, cons
 	apply_expunged(view, arena, uids, missing);
 }
 
-static void count_load(struct mailbox_view_cache *cache)
-{
-	pthread_mutex_lock(&cache->mutex);
-	cache->loads++;
-	pthread_mutex_unlock(&cache->mutex);
-}
-
 static enum status load(struct mailbox_view *view, struct arena *arena)
 {
 	struct mailbox mailbox;
@@ -416,7 +233,7 @@ static enum status load(struct mailbox_view *view, struct arena *arena)
 
 	if (status != STATUS_OK)
 		return status;
-	count_load(view->cache);
+	view_cache_count_load(view->cache);
 	apply_state(view, &mailbox);
 	if (!view->loaded) {
 		view->entries = entries;
@@ -511,7 +328,7 @@ static void tell_all(struct mailbox_view *view, struct mailbox_viewer *viewer)
 enum status mailbox_viewer_open(struct mailbox_view_cache *cache, struct arena *arena, int64_t account,
 				const struct mailbox *mailbox, struct mailbox_viewer *viewer)
 {
-	struct mailbox_view *view = cache_acquire(cache, account, mailbox->id);
+	struct mailbox_view *view = view_cache_acquire(cache, account, mailbox->id);
 	enum status status = STATUS_OK;
 	size_t bytes;
 	bool keep;
@@ -533,7 +350,7 @@ enum status mailbox_viewer_open(struct mailbox_view_cache *cache, struct arena *
 	keep = view->loaded && !view->gone;
 	pthread_mutex_unlock(&view->mutex);
 	if (status != STATUS_OK)
-		cache_release(view, bytes, keep);
+		view_cache_release(view, bytes, keep);
 	return status;
 }
 
@@ -559,7 +376,7 @@ void mailbox_viewer_close(struct mailbox_viewer *viewer)
 	keep = !view->gone;
 	pthread_mutex_unlock(&view->mutex);
 	viewer->view = NULL;
-	cache_release(view, bytes, keep);
+	view_cache_release(view, bytes, keep);
 }
 
 enum status mailbox_viewer_refresh(struct mailbox_viewer *viewer, struct arena *arena)

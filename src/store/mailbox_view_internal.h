@@ -1,0 +1,79 @@
+/* mailbox_view_internal: what a view is made of. Private to mailbox_view.c and mailbox_view_cache.c. */
+#pragma once
+
+#include <pthread.h>
+#include <stdlib.h>
+
+/* The default hash is a mixer for keys that others choose; these are our own. */
+#define HASH_FUNCTION(key, key_len, hash) HASH_FNV(key, key_len, hash)
+#include <uthash.h>
+#include <utlist.h>
+
+#include "store/mailbox_view.h"
+
+struct view_key {
+	int64_t account, mailbox;
+};
+
+struct tombstone {
+	uint32_t uid;
+	uint64_t number; /* of the expunge */
+};
+
+struct change {
+	uint32_t uid;
+	uint64_t modseq;
+};
+
+struct mailbox_view {
+	struct view_key key;
+	struct mailbox_view_cache *cache;
+	/* Under the cache's mutex. */
+	unsigned references;
+	size_t counted_bytes;
+	struct mailbox_view *prev, *next; /* without viewers: the longest unused is the first */
+	UT_hash_handle hh;
+	/* Under this mutex. */
+	pthread_mutex_t mutex;
+	bool loaded, gone;
+	uint32_t uid_validity, uid_next;
+	uint64_t modseq;
+	struct mailbox_entry *entries;
+	size_t count, capacity;
+	struct tombstone *tombstones;
+	size_t tombstone_count, tombstone_capacity;
+	uint64_t expunge_number; /* of the latest */
+	struct change *journal;
+	size_t journal_count, journal_capacity;
+	uint64_t journal_first; /* number of journal[0], counted from the view's beginning */
+	uint64_t unseen_modseq; /* what unseen_uid was found for */
+	uint32_t unseen_uid;    /* 0: none */
+	struct arena keyword_arena;
+	struct keyword_table keywords;
+	uint64_t keyword_bits;   /* that have names */
+	uint64_t keyword_modseq; /* when they were read; 0: never */
+	struct mailbox_viewer *viewers;
+};
+
+struct mailbox_view_cache {
+	struct store *store;
+	size_t max_bytes;
+	pthread_mutex_t mutex; /* of what follows */
+	struct mailbox_view *views;
+	struct mailbox_view *unused;
+	size_t bytes;
+	uint64_t loads;
+};
+
+static inline void *view_must_alloc(void *block)
+{
+	if (!block)
+		abort(); /* as arena.h promises for all memory */
+	return block;
+}
+
+/* The view of a mailbox, perhaps not loaded yet; it stays until it is released. */
+struct mailbox_view *view_cache_acquire(struct mailbox_view_cache *cache, int64_t account, int64_t mailbox);
+/* `bytes`: how large the view is now; `keep`: it is worth keeping. */
+void view_cache_release(struct mailbox_view *view, size_t bytes, bool keep);
+void view_cache_count_load(struct mailbox_view_cache *cache);
