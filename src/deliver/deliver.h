@@ -21,17 +21,17 @@ enum deliver_request_type {
 
 /* The answer to give, in SMTP's terms: the one place where a reply code is invented. */
 struct deliver_verdict {
-	enum status status;      /* OK, or why not */
-	unsigned code;           /* 250, 450, 452, 550, 552, 554 */
-	struct slice enhanced;   /* "2.1.5", "5.1.1", ... (RFC 3463) */
+	enum status status;    /* OK, or why not */
+	unsigned code;         /* 250, 450, 452, 550, 552, 554 */
+	struct slice enhanced; /* "2.1.5", "5.1.1", ... (RFC 3463) */
 	struct slice text;
 };
 
 struct deliver_sender {
-	struct slice address;       /* reverse path; empty: null */
-	int64_t account;            /* authenticated as; 0: not */
-	struct slice login;         /* its address */
-	bool may_relay;             /* authenticated, or from a trusted network */
+	struct slice address; /* reverse path; empty: null */
+	int64_t account;      /* authenticated as; 0: not */
+	struct slice login;   /* its address */
+	bool may_relay;       /* authenticated, or from a trusted network */
 	struct net_address peer;
 };
 
@@ -43,11 +43,11 @@ struct deliver_verdict deliver_check_sender(struct ipc *ipc, struct arena *arena
  * denied 550 5.7.1, temporary 451 4.3.0. `recipient` may be "postmaster" without a domain (RFC 5321 section 4.5.1). `size` is what
  * the client declared; 0: nothing. */
 struct deliver_verdict deliver_check_recipient(struct ipc *ipc, struct arena *arena, const struct deliver_sender *sender,
-                                               struct slice recipient, uint64_t size);
+					       struct slice recipient, uint64_t size);
 
 struct deliver_recipient {
 	struct slice address, original; /* RCPT TO, ORCPT */
-	unsigned notify;                 /* NOTIFY_* of store/email.h; 0: not given */
+	unsigned notify;                /* NOTIFY_* of store/email.h; 0: not given */
 };
 static inline size_t deliver_recipient_weight(const struct deliver_recipient *recipient)
 {
@@ -60,11 +60,10 @@ struct deliver_envelope {
 	bool return_full, needs_utf8, body_8bit;
 	const struct deliver_recipient *recipients;
 	size_t recipient_count;
-	struct slice trace_from;
-	bool each_alone; /* LMTP: a verdict per recipient; else one for all in verdicts[0] */
+	struct slice trace_from; /* "smtp 192.0.2.1 mx.example.org" */
 };
-/* Body: `bytes`, or if its data is NULL the sealed memfd `fd`. It is complete: Received field on top. Answers once it is on disk.
+/* One verdict for all: the message is safe for every recipient, or for none. Body: `bytes`, or if its data is NULL the sealed memfd `fd`. It is complete: Received field on top. Answers once it is on disk.
  * If the deliver role dies meanwhile the same message is brought again for some seconds; what it had committed under this queue id
  * it doesn't commit twice. */
-void deliver_message(struct ipc *ipc, struct arena *arena, const struct deliver_envelope *envelope, struct slice bytes, int fd,
-                     struct deliver_verdict *verdicts);
+struct deliver_verdict deliver_message(struct ipc *ipc, struct arena *arena, const struct deliver_envelope *envelope,
+				       struct slice bytes, int fd);

@@ -8,16 +8,16 @@
 struct deliver_service;
 
 struct deliver_service_options {
-	char separator;           /* plus-addressing; 0: none */
-	unsigned max_expansion;   /* recipients that one may expand to; 0: 1,000 */
+	char separator;         /* plus-addressing; 0: none */
+	unsigned max_expansion; /* recipients that one may expand to; 0: 1,000 */
 	uint64_t max_message_size;
-	struct slice smarthost;   /* next hop of all that is not local; empty: the recipient's domain */
+	struct slice smarthost; /* next hop of all that is not local; empty: the recipient's domain */
 	struct slice hostname;
 	bool require_sender_match; /* an authenticated account sends under its own address and its aliases only */
 };
 /* Slices of the options must outlive the service. */
 struct deliver_service *deliver_service_new(const struct deliver_service_options *options, struct store *store, struct ipc *ipc,
-                                            const struct log *log);
+					    const struct log *log);
 void deliver_service_free(struct deliver_service *service);
 /* Drops what is remembered of the directory: somebody has announced "directory". Any thread. */
 void deliver_service_directory_changed(struct deliver_service *service);

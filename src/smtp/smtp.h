@@ -20,14 +20,14 @@ enum smtp_plaintext {
 
 /* Slices and prefixes outlive the engine. */
 struct smtp_options {
-	struct slice hostname;           /* A-labels: greeting, Received, Message-ID */
-	uint64_t max_message_size;       /* bytes, advertised by SIZE; 0: 50 MB */
-	unsigned max_recipients;         /* per message; 0: 1,000 */
-	unsigned max_received_hops;      /* Received fields that mean a loop; 0: 50 */
-	unsigned max_errors;             /* then 421; 0: 20 */
-	int command_timeout_ms;          /* RFC 5321 section 4.5.3.2.7; 0: 300,000 */
-	int data_timeout_ms;             /* per piece of a message; RFC 5321 section 4.5.3.2.5; 0: 180,000 */
-	int64_t session_timeout_ms;      /* the whole connection; 0: 7,200,000 */
+	struct slice hostname;            /* A-labels: greeting, Received, Message-ID */
+	uint64_t max_message_size;        /* bytes, advertised by SIZE; 0: 50 MB */
+	unsigned max_recipients;          /* per message; 0: 1,000 */
+	unsigned max_received_hops;       /* Received fields that mean a loop; 0: 50 */
+	unsigned max_errors;              /* then 421; 0: 20 */
+	int command_timeout_ms;           /* RFC 5321 section 4.5.3.2.7; 0: 300,000 */
+	int data_timeout_ms;              /* per piece of a message; RFC 5321 section 4.5.3.2.5; 0: 180,000 */
+	int64_t session_timeout_ms;       /* the whole connection; 0: 7,200,000 */
 	const struct net_prefix *trusted; /* may relay without authentication */
 	size_t trusted_count;
 	enum smtp_plaintext plaintext;

@@ -1,0 +1,170 @@
+/* Depth first. An address that is met again within one recipient's expansion adds nothing: everything behind it is being taken or
+ * has been. */
+#include "deliver/expand.h"
+
+#include <uthash.h>
+#include <utlist.h>
+
+#define MAX_DEPTH          32
+#define MAX_VISITS         1000
+#define RECIPIENTS_AT_FULL 20 /* so many recipients of an envelope may each expand to the utmost */
+
+struct expand_node {
+	enum expand_outcome outcome;
+	UT_hash_handle hh;
+};
+
+void expansion_init(struct expansion *expansion, struct arena *arena, expand_look_up look_up, void *context)
+{
+	*expansion = (struct expansion){.arena = arena, .look_up = look_up, .context = context, .max_visits = MAX_VISITS};
+}
+
+void expansion_free(struct expansion *x)
+{
+	HASH_CLEAR(hh, x->taken);
+	HASH_CLEAR(hh, x->visited);
+}
+
+static struct expand_node *find(struct expand_node *table, struct slice key)
+{
+	struct expand_node *node;
+
+	HASH_FIND(hh, table, key.data, key.len, node);
+	return node;
+}
+
+/* The node of a key that isn't in the table yet. `key` lives as long as the arena. */
+static struct expand_node *add(struct arena *arena, struct expand_node **table, struct slice key)
+{
+	struct expand_node *node = ARENA_NEW(arena, struct expand_node);
+
+	HASH_ADD_KEYPTR(hh, *table, key.data, key.len, node);
+	return node;
+}
+
+/* True the first time. */
+static bool take(struct expansion *x, struct slice key)
+{
+	if (find(x->taken, key))
+		return false;
+	add(x->arena, &x->taken, key);
+	return true;
+}
+
+static enum expand_outcome fits(const struct account *account, uint64_t size)
+{
+	if (account->quota_bytes > 0 && size > account->quota_bytes)
+		return EXPAND_LARGER_THAN_MAILBOX;
+	if (account->quota_bytes > 0 &&
+	    (account->used_bytes >= account->quota_bytes || size > account->quota_bytes - account->used_bytes))
+		return EXPAND_OVER_QUOTA;
+	if (account->quota_messages > 0 && account->used_messages >= account->quota_messages)
+		return EXPAND_OVER_QUOTA;
+	return EXPAND_OK;
+}
+
+static enum expand_outcome take_account(struct expansion *x, const struct account *account)
+{
+	struct expand_local *local;
+
+	if (!account->enabled)
+		return EXPAND_DISABLED;
+	if (take(x, slice_lower(x->arena, account->address))) {
+		local = ARENA_NEW(x->arena, struct expand_local);
+		local->account = *account;
+		local->recipient = x->recipient->address;
+		DL_APPEND(x->locals, local);
+		x->local_count++;
+	}
+	return fits(account, x->size);
+}
+
+/* RFC 5321 section 2.4: only the other host knows whether its local parts differ by case. */
+static enum expand_outcome take_remote(struct expansion *x, struct slice address)
+{
+	size_t at = slice_find_last_byte(address, '@');
+	struct expand_remote *remote;
+
+	if (at == SLICE_NOT_FOUND)
+		return EXPAND_UNKNOWN;
+	address = slice_dup(x->arena, address);
+	if (take(x, address)) {
+		remote = ARENA_NEW(x->arena, struct expand_remote);
+		remote->address = address;
+		remote->domain = slice_skip(address, at + 1);
+		remote->recipient = x->recipient;
+		DL_APPEND(x->remotes, remote);
+		x->remote_count++;
+	}
+	return EXPAND_OK;
+}
+
+static void note_dropped(struct expansion *x, struct slice address, enum expand_outcome why)
+{
+	struct expand_dropped *dropped;
+
+	if (why != EXPAND_UNKNOWN && why != EXPAND_DISABLED)
+		return;
+	dropped = ARENA_NEW(x->arena, struct expand_dropped);
+	dropped->address = address;
+	dropped->why = why;
+	DL_APPEND(x->dropped, dropped);
+}
+
+static enum expand_outcome visit(struct expansion *x, struct slice address, unsigned depth);
+
+static enum expand_outcome visit_targets(struct expansion *x, const struct directory_entry *entry, unsigned depth)
+{
+	enum expand_outcome worst = EXPAND_NOTHING;
+
+	for (size_t i = 0; i < entry->target_count; i++) {
+		enum expand_outcome outcome = visit(x, entry->targets[i], depth + 1);
+
+		note_dropped(x, entry->targets[i], outcome);
+		if (outcome > worst)
+			worst = outcome;
+	}
+	return worst;
+}
+
+static enum expand_outcome look_up_and_take(struct expansion *x, struct slice address, unsigned depth)
+{
+	struct directory_entry entry;
+
+	if (x->look_up(x->context, x->arena, address, &entry) != STATUS_OK)
+		return EXPAND_TEMPORARY;
+	switch (entry.kind) {
+	case DIRECTORY_ACCOUNT:
+		return take_account(x, &entry.account);
+	case DIRECTORY_ALIAS:
+		return visit_targets(x, &entry, depth);
+	case DIRECTORY_UNKNOWN:
+		return EXPAND_UNKNOWN;
+	case DIRECTORY_NOT_LOCAL:
+		break;
+	}
+	return depth > 0 || x->may_relay ? take_remote(x, address) : EXPAND_RELAY_DENIED;
+}
+
+static enum expand_outcome visit(struct expansion *x, struct slice address, unsigned depth)
+{
+	struct slice key = slice_lower(x->arena, address);
+	struct expand_node *node = find(x->visited, key);
+
+	if (node)
+		return node->outcome;
+	if (depth > MAX_DEPTH || ++x->visits > x->max_visits || ++x->all_visits > x->max_visits * RECIPIENTS_AT_FULL)
+		return EXPAND_TOO_MANY;
+	node = add(x->arena, &x->visited, key);
+	node->outcome = EXPAND_NOTHING; /* while we are behind it */
+	node->outcome = look_up_and_take(x, address, depth);
+	return node->outcome;
+}
+
+enum expand_outcome expand(struct expansion *x, const struct deliver_recipient *recipient)
+{
+	HASH_CLEAR(hh, x->visited);
+	x->visits = 0;
+	x->recipient = recipient;
+	return visit(x, recipient->address, 0);
+}

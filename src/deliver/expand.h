@@ -1,0 +1,70 @@
+/* expand: from the recipients of an envelope to the mailboxes and remote addresses that they stand for.
+ *
+ * Aliases may lead to aliases; a circle ends where it closes. What several paths lead to is taken once. An expansion is bounded
+ * in depth and number, for one recipient and for the whole envelope. Memory from the arena; the directory is asked through a
+ * function, so that tests and the cache can stand there.
+ */
+#pragma once
+
+#include "deliver/deliver.h"
+#include "store/directory.h"
+
+/* The worse it is, the later it stands: the outcome of an alias is the highest of its targets', so that a dead target doesn't matter
+ * beside a living one, but one that must be waited for does. */
+enum expand_outcome {
+	EXPAND_NOTHING, /* a circle of aliases */
+	EXPAND_UNKNOWN,
+	EXPAND_DISABLED,
+	EXPAND_OK,
+	EXPAND_LARGER_THAN_MAILBOX,
+	EXPAND_OVER_QUOTA,
+	EXPAND_TOO_MANY,
+	EXPAND_RELAY_DENIED, /* of the recipient itself; an alias may lead anywhere */
+	EXPAND_TEMPORARY,
+};
+
+struct expand_local {
+	struct account account;
+	struct slice recipient; /* that of the envelope which led here first */
+	struct expand_local *prev, *next;
+};
+struct expand_remote {
+	struct slice address, domain;
+	const struct deliver_recipient *recipient;
+	struct expand_remote *prev, *next;
+};
+/* An alias's target that gets nothing: for the log. */
+struct expand_dropped {
+	struct slice address;
+	enum expand_outcome why;
+	struct expand_dropped *prev, *next;
+};
+
+typedef enum status (*expand_look_up)(void *context, struct arena *arena, struct slice address, struct directory_entry *entry);
+
+struct expand_node;
+struct expansion {
+	struct arena *arena;
+	expand_look_up look_up;
+	void *context;
+	uint64_t size; /* of the message; 0: not known */
+	bool may_relay;
+	unsigned max_visits; /* addresses for one recipient */
+	/* results */
+	struct expand_local *locals;
+	struct expand_remote *remotes;
+	struct expand_dropped *dropped;
+	size_t local_count, remote_count;
+	/* state */
+	const struct deliver_recipient *recipient;
+	struct expand_node *taken, *visited;
+	unsigned visits, all_visits;
+};
+
+void expansion_init(struct expansion *expansion, struct arena *arena, expand_look_up look_up, void *context);
+/* Tables are on the heap. */
+void expansion_free(struct expansion *expansion);
+#define SCOPED_EXPANSION __attribute__((cleanup(expansion_free)))
+
+/* `recipient` has a normalised address ("local@domain") and outlives the expansion. */
+MUST_CHECK enum expand_outcome expand(struct expansion *expansion, const struct deliver_recipient *recipient);

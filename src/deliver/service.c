@@ -1,0 +1,468 @@
+/* Nothing that a request says is believed before it is checked again: the role that sent it holds sockets. What only it can know (who
+ * has authenticated, whether a peer is trusted) it must be believed. */
+#include "deliver/service.h"
+
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "deliver/directory_cache.h"
+#include "deliver/expand.h"
+#include "deliver/verdict.h"
+#include "deliver/wire.h"
+#include "mime/address.h"
+#include "store/email.h"
+#include "store/queue.h"
+
+#define MESSAGE_SIZE_DEFAULT (50 * 1024 * 1024)
+#define ADDED_MAX            (64 * 1024) /* what the smtp role may put before a message of the largest size */
+
+struct deliver_service {
+	struct deliver_service_options options;
+	struct store *store;
+	struct ipc *ipc;
+	const struct log *log;
+	struct directory_cache *cache;
+};
+
+/* One message on its way. */
+struct work {
+	struct deliver_service *service;
+	struct arena *arena;
+	struct deliver_envelope envelope;
+	struct slice bytes;
+	struct expansion expansion;
+};
+
+struct deliver_service *deliver_service_new(const struct deliver_service_options *options, struct store *store, struct ipc *ipc,
+					    const struct log *log)
+{
+	struct deliver_service *service = calloc(1, sizeof(*service));
+
+	if (!service)
+		abort();
+	*service = (struct deliver_service){.options = *options, .store = store, .ipc = ipc, .log = log};
+	if (service->options.max_message_size == 0)
+		service->options.max_message_size = MESSAGE_SIZE_DEFAULT;
+	service->cache = directory_cache_new(store, options->separator);
+	return service;
+}
+
+void deliver_service_free(struct deliver_service *service)
+{
+	if (service)
+		directory_cache_free(service->cache);
+	free(service);
+}
+
+void deliver_service_directory_changed(struct deliver_service *service)
+{
+	directory_cache_drop(service->cache);
+}
+
+static enum status look_up(void *context, struct arena *arena, struct slice address, struct directory_entry *entry)
+{
+	struct deliver_service *service = context;
+
+	return directory_cache_look_up(service->cache, arena, address, entry);
+}
+
+static void begin_expansion(struct deliver_service *service, struct arena *arena, struct expansion *expansion)
+{
+	expansion_init(expansion, arena, look_up, service);
+	if (service->options.max_expansion > 0)
+		expansion->max_visits = service->options.max_expansion;
+}
+
+static enum verdict_id verdict_of(enum expand_outcome outcome)
+{
+	switch (outcome) {
+	case EXPAND_OK:
+		return VERDICT_RECIPIENT_OK;
+	case EXPAND_NOTHING:
+		return VERDICT_ALIAS_LEADS_NOWHERE;
+	case EXPAND_UNKNOWN:
+		return VERDICT_UNKNOWN_USER;
+	case EXPAND_DISABLED:
+		return VERDICT_DISABLED;
+	case EXPAND_LARGER_THAN_MAILBOX:
+		return VERDICT_LARGER_THAN_MAILBOX;
+	case EXPAND_OVER_QUOTA:
+		return VERDICT_OVER_QUOTA;
+	case EXPAND_TOO_MANY:
+		return VERDICT_ALIAS_TOO_LARGE;
+	case EXPAND_RELAY_DENIED:
+		return VERDICT_RELAY_DENIED;
+	case EXPAND_TEMPORARY:
+		break;
+	}
+	return VERDICT_TEMPORARY;
+}
+
+static bool normalise(struct arena *arena, struct slice text, struct slice *address)
+{
+	struct email_address parsed;
+	struct buf out;
+
+	if (!email_address_parse(arena, text, &parsed))
+		return false;
+	buf_init(&out, arena, 0);
+	email_address_format(&out, &parsed);
+	*address = buf_slice(&out);
+	return buf_ok(&out);
+}
+
+/* ---- postmaster without a domain ---- */
+
+static bool is_somebody(struct deliver_service *service, struct arena *arena, struct slice address)
+{
+	struct directory_entry entry;
+
+	return look_up(service, arena, address, &entry) == STATUS_OK &&
+	       (entry.kind == DIRECTORY_ACCOUNT || entry.kind == DIRECTORY_ALIAS);
+}
+
+static struct slice postmaster_at(struct arena *arena, struct slice domain)
+{
+	return slice_join(arena, (const struct slice[]){SLICE("postmaster@"), domain}, 2);
+}
+
+/* RFC 5321 section 4.5.1: the postmaster of this host, or of the first domain here that has one. */
+static struct slice find_postmaster(struct deliver_service *service, struct arena *arena)
+{
+	struct slice here = postmaster_at(arena, service->options.hostname), *domains;
+	size_t count;
+
+	if (is_somebody(service, arena, here) || directory_list_domains(service->store, arena, &domains, &count) != STATUS_OK)
+		return here;
+	for (size_t i = 0; i < count; i++) {
+		struct slice address = postmaster_at(arena, domains[i]);
+
+		if (is_somebody(service, arena, address))
+			return address;
+	}
+	return count > 0 ? postmaster_at(arena, domains[0]) : here;
+}
+
+static bool recipient_address(struct deliver_service *service, struct arena *arena, struct slice text, struct slice *address)
+{
+	if (slice_eq_nocase(text, SLICE("postmaster"))) {
+		*address = find_postmaster(service, arena);
+		return true;
+	}
+	return normalise(arena, text, address);
+}
+
+/* ---- the questions at MAIL and RCPT ---- */
+
+static bool leads_to(const struct expansion *expansion, int64_t account)
+{
+	for (const struct expand_local *local = expansion->locals; local; local = local->next)
+		if (local->account.id == account)
+			return true;
+	return false;
+}
+
+/* RFC 6409 section 6.1. The address that belongs to the login through an alias, a detail or a catch-all is its own as well. */
+static enum verdict_id judge_sender(struct deliver_service *service, struct arena *arena, const struct deliver_sender *sender)
+{
+	struct expansion expansion SCOPED_EXPANSION;
+	struct deliver_recipient self = {0};
+	enum expand_outcome outcome;
+
+	begin_expansion(service, arena, &expansion);
+	if (sender->address.len == 0)
+		return VERDICT_SENDER_OK;
+	if (!normalise(arena, sender->address, &self.address))
+		return VERDICT_BAD_SENDER;
+	if (sender->account == 0 || !service->options.require_sender_match)
+		return VERDICT_SENDER_OK;
+	outcome = expand(&expansion, &self);
+	if (leads_to(&expansion, sender->account))
+		return VERDICT_SENDER_OK;
+	return outcome == EXPAND_TEMPORARY ? VERDICT_TEMPORARY : VERDICT_SENDER_NOT_OWNED;
+}
+
+static enum verdict_id judge_recipient(struct deliver_service *service, struct arena *arena,
+				       const struct deliver_sender *sender, struct slice recipient, uint64_t size)
+{
+	struct expansion expansion SCOPED_EXPANSION;
+	struct deliver_recipient single = {0};
+
+	begin_expansion(service, arena, &expansion);
+	expansion.size = size;
+	expansion.may_relay = sender->may_relay;
+	if (!recipient_address(service, arena, recipient, &single.address))
+		return VERDICT_BAD_RECIPIENT;
+	return verdict_of(expand(&expansion, &single));
+}
+
+/* ---- a message ---- */
+
+static void log_dropped(const struct work *work)
+{
+	const struct expand_dropped *dropped;
+
+	for (dropped = work->expansion.dropped; dropped; dropped = dropped->next)
+		LOG_WARNING(work->service->log, "deliver.dead_alias", LOG_STR("id", work->envelope.queue_id),
+			    LOG_STR("target", dropped->address),
+			    LOG_CSTR("reason", dropped->why == EXPAND_DISABLED ? "disabled" : "no such user"));
+}
+
+/* A single recipient is told what is wrong with it; of several only the next RCPT can tell which. */
+static enum verdict_id verdict_for_all(const struct work *work, enum expand_outcome outcome)
+{
+	enum verdict_id id = verdict_of(outcome);
+
+	if (work->envelope.recipient_count > 1 && outcome != EXPAND_OVER_QUOTA && outcome != EXPAND_TEMPORARY)
+		return VERDICT_RECIPIENT_CHANGED;
+	return id;
+}
+
+static enum verdict_id route(struct work *work)
+{
+	struct deliver_recipient *recipients;
+
+	work->expansion.size = work->bytes.len;
+	work->expansion.may_relay = work->envelope.sender.may_relay;
+	recipients = ARENA_ARRAY(work->arena, struct deliver_recipient, work->envelope.recipient_count);
+	for (size_t i = 0; i < work->envelope.recipient_count; i++) {
+		recipients[i] = work->envelope.recipients[i];
+		if (!recipient_address(work->service, work->arena, recipients[i].address, &recipients[i].address))
+			return VERDICT_BAD_RECIPIENT;
+		enum expand_outcome outcome = expand(&work->expansion, &recipients[i]);
+
+		if (outcome != EXPAND_OK)
+			return verdict_for_all(work, outcome);
+	}
+	return VERDICT_MESSAGE_OK;
+}
+
+/* RFC 5321 section 4.4: the final delivery adds the Return-Path. What came before an alias is kept for filters. */
+static struct slice headers_for(struct arena *arena, struct slice sender, const struct expand_local *local)
+{
+	struct buf out;
+
+	buf_init(&out, arena, 0);
+	buf_reserve(&out, 64 + sender.len + 2 * local->account.address.len + local->recipient.len);
+	buf_add_literal(&out, "Return-Path: <");
+	buf_add(&out, sender);
+	buf_add_literal(&out, ">\r\nDelivered-To: ");
+	buf_add(&out, local->account.address);
+	buf_add_literal(&out, "\r\n");
+	if (!slice_eq_nocase(local->recipient, local->account.address)) {
+		buf_add_literal(&out, "X-Original-To: ");
+		buf_add(&out, local->recipient);
+		buf_add_literal(&out, "\r\n");
+	}
+	return buf_slice(&out);
+}
+
+static void fill_targets(const struct work *work, struct slice sender, struct delivery *delivery)
+{
+	struct delivery_target *target = ARENA_ARRAY(work->arena, struct delivery_target, work->expansion.local_count);
+
+	delivery->targets = target;
+	delivery->target_count = work->expansion.local_count;
+	for (const struct expand_local *local = work->expansion.locals; local; local = local->next, target++) {
+		target->account = local->account.id;
+		target->mailbox = SLICE_EMPTY;
+		target->headers = headers_for(work->arena, sender, local);
+	}
+}
+
+static void fill_queue(const struct work *work, struct delivery *delivery)
+{
+	struct queue_target *target = ARENA_ARRAY(work->arena, struct queue_target, work->expansion.remote_count);
+	struct slice smarthost = work->service->options.smarthost;
+
+	delivery->queue = target;
+	delivery->queue_count = work->expansion.remote_count;
+	for (const struct expand_remote *remote = work->expansion.remotes; remote; remote = remote->next, target++) {
+		target->recipient = remote->address;
+		target->original_recipient = remote->recipient->original;
+		target->notify = remote->recipient->notify;
+		target->next_hop = smarthost.len > 0 ? smarthost : remote->domain;
+	}
+}
+
+/* After the commit: whoever watches these mailboxes, and the relay. */
+static void announce(const struct work *work)
+{
+	struct buf accounts;
+
+	if (work->expansion.local_count > 0) {
+		buf_init(&accounts, work->arena, 0);
+		pack_u32(&accounts, (uint32_t)work->expansion.local_count);
+		for (const struct expand_local *local = work->expansion.locals; local; local = local->next)
+			pack_u64(&accounts, (uint64_t)local->account.id);
+		ipc_announce(work->service->ipc, SLICE("mailbox"), buf_slice(&accounts));
+	}
+	if (work->expansion.remote_count > 0)
+		ipc_announce(work->service->ipc, SLICE("queue"), SLICE_EMPTY);
+}
+
+static enum status commit(const struct work *work, struct slice sender)
+{
+	const struct deliver_envelope *envelope = &work->envelope;
+	struct delivery delivery = {
+		.queue_id = envelope->queue_id,
+		.sender = sender,
+		.envelope_id = envelope->envelope_id,
+		.return_full = envelope->return_full,
+		.needs_utf8 = envelope->needs_utf8,
+		.body_8bit = envelope->body_8bit,
+		.received_ms = clock_wall_ms(),
+		.bytes = work->bytes,
+		.trace_from = envelope->trace_from,
+		.all_or_nothing = true,
+	};
+
+	fill_targets(work, sender, &delivery);
+	fill_queue(work, &delivery);
+	return store_deliver(work->service->store, &delivery);
+}
+
+/* The role that died over this message may have committed it: then its trace is there, which is part of the same transaction. */
+static enum status find_committed(const struct work *work)
+{
+	struct trace_step *steps;
+	size_t count;
+
+	return trace_find(work->service->store, work->arena, work->envelope.queue_id, &steps, &count);
+}
+
+static enum verdict_id route_and_commit(struct work *work, struct slice sender, bool *stale)
+{
+	enum verdict_id routed = route(work);
+
+	*stale = false;
+	if (routed != VERDICT_MESSAGE_OK)
+		return routed;
+	switch (commit(work, sender)) {
+	case STATUS_OK:
+		announce(work);
+		log_dropped(work);
+		return VERDICT_MESSAGE_OK;
+	case STATUS_LIMIT:
+		return VERDICT_OVER_QUOTA;
+	case STATUS_NOT_FOUND:
+		*stale = true;
+		return VERDICT_RECIPIENT_CHANGED;
+	default:
+		return VERDICT_TEMPORARY; /* our own bugs too: the sender keeps the message */
+	}
+}
+
+/* A second time with what the directory says now, if the cache knew an account that is gone. */
+static enum verdict_id deliver_anew(struct work *work, struct slice sender)
+{
+	bool stale;
+	enum verdict_id id = route_and_commit(work, sender, &stale);
+
+	if (!stale)
+		return id;
+	directory_cache_drop(work->service->cache);
+	expansion_free(&work->expansion);
+	begin_expansion(work->service, work->arena, &work->expansion);
+	return route_and_commit(work, sender, &stale);
+}
+
+static enum verdict_id deliver_again(struct work *work, struct slice sender)
+{
+	switch (find_committed(work)) {
+	case STATUS_OK:
+		if (route(work) == VERDICT_MESSAGE_OK)
+			announce(work); /* which the other may not have come to */
+		return VERDICT_MESSAGE_OK;
+	case STATUS_NOT_FOUND:
+		return deliver_anew(work, sender);
+	default:
+		return VERDICT_TEMPORARY;
+	}
+}
+
+static enum verdict_id deliver(struct work *work, bool again)
+{
+	enum verdict_id id = judge_sender(work->service, work->arena, &work->envelope.sender);
+	struct slice sender = SLICE_EMPTY;
+
+	if (id != VERDICT_SENDER_OK)
+		return id;
+	if (work->envelope.sender.address.len > 0 && !normalise(work->arena, work->envelope.sender.address, &sender))
+		return VERDICT_BAD_SENDER;
+	return again ? deliver_again(work, sender) : deliver_anew(work, sender);
+}
+
+/* ---- requests ---- */
+
+static enum status answer(struct buf *reply, enum verdict_id id)
+{
+	struct deliver_verdict verdict = verdict_make(id);
+
+	deliver_pack_verdict(reply, &verdict);
+	return STATUS_OK;
+}
+
+static enum status handle_sender(struct deliver_service *service, struct slice frame, struct arena *arena, struct buf *reply)
+{
+	struct unpack in = unpack_begin(frame);
+	struct deliver_sender sender;
+
+	deliver_unpack_sender(&in, &sender);
+	return unpack_ok(&in) ? answer(reply, judge_sender(service, arena, &sender)) : STATUS_PEER;
+}
+
+static enum status handle_recipient(struct deliver_service *service, struct slice frame, struct arena *arena, struct buf *reply)
+{
+	struct unpack in = unpack_begin(frame);
+	struct deliver_sender sender;
+	struct slice recipient;
+	uint64_t size;
+
+	deliver_unpack_sender(&in, &sender);
+	recipient = unpack_slice(&in);
+	size = unpack_u64(&in);
+	return unpack_ok(&in) ? answer(reply, judge_recipient(service, arena, &sender, recipient, size)) : STATUS_PEER;
+}
+
+static enum status handle_message(struct deliver_service *service, struct ipc_request *request, struct arena *arena,
+				  struct buf *reply)
+{
+	struct work work = {.service = service, .arena = arena};
+	struct unpack in = unpack_begin(request->payload);
+	struct ipc_body body = {.bytes = SLICE_EMPTY};
+	bool again;
+
+	deliver_unpack_envelope(&in, arena, &again, &work.envelope);
+	work.bytes = request->fd < 0 ? unpack_slice(&in) : SLICE_EMPTY;
+	if (!unpack_ok(&in) || work.envelope.recipient_count == 0 || work.envelope.queue_id.len == 0)
+		return STATUS_PEER;
+	if (request->fd >= 0 && !ipc_body_map(request->fd, service->options.max_message_size + ADDED_MAX, &body))
+		return answer(reply, VERDICT_TEMPORARY);
+	if (body.map)
+		work.bytes = body.bytes;
+	begin_expansion(service, arena, &work.expansion);
+	enum verdict_id id = deliver(&work, again);
+
+	LOG_DEBUG(service->log, "deliver.message", LOG_STR("id", work.envelope.queue_id), LOG_INT("size", work.bytes.len),
+		  LOG_INT("local", work.expansion.local_count), LOG_INT("remote", work.expansion.remote_count),
+		  LOG_INT("code", verdict_make(id).code));
+	expansion_free(&work.expansion);
+	ipc_body_unmap(&body);
+	return answer(reply, id);
+}
+
+enum status deliver_service_handle(void *context, struct ipc_request *request, struct arena *arena, struct buf *reply)
+{
+	struct deliver_service *service = context;
+
+	switch (request->type) {
+	case DELIVER_REQUEST_RECIPIENT:
+		return handle_recipient(service, request->payload, arena, reply);
+	case DELIVER_REQUEST_MESSAGE:
+		return handle_message(service, request, arena, reply);
+	case DELIVER_REQUEST_SENDER:
+		return handle_sender(service, request->payload, arena, reply);
+	}
+	return STATUS_PEER;
+}

@@ -1,0 +1,24 @@
+/* verdict: every answer that deliver gives, in SMTP's terms (RFC 5321 section 4.2, RFC 3463). No code is made elsewhere. */
+#pragma once
+
+#include "deliver/deliver.h"
+
+enum verdict_id {
+	VERDICT_SENDER_OK,
+	VERDICT_RECIPIENT_OK,
+	VERDICT_MESSAGE_OK,
+	VERDICT_TEMPORARY,
+	VERDICT_OVER_QUOTA,
+	VERDICT_RECIPIENT_CHANGED,
+	VERDICT_BAD_SENDER,
+	VERDICT_SENDER_NOT_OWNED,
+	VERDICT_BAD_RECIPIENT,
+	VERDICT_UNKNOWN_USER,
+	VERDICT_DISABLED,
+	VERDICT_RELAY_DENIED,
+	VERDICT_LARGER_THAN_MAILBOX,
+	VERDICT_ALIAS_LEADS_NOWHERE,
+	VERDICT_ALIAS_TOO_LARGE,
+	VERDICT_COUNT,
+};
+struct deliver_verdict verdict_make(enum verdict_id id);

@@ -1,0 +1,121 @@
+#include "deliver/wire.h"
+
+#define RECIPIENTS_MAX 100000
+
+enum { RETURN_FULL = 1, NEEDS_UTF8 = 2, BODY_8BIT = 4 };
+
+static void pack_address(struct buf *out, const struct net_address *address)
+{
+	pack_u32(out, (uint32_t)address->family);
+	pack_slice(out, slice_of((const char *)address->bytes, sizeof(address->bytes)));
+	pack_u32(out, address->port);
+}
+
+static void unpack_address(struct unpack *in, struct net_address *address)
+{
+	struct slice bytes;
+
+	*address = (struct net_address){.family = (int)unpack_u32(in)};
+	bytes = unpack_slice(in);
+	address->port = (uint16_t)unpack_u32(in);
+	if (bytes.len == sizeof(address->bytes))
+		memcpy(address->bytes, bytes.data, bytes.len);
+	else
+		in->failed = true;
+}
+
+void deliver_pack_sender(struct buf *out, const struct deliver_sender *sender)
+{
+	pack_slice(out, sender->address);
+	pack_u64(out, (uint64_t)sender->account);
+	pack_slice(out, sender->login);
+	pack_u8(out, sender->may_relay);
+	pack_address(out, &sender->peer);
+}
+
+void deliver_unpack_sender(struct unpack *in, struct deliver_sender *sender)
+{
+	sender->address = unpack_slice(in);
+	sender->account = (int64_t)unpack_u64(in);
+	sender->login = unpack_slice(in);
+	sender->may_relay = unpack_u8(in);
+	unpack_address(in, &sender->peer);
+}
+
+void deliver_pack_verdict(struct buf *out, const struct deliver_verdict *verdict)
+{
+	pack_u32(out, verdict->status);
+	pack_u32(out, verdict->code);
+	pack_slice(out, verdict->enhanced);
+	pack_slice(out, verdict->text);
+}
+
+bool deliver_unpack_verdict(struct slice frame, struct deliver_verdict *verdict)
+{
+	struct unpack in = unpack_begin(frame);
+
+	verdict->status = (enum status)unpack_u32(&in);
+	verdict->code = unpack_u32(&in);
+	verdict->enhanced = unpack_slice(&in);
+	verdict->text = unpack_slice(&in);
+	return unpack_ok(&in) && verdict->status <= STATUS_BUG && verdict->code >= 200 && verdict->code <= 599;
+}
+
+static void pack_recipient(struct buf *out, const struct deliver_recipient *recipient)
+{
+	pack_slice(out, recipient->address);
+	pack_slice(out, recipient->original);
+	pack_u32(out, recipient->notify);
+}
+
+void deliver_pack_envelope(struct buf *out, bool again, const struct deliver_envelope *envelope)
+{
+	unsigned flags = (envelope->return_full ? RETURN_FULL : 0) | (envelope->needs_utf8 ? NEEDS_UTF8 : 0) |
+			 (envelope->body_8bit ? BODY_8BIT : 0);
+
+	pack_u8(out, again);
+	pack_slice(out, envelope->queue_id);
+	deliver_pack_sender(out, &envelope->sender);
+	pack_slice(out, envelope->envelope_id);
+	pack_u32(out, flags);
+	pack_slice(out, envelope->trace_from);
+	pack_u32(out, (uint32_t)envelope->recipient_count);
+	for (size_t i = 0; i < envelope->recipient_count; i++)
+		pack_recipient(out, &envelope->recipients[i]);
+}
+
+static struct deliver_recipient *unpack_recipients(struct unpack *in, struct arena *arena, size_t *count)
+{
+	struct deliver_recipient *recipients;
+
+	*count = unpack_count(in, RECIPIENTS_MAX);
+	/* The count is the peer's word: no more memory than its frame could fill. */
+	if (*count > in->rest.len / (3 * sizeof(uint32_t)))
+		in->failed = true;
+	if (in->failed)
+		*count = 0;
+	recipients = ARENA_ARRAY(arena, struct deliver_recipient, *count);
+	for (size_t i = 0; i < *count; i++) {
+		recipients[i].address = unpack_slice(in);
+		recipients[i].original = unpack_slice(in);
+		recipients[i].notify = unpack_u32(in);
+	}
+	return recipients;
+}
+
+void deliver_unpack_envelope(struct unpack *in, struct arena *arena, bool *again, struct deliver_envelope *envelope)
+{
+	unsigned flags;
+
+	*envelope = (struct deliver_envelope){0};
+	*again = unpack_u8(in);
+	envelope->queue_id = unpack_slice(in);
+	deliver_unpack_sender(in, &envelope->sender);
+	envelope->envelope_id = unpack_slice(in);
+	flags = unpack_u32(in);
+	envelope->return_full = flags & RETURN_FULL;
+	envelope->needs_utf8 = flags & NEEDS_UTF8;
+	envelope->body_8bit = flags & BODY_8BIT;
+	envelope->trace_from = unpack_slice(in);
+	envelope->recipients = unpack_recipients(in, arena, &envelope->recipient_count);
+}
