@@ -63,6 +63,9 @@ struct fetch_source {
 /* Bytes from `offset` on, as many as there are at once but not beyond `end`; empty at the end or on failure. */
 struct slice fetch_source_read(struct fetch_source *source, uint64_t offset, uint64_t end);
 
+/* The header at the front of a message, without the blank line. */
+struct slice fetch_header_of(struct slice bytes);
+
 /* Where bytes go: appended to `out`; `flush` (may be NULL) is called now and then. */
 struct fetch_sink {
 	struct buf *out;

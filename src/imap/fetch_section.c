@@ -28,6 +28,7 @@ unsigned fetch_section_needs(const struct fetch_section *section)
 	switch (section->text) {
 	case FETCH_HEADER_FIELDS:
 	case FETCH_HEADER_FIELDS_NOT:
+		return EMAIL_HEADER;
 	case FETCH_HEADER:
 		return EMAIL_HEADER | EMAIL_STRUCTURE;
 	case FETCH_TEXT:
@@ -37,6 +38,23 @@ unsigned fetch_section_needs(const struct fetch_section *section)
 		break;
 	}
 	return EMAIL_BYTES;
+}
+
+struct slice fetch_header_of(struct slice bytes)
+{
+	size_t at = 0;
+
+	while (at < bytes.len) {
+		size_t end = slice_find_byte(slice_skip(bytes, at), '\n');
+		struct slice line = slice_sub(bytes, at, end == SLICE_NOT_FOUND ? bytes.len : at + end);
+
+		if (line.len == 0 || slice_eq(line, SLICE("\r")))
+			return slice_sub(bytes, 0, at);
+		if (end == SLICE_NOT_FOUND)
+			break;
+		at += end + 1;
+	}
+	return bytes;
 }
 
 /* ---- what a section is ---- */
@@ -84,9 +102,9 @@ static struct slice header_bytes(struct fetch_source *source, struct arena *aren
 
 /* RFC 9051 section 6.4.5.1: the fields as they stand, and always the blank line. */
 static struct value fields_value(const struct fetch_section *section, struct fetch_source *source, struct arena *arena,
-				 const struct message_part *part)
+				 uint64_t start, uint64_t end)
 {
-	struct slice rest = header_bytes(source, arena, part->header_start, part->body_start);
+	struct slice rest = fetch_header_of(header_bytes(source, arena, start, end));
 	bool named = section->text == FETCH_HEADER_FIELDS;
 	struct header_field field;
 	struct buf text;
@@ -138,6 +156,9 @@ static struct value find_value(const struct fetch_section *section, const struct
 
 	if (section->number_count == 0 && section->text == FETCH_WHOLE)
 		return range_value(0, source->size);
+	/* The most frequent section of all needs no structure. */
+	if (section->number_count == 0 && (section->text == FETCH_HEADER_FIELDS || section->text == FETCH_HEADER_FIELDS_NOT))
+		return fields_value(section, source, arena, 0, source->size);
 	part = message ? message_find_part(message, section->numbers, section->number_count) : NULL;
 	if (!part)
 		return (struct value){.form = FORM_NIL};
@@ -154,7 +175,7 @@ static struct value find_value(const struct fetch_section *section, const struct
 		return range_value(part->header_start, part->body_start);
 	if (section->text == FETCH_TEXT)
 		return range_value(part->body_start, part->body_end);
-	return fields_value(section, source, arena, part);
+	return fields_value(section, source, arena, part->header_start, part->body_start);
 }
 
 /* ---- decoding piece by piece ---- */

@@ -1,6 +1,6 @@
 #include "imap/search.h"
 
-#include "base/clock.h"
+#include "imap/fetch.h"
 #include "mime/words.h"
 
 #define DAY_MS INT64_C(86400000)
@@ -118,24 +118,6 @@ static bool value_contains(struct slice value, struct slice folded, struct arena
 	return folded.len == 0 || contains(words_decode(arena, value), folded, arena);
 }
 
-/* The end of the header: behind the first empty line. */
-static struct slice header_of(struct slice bytes)
-{
-	size_t at = 0;
-
-	while (at < bytes.len) {
-		size_t end = slice_find_byte(slice_skip(bytes, at), '\n');
-		struct slice line = slice_sub(bytes, at, end == SLICE_NOT_FOUND ? bytes.len : at + end);
-
-		if (line.len == 0 || slice_eq(line, SLICE("\r")))
-			return slice_sub(bytes, 0, at);
-		if (end == SLICE_NOT_FOUND)
-			break;
-		at += end + 1;
-	}
-	return bytes;
-}
-
 /* RFC 9051 section 6.4.4: an empty text matches every message that has the field. */
 static bool header_matches(const struct search_key *key, struct slice header, struct arena *arena)
 {
@@ -213,9 +195,9 @@ bool search_matches(const struct search_key *key, const struct view_message *mes
 	case SEARCH_SENT_BEFORE:
 	case SEARCH_SENT_ON:
 	case SEARCH_SENT_SINCE:
-		return sent_matches(key, header_of(email->bytes));
+		return sent_matches(key, fetch_header_of(email->bytes));
 	case SEARCH_HEADER:
-		return header_matches(key, header_of(email->bytes), arena);
+		return header_matches(key, fetch_header_of(email->bytes), arena);
 	case SEARCH_BODY:
 	case SEARCH_TEXT:
 		return body_matches(key, email, arena);
