@@ -15,7 +15,7 @@ struct address {
 	struct slice name;   /* display name, quotes and escapes taken off, encoded words left as they are; data NULL: absent */
 	struct slice route;  /* obsolete source route "@a,@b"; data NULL: absent */
 	struct slice local;  /* quotes and escapes taken off */
-	struct slice domain;
+	struct slice domain; /* empty but not absent: the field had none ("root") */
 	struct address *next;
 };
 
@@ -24,12 +24,13 @@ struct address *address_list_parse(struct arena *arena, struct slice field_value
 
 /* A validated mailbox of SMTP. Can only be made by its validator. */
 struct email_address {
-	struct slice local;   /* dot-atom or content of the quoted string, unescaped; case kept */
-	struct slice domain;  /* lower case; U-labels turned into A-labels (RFC 5891); "[192.0.2.1]" literals as they stand */
-	bool is_utf8;         /* the local part has non-ASCII: needs SMTPUTF8 (RFC 6531) */
+	struct slice local;  /* dot-atom or content of the quoted string, unescaped; case kept */
+	struct slice domain; /* lower case; U-labels turned into A-labels (RFC 5891); "[192.0.2.1]" literals as they stand */
+	bool is_utf8;        /* the local part has non-ASCII: needs SMTPUTF8 (RFC 6531) */
 };
 /* "user@example.org"; local part at most 64 bytes, whole at most 254 (RFC 5321 section 4.5.3.1). False if it is none. */
-__attribute__((warn_unused_result)) bool email_address_parse(struct arena *arena, struct slice text, struct email_address *address);
+__attribute__((warn_unused_result)) bool email_address_parse(struct arena *arena, struct slice text,
+							     struct email_address *address);
 /* "local@domain", the local part quoted where it must be (RFC 5321 section 4.1.2). */
 void email_address_format(struct buf *out, const struct email_address *address);
 /* A domain name alone: lower case A-labels. */

@@ -15,10 +15,10 @@
 #include "base/slice.h"
 
 struct message_limits {
-	unsigned max_depth;        /* of nested multiparts and messages; 0: 50 */
-	unsigned max_parts;        /* 0: 10,000 */
-	unsigned max_header_bytes; /* of one part's header, the rest is body; 0: 1 MB */
-	unsigned max_header_fields;/* 0: 5,000 */
+	unsigned max_depth;         /* of nested multiparts and messages; 0: 50 */
+	unsigned max_parts;         /* 0: 10,000 */
+	unsigned max_header_bytes;  /* of one part's header, the rest is body; 0: 1 MB */
+	unsigned max_header_fields; /* 0: 5,000 */
 };
 
 /* A header field: name without the colon, value as it stands (folded), without the final line end. */
@@ -28,26 +28,36 @@ struct header_field {
 	struct slice whole; /* with its final line end */
 };
 
+/* RFC 2045 section 5.1. Continuations are joined (RFC 2231 section 3). The wire form is what IMAP sends (RFC 2231 section 6): case
+ * kept, and where the value is in a charset the name has a "*" and the value is "utf-8'en'%e2%82%ac". */
 struct mime_parameter {
-	struct slice name;  /* lower case; RFC 2231 continuations joined, charset decoded to UTF-8 */
-	struct slice value;
+	struct slice name;  /* lower case */
+	struct slice value; /* UTF-8: RFC 2231 section 4 and, for those who put them there, encoded words taken off */
+	struct slice wire_name, wire_value;
+};
+
+enum message_part_kind {
+	MESSAGE_PART_LEAF,
+	MESSAGE_PART_MULTIPART, /* may have no children: the boundary was announced but never came */
+	MESSAGE_PART_MESSAGE,   /* message/rfc822, message/global: has one child */
 };
 
 struct message_part {
+	enum message_part_kind kind;
 	/* offsets into the message */
 	uint64_t header_start, body_start, body_end; /* header: [header_start, body_start) with the blank line */
-	uint32_t body_lines;
-	struct slice type, subtype;      /* as they stand; "text"/"plain" by default (message/rfc822 in a digest) */
+	uint32_t body_lines;                         /* line ends in the body */
+	struct slice type, subtype;                  /* as they stand; "text"/"plain" by default (message/rfc822 in a digest) */
 	struct mime_parameter *parameters;
 	unsigned parameter_count;
-	struct slice encoding;           /* as it stands; empty: "7BIT" */
+	struct slice encoding;                               /* as it stands; empty: "7BIT" */
 	struct slice content_id, description, md5, location; /* raw header values, trimmed; data NULL: absent */
-	struct slice language;           /* raw value; data NULL: absent */
-	struct slice disposition;        /* "attachment"; data NULL: absent */
+	struct slice language;                               /* raw value; data NULL: absent */
+	struct slice disposition;                            /* "attachment"; data NULL: absent */
 	struct mime_parameter *disposition_parameters;
 	unsigned disposition_parameter_count;
 	/* multipart: its parts. message/rfc822 and message/global: one child, the message inside. */
-	struct message_part *children;   /* the first; linked by `next` */
+	struct message_part *children; /* the first; linked by `next` */
 	struct message_part *next;
 	unsigned child_count;
 };
@@ -75,12 +85,26 @@ struct slice message_body(const struct message *message, const struct message_pa
  * `numbers` counted from 1. The message inside message/rfc822 part 2 is reached as 2.1 ... as the RFC says. */
 const struct message_part *message_find_part(const struct message *message, const uint32_t *numbers, unsigned count);
 
+/* What BODY[1.2.HEADER] and its likes mean (RFC 9051 section 6.4.5.1), as bytes [start, end) of the message; false where there is no
+ * such section:
+ *
+ *   numbers        | BODY                      | MIME            | HEADER, TEXT
+ *   none           | the whole message         | (none)          | header and body of the message
+ *   a message part | the message inside, whole | header of part  | header and body of the message inside
+ *   another part   | body of the part          | header of part  | (none)
+ *
+ * HEADER and MIME contain the blank line at their end. HEADER.FIELDS is chosen from HEADER by header_next. */
+enum message_section { MESSAGE_SECTION_BODY, MESSAGE_SECTION_HEADER, MESSAGE_SECTION_TEXT, MESSAGE_SECTION_MIME };
+__attribute__((warn_unused_result)) bool message_section_range(const struct message *message, const uint32_t *numbers,
+							       unsigned count, enum message_section section, uint64_t *start,
+							       uint64_t *end);
+
 /* The body with its content transfer encoding taken off (RFC 2045 section 6), never failing: faults are passed over. */
 void message_decode_body(struct buf *out, struct slice body, struct slice encoding);
 /* A part's text in UTF-8: transfer encoding and charset taken off. */
 struct slice message_part_text(struct arena *arena, const struct message *message, const struct message_part *part);
 
 /* The structure as compact bytes, and back: `bytes` need only be there for those who read bodies.
- * NULL if `packed` is damaged. */
+ * NULL if `packed` is damaged. The message's slices point into `packed`. */
 void message_pack(struct buf *out, const struct message *message);
 struct message *message_unpack(struct arena *arena, struct slice packed, struct slice bytes);

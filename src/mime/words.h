@@ -18,7 +18,8 @@ void words_encode(struct buf *out, struct slice utf8);
  * *out then has the bytes with non-ASCII replaced. Opens no file. */
 bool charset_to_utf8(struct buf *out, struct slice charset, struct slice bytes);
 bool charset_is_known(struct slice charset);
-/* For search (RFC 9051 section 6.4.4): full case folding and canonical decomposition of UTF-8, marks kept (i;unicode-casemap, RFC 5051). */
+/* For search (RFC 9051 section 6.4.4): full case folding and compatibility decomposition of UTF-8, as i;unicode-casemap does it
+ * (RFC 5051), but to lower case, so that ASCII alone is just in lower case. Marks are kept; what is invisible (soft hyphens) goes. */
 void text_fold(struct buf *out, struct slice utf8);
 
 /* "Tue, 24 Nov 2026 15:00:00 +0100 (comment)", obsolete zones and two-digit years too. False if it is none. */
