@@ -102,7 +102,7 @@ static void list_account(struct listing *list, const struct account *account)
 	listing_text(list, account->name);
 	listing_bool(list, account->enabled);
 	listing_size(list, account->used_bytes);
-	listing_size(list, account->quota_bytes);
+	listing_limit(list, account->quota_bytes);
 	listing_number(list, (int64_t)account->used_messages);
 	listing_time(list, account->created_ms);
 }

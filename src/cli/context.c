@@ -7,9 +7,11 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "auth/credential.h"
+#include "auth/password_scheme.h"
 #include "cli/command.h"
 #include "config/paths.h"
 #include "ipc/ipc.h"
@@ -64,15 +66,45 @@ bool cli_load_config(struct cli *cli)
 	return cli->config != NULL;
 }
 
+static bool is_sqlite(const struct cli *cli)
+{
+	return !slice_starts_with(slice_from_cstr(cli->config->store.url), SLICE("postgres"));
+}
+
+/* Could that user come to the data folder? Asked by a child that has become the user. */
+static bool user_may_enter(const char *folder, uid_t uid, gid_t gid)
+{
+	int status = 1;
+	pid_t child = fork();
+
+	if (child == 0)
+		_exit(setgroups(0, NULL) != 0 || setgid(gid) != 0 || setuid(uid) != 0 ||
+		      access(folder, R_OK | W_OK | X_OK) != 0);
+	return child > 0 && waitpid(child, &status, 0) == child && status == 0;
+}
+
+/* The data folder may lie where only root may go (/root/demo): then it becomes the whole world, as for the roles. */
+static bool enter_data_folder(struct cli *cli)
+{
+	if (!auth_warm_up() || chroot(cli->config->data) != 0 || chdir("/") != 0)
+		return false;
+	cli->config->data = slice_cstr(&cli->arena, SLICE_EMPTY);
+	return true;
+}
+
 /* Files that root makes in the data folder could not be written by the roles: root becomes the folder's owner. */
 static bool become_owner(struct cli *cli)
 {
-	struct stat facts;
 	struct passwd *user;
+	struct stat facts;
 
 	if (geteuid() != 0 || stat(cli->config->data, &facts) != 0 || facts.st_uid == 0)
 		return true;
 	user = getpwuid(facts.st_uid);
+	if (is_sqlite(cli) && !user_may_enter(cli->config->data, facts.st_uid, facts.st_gid) && !enter_data_folder(cli)) {
+		cli_fail(cli, EXIT_FAILED, "%s can't be entered by its owner; choose another data folder", cli->config->data);
+		return false;
+	}
 	if ((user ? initgroups(user->pw_name, facts.st_gid) : setgroups(0, NULL)) == 0 && setgid(facts.st_gid) == 0 &&
 	    setuid(facts.st_uid) == 0)
 		return true;
@@ -86,12 +118,12 @@ static bool prepare(struct cli *cli, struct slice folder_name)
 
 	if (!cli_load_config(cli) || !become_owner(cli))
 		return false;
-	if (slice_starts_with(slice_from_cstr(cli->config->store.url), SLICE("postgres")))
+	if (!is_sqlite(cli))
 		return true;
 	folder = config_data_path(cli->config, folder_name, &cli->arena);
 	if (mkdir(folder, 0700) == 0 || errno == EEXIST)
 		return true;
-	cli_fail(cli, EXIT_FAILED, "%s can't be made: %s; run posthorn as root or as the owner of %s", folder, strerror(errno),
+	cli_fail(cli, EXIT_FAILED, "%s can't be made: %s; run posthorn as root, or as the owner of %s", folder, strerror(errno),
 		 cli->config->data);
 	return false;
 }

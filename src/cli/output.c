@@ -43,6 +43,11 @@ void listing_size(struct listing *list, uint64_t bytes)
 	add(list, (struct cell){CELL_SIZE, SLICE_EMPTY, (int64_t)bytes});
 }
 
+void listing_limit(struct listing *list, uint64_t bytes)
+{
+	add(list, (struct cell){CELL_LIMIT, SLICE_EMPTY, (int64_t)bytes});
+}
+
 void listing_time(struct listing *list, int64_t wall_ms)
 {
 	add(list, (struct cell){CELL_TIME, SLICE_EMPTY, wall_ms});
@@ -162,7 +167,7 @@ static struct slice cell_text(const struct listing *list, const struct cell *cel
 		add_safely(&out, cell->text);
 	else if (cell->kind == CELL_BOOL)
 		buf_add(&out, cell->number ? SLICE("yes") : SLICE("no"));
-	else if (cell->kind == CELL_SIZE)
+	else if (cell->kind == CELL_SIZE || (cell->kind == CELL_LIMIT && cell->number))
 		add_size(&out, (uint64_t)cell->number);
 	else if (cell->kind == CELL_TIME && cell->number)
 		clock_format_rfc3339(&out, cell->number);

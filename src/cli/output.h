@@ -10,7 +10,7 @@
 
 #define LISTING_COLUMNS_MAX 16
 
-enum cell_kind { CELL_TEXT, CELL_NUMBER, CELL_SIZE, CELL_TIME, CELL_BOOL };
+enum cell_kind { CELL_TEXT, CELL_NUMBER, CELL_SIZE, CELL_LIMIT, CELL_TIME, CELL_BOOL };
 
 struct cell {
 	enum cell_kind kind;
@@ -31,6 +31,7 @@ struct listing listing_new(struct cli *cli, const char *columns);
 void listing_text(struct listing *list, struct slice text);
 void listing_number(struct listing *list, int64_t number);
 void listing_size(struct listing *list, uint64_t bytes);  /* 5.2 MB; bytes in JSON */
+void listing_limit(struct listing *list, uint64_t bytes); /* likewise; 0: none */
 void listing_time(struct listing *list, int64_t wall_ms); /* RFC 3339; 0: none */
 void listing_bool(struct listing *list, bool value);
 /* As a table, or as a JSON array of objects. */
