@@ -211,6 +211,21 @@ static void set_chunk_passwords(struct batch *batch, size_t begin, size_t end)
 
 /* ---- what is told ---- */
 
+static void tell_failure(struct cli *cli, const struct row *row, const char *path)
+{
+	struct buf where;
+
+	buf_init(&where, &cli->arena, 0);
+	buf_printf(&where, "%s:%u: %.*s", path, row->line, SLICE_ARG(row->address));
+	if (row->status == STATUS_NOT_FOUND)
+		cli_fail(cli, EXIT_FAILED, "%.*s: the domain is not ours; add it with: posthorn domain add",
+			 SLICE_ARG(buf_slice(&where)));
+	else if (row->status == STATUS_REFUSED)
+		cli_fail(cli, EXIT_FAILED, "%.*s: the password or hash can't be taken", SLICE_ARG(buf_slice(&where)));
+	else
+		cli_status(cli, row->status, buf_slice(&where));
+}
+
 static void tell_row(struct batch *batch, const struct row *row, const char *path)
 {
 	if (row->status == STATUS_OK) {
@@ -220,14 +235,7 @@ static void tell_row(struct batch *batch, const struct row *row, const char *pat
 		return;
 	}
 	batch->failed++;
-	fprintf(stderr, "%s:%u: ", path, row->line);
-	if (row->status == STATUS_NOT_FOUND)
-		cli_fail(batch->cli, EXIT_FAILED, "the domain of %.*s is not ours; add it with: posthorn domain add",
-			 SLICE_ARG(row->address));
-	else if (row->status == STATUS_REFUSED)
-		cli_fail(batch->cli, EXIT_FAILED, "the password or hash of %.*s can't be taken", SLICE_ARG(row->address));
-	else
-		cli_status(batch->cli, row->status, row->address);
+	tell_failure(batch->cli, row, path);
 }
 
 /* On a terminal, and only for batches that take longer than a moment. */

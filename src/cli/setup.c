@@ -185,14 +185,18 @@ static bool make_certificate(struct cli *cli, const struct plan *plan)
 
 static bool make_folders(struct cli *cli, const struct plan *plan)
 {
-	static const char *const names[] = {"store", "auth", "tls"};
+	static const struct {
+		const char *name;
+		mode_t mode;
+	} folders[] = {
+		{"store", 0700}, {"auth", 0700}, {"tls", 0755 /* certificates are public, keys have a mode of their own */}};
 
 	if (!make_folder(cli, plan->data, 0755) || !give_to_user(cli, plan, plan->data))
 		return false;
 	for (size_t i = 0; i < 3; i++) {
-		char *folder = join(cli, plan->data, names[i]);
+		char *folder = join(cli, plan->data, folders[i].name);
 
-		if (!make_folder(cli, folder, 0700) || !give_to_user(cli, plan, folder))
+		if (!make_folder(cli, folder, folders[i].mode) || !give_to_user(cli, plan, folder))
 			return false;
 	}
 	return true;
