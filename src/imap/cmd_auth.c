@@ -53,7 +53,6 @@ static enum next accepted(struct imap_session *s, struct imap_command *command, 
 	s->state = IMAP_AUTHENTICATED;
 	s->account = reply->account;
 	s->address = slice_dup(s->env->session_arena, reply->address);
-	s->bad_commands = 0;
 	LOG_INFO(s->context->log, "imap.login", LOG_INT("session", s->env->id), LOG_STR("user", s->address),
 		 LOG_STR("mechanism", mechanism), LOG_STR("tls", conn_tls_version(imap_conn(s))));
 	buf_init(&code, imap_arena(s), 0);

@@ -124,7 +124,7 @@ static struct value decoded_value(const struct message_part *part)
 	static const struct slice identities[] = {{"", 0}, {"7bit", 4}, {"8bit", 4}, {"binary", 6}};
 	struct value value = range_value(part->body_start, part->body_end);
 
-	if (part->children)
+	if (part->kind != MESSAGE_PART_LEAF)
 		return value;
 	for (size_t i = 0; i < sizeof(identities) / sizeof(identities[0]); i++) {
 		if (slice_eq_nocase(part->encoding, identities[i]))
@@ -138,44 +138,44 @@ static struct value decoded_value(const struct message_part *part)
 	return value;
 }
 
-/* The part whose header and text are meant: the message itself, or the one inside a message/rfc822 part. */
-static const struct message_part *message_of(const struct fetch_section *section, const struct message_part *part)
+static enum message_section section_of(enum fetch_text text)
 {
-	bool is_message;
-
-	if (section->number_count == 0)
-		return part;
-	is_message = slice_eq_nocase(part->type, SLICE("message")) && part->children;
-	return is_message ? part->children : NULL;
+	switch (text) {
+	case FETCH_HEADER:
+	case FETCH_HEADER_FIELDS:
+	case FETCH_HEADER_FIELDS_NOT:
+		return MESSAGE_SECTION_HEADER;
+	case FETCH_TEXT:
+		return MESSAGE_SECTION_TEXT;
+	case FETCH_MIME:
+		return MESSAGE_SECTION_MIME;
+	case FETCH_WHOLE:
+		break;
+	}
+	return MESSAGE_SECTION_BODY;
 }
 
 static struct value find_value(const struct fetch_section *section, const struct message *message, struct fetch_source *source,
 			       struct arena *arena)
 {
+	bool fields = section->text == FETCH_HEADER_FIELDS || section->text == FETCH_HEADER_FIELDS_NOT;
+	uint64_t start = 0, end = source->size;
 	const struct message_part *part;
 
+	/* The two most frequent sections of all need no structure. */
+	if (section->number_count == 0 && fields)
+		return fields_value(section, source, arena, start, end);
 	if (section->number_count == 0 && section->text == FETCH_WHOLE)
-		return range_value(0, source->size);
-	/* The most frequent section of all needs no structure. */
-	if (section->number_count == 0 && (section->text == FETCH_HEADER_FIELDS || section->text == FETCH_HEADER_FIELDS_NOT))
-		return fields_value(section, source, arena, 0, source->size);
-	part = message ? message_find_part(message, section->numbers, section->number_count) : NULL;
-	if (!part)
+		return range_value(start, end);
+	if (!message)
 		return (struct value){.form = FORM_NIL};
-	if (section->kind != FETCH_RAW)
-		return decoded_value(part);
-	if (section->text == FETCH_WHOLE)
-		return range_value(part->body_start, part->body_end);
-	if (section->text == FETCH_MIME)
-		return range_value(part->header_start, part->body_start);
-	part = message_of(section, part);
-	if (!part)
+	if (section->kind != FETCH_RAW) {
+		part = message_find_part(message, section->numbers, section->number_count);
+		return part ? decoded_value(part) : (struct value){.form = FORM_NIL};
+	}
+	if (!message_section_range(message, section->numbers, section->number_count, section_of(section->text), &start, &end))
 		return (struct value){.form = FORM_NIL};
-	if (section->text == FETCH_HEADER)
-		return range_value(part->header_start, part->body_start);
-	if (section->text == FETCH_TEXT)
-		return range_value(part->body_start, part->body_end);
-	return fields_value(section, source, arena, part->header_start, part->body_start);
+	return fields ? fields_value(section, source, arena, start, end) : range_value(start, end);
 }
 
 /* ---- decoding piece by piece ---- */

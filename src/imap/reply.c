@@ -94,6 +94,8 @@ static void put_answer(struct imap_session *s, struct slice tag, struct slice ki
 
 enum next imap_ok_code(struct imap_session *s, struct imap_command *command, struct slice code, struct slice text)
 {
+	if (s->state != IMAP_NOT_AUTHENTICATED)
+		s->bad_commands = 0;
 	tell_before_answer(s, command);
 	put_answer(s, command->tag, SLICE(" OK "), code, text);
 	return NEXT_PARK;

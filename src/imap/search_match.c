@@ -145,12 +145,11 @@ static bool any_field_contains(struct slice header, struct slice folded, struct 
 static bool part_contains(const struct message *message, const struct message_part *part, struct slice folded,
 			  struct arena *arena)
 {
-	if (!part->children)
+	if (part->kind == MESSAGE_PART_LEAF)
 		return slice_eq_nocase(part->type, SLICE("text")) &&
 		       contains(message_part_text(arena, message, part), folded, arena);
 	for (const struct message_part *child = part->children; child; child = child->next) {
-		if (slice_eq_nocase(part->type, SLICE("message")) &&
-		    any_field_contains(message_header(message, child), folded, arena))
+		if (part->kind == MESSAGE_PART_MESSAGE && any_field_contains(message_header(message, child), folded, arena))
 			return true;
 		if (part_contains(message, child, folded, arena))
 			return true;

@@ -7,9 +7,11 @@
 
 #define KEYWORD_BITS (~((UINT64_C(1) << FLAG_KEYWORD_FIRST) - 1))
 
+/* What changes bring may be more than a command's memory; it is gone at once. */
 void imap_refresh(struct imap_session *s)
 {
-	enum status status = mailbox_viewer_refresh(&s->viewer, imap_arena(s));
+	struct arena arena SCOPED_ARENA;
+	enum status status = mailbox_viewer_refresh(&s->viewer, &arena);
 
 	s->stale = false;
 	s->refreshed_ms = clock_monotonic_ms();
@@ -153,9 +155,10 @@ static void tell_changed(struct imap_session *s, const struct view_news *news)
 void imap_tell_news(struct imap_session *s, bool expunges, const struct view_own_change *own)
 {
 	struct buf *out = imap_output(s);
+	struct arena arena SCOPED_ARENA;
 	struct view_news news;
 
-	mailbox_viewer_take(&s->viewer, imap_arena(s), expunges, own, &news);
+	mailbox_viewer_take(&s->viewer, &arena, expunges, own, &news);
 	for (size_t i = 0; i < news.expunged_count; i++) {
 		buf_add_literal(out, "* ");
 		buf_add_u64(out, news.expunged[i]);

@@ -55,7 +55,7 @@ struct imap_session {
 	enum imap_state state;
 	int64_t account;
 	struct slice address;
-	unsigned bad_commands, login_failures;
+	unsigned bad_commands, login_failures; /* bad ones since the last good one, once logged in */
 	bool rev2; /* ENABLE IMAP4rev2: UTF-8 names, ESEARCH for SEARCH, ... */
 	bool read_only;
 	bool stale; /* an announcement came that hasn't been looked at */

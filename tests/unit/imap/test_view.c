@@ -1,5 +1,6 @@
 /* Views of mailboxes against a naive model: thousands of random changes of a mailbox, seen by several sessions that ask at random
  * times. The store is a small one in memory, with a change log. */
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,6 +15,16 @@
 #define VIEWERS      4
 
 /* ---- the store ---- */
+
+static pthread_mutex_t model_mutex = PTHREAD_MUTEX_INITIALIZER;
+
+static void unlock(pthread_mutex_t **mutex)
+{
+	pthread_mutex_unlock(*mutex);
+}
+#define LOCKED(name)                                                           \
+	pthread_mutex_t *name __attribute__((cleanup(unlock))) = &model_mutex; \
+	pthread_mutex_lock(name)
 
 struct logged {
 	uint64_t modseq;
@@ -92,6 +103,8 @@ static struct mailbox model_mailbox(void)
 enum status mailbox_load(struct store *store, struct arena *arena, int64_t account, int64_t id, struct mailbox *mailbox,
 			 struct mailbox_entry **entries, size_t *count)
 {
+	LOCKED(guard);
+
 	(void)store;
 	(void)arena;
 	assert_int_equal(account, 1);
@@ -127,6 +140,8 @@ static int compare_entries(const void *a, const void *b)
 enum status mailbox_changes_since(struct store *store, struct arena *arena, int64_t account, int64_t id, uint64_t modseq,
 				  struct mailbox_changes *changes)
 {
+	LOCKED(guard);
+
 	size_t first = model.log_count;
 
 	(void)store;
@@ -154,6 +169,8 @@ enum status mailbox_changes_since(struct store *store, struct arena *arena, int6
 
 enum status mailbox_highest_modseq(struct store *store, int64_t account, int64_t id, uint64_t *modseq)
 {
+	LOCKED(guard);
+
 	(void)store;
 	(void)account;
 	(void)id;
@@ -163,6 +180,8 @@ enum status mailbox_highest_modseq(struct store *store, int64_t account, int64_t
 
 enum status keyword_list(struct store *store, struct arena *arena, int64_t account, struct keyword_table *table)
 {
+	LOCKED(guard);
+
 	(void)store;
 	(void)arena;
 	(void)account;
@@ -236,7 +255,7 @@ static void client_hear(struct client *client, struct arena *arena, bool expunge
 /* The view shows the session what the client thinks there is. */
 static void client_check(struct client *client)
 {
-	static struct view_message messages[MESSAGES_MAX * 4];
+	static _Thread_local struct view_message messages[MESSAGES_MAX * 4];
 	uint32_t from = client->count ? client->uids[(size_t)rand() % client->count] : 1;
 	size_t count = mailbox_viewer_read(&client->viewer, 1, UINT32_MAX, messages, MESSAGES_MAX * 4);
 
@@ -496,6 +515,59 @@ static void test_keywords(void **state)
 	assert_true(model.keyword_reads <= 3);
 }
 
+/* Several threads, each with a session of its own, while the mailbox changes: for the thread sanitizer; and at the end all know the
+ * same. */
+static void *watch(void *context)
+{
+	struct client *client = context;
+	struct arena arena SCOPED_ARENA;
+
+	for (int i = 0; i < 400; i++) {
+		if (i % 3)
+			assert_int_equal(mailbox_viewer_refresh(&client->viewer, &arena), STATUS_OK);
+		client_hear(client, &arena, i % 2, NULL);
+		client_check(client);
+		arena_reset(&arena);
+	}
+	return NULL;
+}
+
+static void *change(void *context)
+{
+	(void)context;
+	for (int i = 0; i < 4000; i++) {
+		LOCKED(guard);
+
+		change_something(i / 1000 % 2);
+	}
+	return NULL;
+}
+
+static void test_threads(void **state)
+{
+	static struct client clients[VIEWERS];
+	struct arena arena SCOPED_ARENA;
+	struct mailbox_view_cache *cache = mailbox_view_cache_new(NULL, 0);
+	pthread_t threads[VIEWERS + 1];
+
+	(void)state;
+	model_reset();
+	for (int i = 0; i < VIEWERS; i++)
+		client_open(&clients[i], cache, &arena);
+	for (int i = 0; i < VIEWERS; i++)
+		pthread_create(&threads[i], NULL, watch, &clients[i]);
+	pthread_create(&threads[VIEWERS], NULL, change, NULL);
+	for (int i = 0; i <= VIEWERS; i++)
+		pthread_join(threads[i], NULL);
+	for (int i = 0; i < VIEWERS; i++) {
+		assert_int_equal(mailbox_viewer_refresh(&clients[i].viewer, &arena), STATUS_OK);
+		client_hear(&clients[i], &arena, true, NULL);
+		client_check_all(&clients[i]);
+		mailbox_viewer_close(&clients[i].viewer);
+	}
+	mailbox_view_cache_free(cache);
+}
+
 /* Closed views are kept, up to a limit in bytes. */
 static void test_cache(void **state)
 {
@@ -538,6 +610,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_store_down, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_keywords, set_up, tear_down),
 		cmocka_unit_test(test_cache),
+		cmocka_unit_test(test_threads),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
