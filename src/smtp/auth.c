@@ -1,0 +1,152 @@
+/* AUTH (RFC 4954): carries the exchange between the client and the auth role. */
+#include "auth/auth.h"
+
+#include "base/base64.h"
+#include "smtp/session.h"
+
+struct exchange {
+	struct smtp_session *session;
+	struct arena *arena; /* the command's */
+	struct auth_peer peer;
+	struct auth_reply reply;
+};
+
+static struct slice channel_binding(struct exchange *x, struct slice type)
+{
+	struct buf out;
+
+	buf_init(&out, x->arena, 0);
+	return conn_channel_binding(x->session->conn, type, &out) ? buf_slice(&out) : SLICE_EMPTY;
+}
+
+static void describe_peer(struct exchange *x, struct slice mechanism)
+{
+	x->peer = (struct auth_peer){.protocol = SLICE("smtp"),
+				     .address = *conn_peer(x->session->conn),
+				     .is_tls = conn_is_tls(x->session->conn),
+				     .binding_exporter = SLICE_EMPTY,
+				     .binding_unique = SLICE_EMPTY,
+				     .binding_end_point = SLICE_EMPTY};
+	if (!slice_ends_with_nocase(mechanism, SLICE("-PLUS")))
+		return;
+	x->peer.binding_exporter = channel_binding(x, SLICE("tls-exporter"));
+	x->peer.binding_unique = channel_binding(x, SLICE("tls-unique"));
+	x->peer.binding_end_point = channel_binding(x, SLICE("tls-server-end-point"));
+}
+
+static bool decode(struct exchange *x, struct slice text, struct slice *raw)
+{
+	struct buf out;
+
+	buf_init(&out, x->arena, LINE_MAX_AUTH);
+	*raw = SLICE_EMPTY;
+	if (!base64_decode(&out, text))
+		return false;
+	*raw = buf_slice(&out);
+	return true;
+}
+
+/* Sends the challenge and reads the response. REPLY_NONE, or what ends the exchange; the connection may have failed. */
+static enum reply_id challenge(struct exchange *x, struct slice *response)
+{
+	struct conn *conn = x->session->conn;
+	struct slice line;
+
+	reply_write_challenge(conn_output(conn), x->reply.challenge);
+	conn_flush(conn);
+	smtp_set_time_limit(x->session, x->session->options.command_timeout_ms);
+	switch (conn_read_line(conn, LINE_MAX_AUTH, &line)) {
+	case CONN_LINE_OK:
+		if (slice_eq(line, SLICE("*")))
+			return REPLY_AUTH_CANCELLED;
+		return decode(x, line, response) ? REPLY_NONE : REPLY_AUTH_MALFORMED;
+	case CONN_LINE_TOO_LONG:
+		return REPLY_LINE_TOO_LONG;
+	default:
+		return REPLY_BARE_LINE_END;
+	}
+}
+
+static enum next refuse(struct exchange *x, enum reply_id id)
+{
+	struct smtp_session *s = x->session;
+	struct reply reply = reply_make(id);
+
+	LOG_INFO(s->log, "smtp.auth_refused", LOG_STR("peer", s->peer), LOG_INT("code", reply.code),
+		 LOG_STR("reason", reply.text));
+	return smtp_answer(s, id);
+}
+
+static enum next accept_login(struct exchange *x)
+{
+	struct smtp_session *s = x->session;
+	struct slice nothing;
+	enum reply_id fault;
+
+	/* RFC 4954 section 4: data that comes with the success goes as a last challenge; the client may still not believe us. */
+	if (x->reply.challenge.len > 0) {
+		fault = challenge(x, &nothing);
+		if (fault != REPLY_NONE)
+			return refuse(x, fault);
+	}
+	s->account = x->reply.account;
+	s->login = slice_dup(s->env->session_arena, x->reply.address);
+	LOG_DEBUG(s->log, "smtp.authenticated", LOG_STR("peer", s->peer), LOG_STR("login", s->login));
+	return smtp_answer(s, REPLY_AUTHENTICATED);
+}
+
+static enum next conclude(struct exchange *x)
+{
+	switch (x->reply.outcome) {
+	case AUTH_ACCEPTED:
+		return accept_login(x);
+	case AUTH_REFUSED:
+		return refuse(x, REPLY_AUTH_REFUSED);
+	case AUTH_MALFORMED:
+		return refuse(x, REPLY_AUTH_MALFORMED);
+	case AUTH_LOCKED_OUT:
+	case AUTH_UNAVAILABLE:
+	case AUTH_CONTINUE:
+		break;
+	}
+	return refuse(x, REPLY_AUTH_TEMPORARY);
+}
+
+static enum next exchange(struct exchange *x, struct slice mechanism, const struct slice *initial)
+{
+	struct slice response;
+	enum reply_id fault;
+
+	x->reply = auth_begin(x->session->ipc, x->arena, &x->peer, mechanism, initial);
+	while (x->reply.outcome == AUTH_CONTINUE) {
+		fault = challenge(x, &response);
+		if (fault != REPLY_NONE) {
+			auth_cancel(x->session->ipc, x->reply.exchange);
+			return refuse(x, fault);
+		}
+		x->reply = auth_step(x->session->ipc, x->arena, x->reply.exchange, response);
+	}
+	return conclude(x);
+}
+
+enum next cmd_auth(struct smtp_session *s, struct slice argument)
+{
+	struct exchange x = {.session = s, .arena = s->env->command_arena};
+	struct slice rest = argument, mechanism = slice_cut(&rest, ' '), initial = slice_trim(rest), raw = SLICE_EMPTY;
+
+	if (!s->is_submission)
+		return smtp_answer(s, REPLY_NO_AUTH);
+	if (s->account != 0)
+		return smtp_answer(s, REPLY_AUTH_ALREADY);
+	if (!smtp_may_send_password(s))
+		return smtp_answer(s, REPLY_NEED_TLS);
+	if (mechanism.len == 0 || slice_find_byte(initial, ' ') != SLICE_NOT_FOUND)
+		return smtp_answer(s, REPLY_SYNTAX_AUTH);
+	if (!auth_mechanism_is_offered(mechanism, conn_is_tls(s->conn), true))
+		return smtp_answer(s, REPLY_AUTH_MECHANISM);
+	/* RFC 4954 section 4: "=" is an initial response of no bytes. */
+	if (initial.len > 0 && !slice_eq(initial, SLICE("=")) && !decode(&x, initial, &raw))
+		return smtp_answer(s, REPLY_AUTH_MALFORMED);
+	describe_peer(&x, mechanism);
+	return exchange(&x, mechanism, initial.len > 0 ? &raw : NULL);
+}

@@ -1,0 +1,80 @@
+/* The table of commands, and those that need no file of their own. */
+#include "smtp/session.h"
+
+/* RFC 5321 section 4.1.1.5 */
+static enum next cmd_rset(struct smtp_session *s, struct slice argument)
+{
+	(void)argument;
+	smtp_transaction_end(s);
+	return smtp_answer(s, REPLY_OK);
+}
+
+static enum next cmd_noop(struct smtp_session *s, struct slice argument)
+{
+	(void)argument;
+	return smtp_answer(s, REPLY_OK);
+}
+
+static enum next cmd_help(struct smtp_session *s, struct slice argument)
+{
+	(void)argument;
+	return smtp_answer(s, REPLY_HELP);
+}
+
+/* RFC 5321 section 3.5.3, 7.3: who exists is told at RCPT only. */
+static enum next cmd_vrfy(struct smtp_session *s, struct slice argument)
+{
+	return smtp_answer(s, argument.len > 0 ? REPLY_CANNOT_VERIFY : REPLY_ARGUMENT_MISSING);
+}
+
+static enum next cmd_expn(struct smtp_session *s, struct slice argument)
+{
+	(void)argument;
+	return smtp_answer(s, REPLY_NO_EXPN);
+}
+
+static enum next cmd_quit(struct smtp_session *s, struct slice argument)
+{
+	(void)argument;
+	return smtp_say_last(s, REPLY_BYE);
+}
+
+/* A browser that was sent here by somebody else's page: what it posts must not be read as commands. */
+static enum next cmd_http(struct smtp_session *s, struct slice argument)
+{
+	(void)argument;
+	smtp_log_refused(s, 421, SLICE("HTTP"), SLICE_EMPTY);
+	return smtp_say_last(s, REPLY_NOT_SMTP);
+}
+
+enum { IN_MAIL = STATE_MAIL | STATE_RCPT };
+
+/* By how often they come. BDAT judges the state itself: its bytes must be read whatever is wrong. */
+static const struct smtp_command_entry commands[] = {
+	{"MAIL", cmd_mail, STATE_READY, .needs_auth = true},
+	{"RCPT", cmd_rcpt, IN_MAIL, .needs_auth = true},
+	{"DATA", cmd_data, IN_MAIL, .needs_auth = true, .takes_no_argument = true},
+	{"BDAT", cmd_bdat, 0},
+	{"RSET", cmd_rset, 0, .takes_no_argument = true},
+	{"QUIT", cmd_quit, 0, .takes_no_argument = true},
+	{"EHLO", cmd_ehlo, 0},
+	{"HELO", cmd_helo, 0},
+	{"STARTTLS", cmd_starttls, STATE_READY, .takes_no_argument = true},
+	{"AUTH", cmd_auth, STATE_READY},
+	{"NOOP", cmd_noop, 0},
+	{"VRFY", cmd_vrfy, 0},
+	{"EXPN", cmd_expn, 0},
+	{"HELP", cmd_help, 0},
+	{"GET", cmd_http, 0},
+	{"POST", cmd_http, 0},
+	{"PUT", cmd_http, 0},
+	{"CONNECT", cmd_http, 0},
+};
+
+const struct smtp_command_entry *smtp_command_find(struct slice verb)
+{
+	for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++)
+		if (slice_eq_nocase(verb, slice_from_cstr(commands[i].name)))
+			return &commands[i];
+	return NULL;
+}

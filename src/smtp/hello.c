@@ -1,0 +1,75 @@
+/* EHLO, HELO and STARTTLS: who we are to each other. */
+#include "auth/auth.h"
+#include "smtp/session.h"
+
+/* RFC 5321 section 4.1.4: a new greeting is a reset too. */
+static bool greet(struct smtp_session *s, struct slice argument)
+{
+	struct slice host;
+
+	if (!smtp_parse_host(argument, &host) || host.len > sizeof(s->helo_bytes))
+		return false;
+	memcpy(s->helo_bytes, host.data, host.len);
+	s->helo = slice_of(s->helo_bytes, host.len);
+	s->state = STATE_READY;
+	smtp_transaction_end(s);
+	return true;
+}
+
+static bool may_start_tls(const struct smtp_session *s)
+{
+	return s->env->listener->tls && !conn_is_tls(s->conn);
+}
+
+/* RFC 4954 section 4: not before TLS where TLS must be, and not again. */
+static struct slice offered_mechanisms(const struct smtp_session *s)
+{
+	if (!s->is_submission || s->account != 0 || !smtp_may_send_password(s))
+		return SLICE_EMPTY;
+	return auth_mechanisms(conn_is_tls(s->conn), smtp_may_send_password(s));
+}
+
+enum next cmd_ehlo(struct smtp_session *s, struct slice argument)
+{
+	struct reply_offer offer = {
+		.max_message_size = s->options.max_message_size,
+		.starttls = may_start_tls(s),
+		.auth = offered_mechanisms(s),
+	};
+
+	if (!greet(s, argument))
+		return smtp_answer(s, REPLY_SYNTAX_HELLO);
+	s->is_extended = true;
+	reply_write_ehlo(conn_output(s->conn), s->options.hostname, &offer);
+	return NEXT_PARK;
+}
+
+enum next cmd_helo(struct smtp_session *s, struct slice argument)
+{
+	if (!greet(s, argument))
+		return smtp_answer(s, REPLY_SYNTAX_HELLO);
+	s->is_extended = false;
+	reply_write_helo(conn_output(s->conn), s->options.hostname);
+	return NEXT_PARK;
+}
+
+/* RFC 3207 section 4.2: nothing that was said in plain is remembered, and nothing that came before the handshake is read after it. */
+enum next cmd_starttls(struct smtp_session *s, struct slice argument)
+{
+	(void)argument;
+	if (!s->env->listener->tls)
+		return smtp_answer(s, REPLY_NO_TLS);
+	if (conn_is_tls(s->conn))
+		return smtp_answer(s, REPLY_TLS_ALREADY);
+	smtp_answer(s, REPLY_START_TLS);
+	conn_discard_input(s->conn);
+	if (!conn_flush(s->conn) || !conn_start_tls_server(s->conn, s->env->listener->tls)) {
+		LOG_INFO(s->log, "smtp.tls_failed", LOG_STR("peer", s->peer), LOG_STR("reason", conn_tls_error(s->conn)));
+		return NEXT_CLOSE;
+	}
+	s->state = STATE_START;
+	s->helo = SLICE_EMPTY;
+	s->account = 0;
+	s->login = SLICE_EMPTY;
+	return NEXT_PARK;
+}

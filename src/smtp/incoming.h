@@ -1,0 +1,43 @@
+/* incoming: a message as it comes in. Up to INCOMING_INLINE_MAX bytes stand in the arena; a larger one goes on in a memfd, so that
+ * memory is bounded whatever its size. The first fault sticks, and what comes after it is thrown away.
+ */
+#pragma once
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "smtp/header.h"
+
+#define INCOMING_INLINE_MAX (64 * 1024)
+#define INCOMING_HEADER_MAX (256 * 1024) /* in memory until its end is seen; a longer one is passed on as it is */
+
+enum incoming_fault {
+	INCOMING_OK,
+	INCOMING_TOO_LARGE,
+	INCOMING_STORAGE, /* no memory or no descriptor: temporary */
+	INCOMING_LOOP,
+};
+
+struct incoming {
+	struct arena *arena;
+	struct buf head; /* all of it, or what comes first */
+	int fd;          /* -1: none */
+	size_t prefix;   /* our own trace header's length */
+	uint64_t size, limit;
+	char last[2]; /* bytes that came last */
+	enum incoming_fault fault;
+	struct header_facts facts; /* once the header is complete */
+	bool header_done;
+	/* How the header is completed. */
+	unsigned max_received;
+	bool add_missing;
+	struct slice queue_id, hostname;
+	int64_t wall_ms;
+};
+
+/* Fields of `plan` from max_received on are the caller's; `trace` is the Received field. */
+void incoming_begin(struct incoming *incoming, struct arena *arena, const struct incoming *plan, struct slice trace);
+void incoming_add(struct incoming *incoming, struct slice bytes);
+/* Completes header and last line; the message is then in `head`, or in the sealed `fd` if that is there. */
+void incoming_end(struct incoming *incoming);
+/* Closes what is open. Harmless twice, and on a zeroed struct whose fd is -1. */
+void incoming_close(struct incoming *incoming);

@@ -1,0 +1,90 @@
+/* MAIL and RCPT: the envelope. */
+#include "smtp/session.h"
+
+#define RECIPIENTS_FIRST 4
+
+static enum next refuse_verdict(struct smtp_session *s, const struct deliver_verdict *verdict, struct slice recipient)
+{
+	smtp_log_refused(s, verdict->code, verdict->text, recipient);
+	return smtp_answer_verdict(s, verdict);
+}
+
+/* RFC 5321 section 4.1.1.2 */
+enum next cmd_mail(struct smtp_session *s, struct slice argument)
+{
+	struct deliver_verdict verdict;
+	struct smtp_mail mail;
+	enum reply_id fault = smtp_parse_mail(s->env->command_arena, argument, &mail);
+	enum next next;
+
+	if (fault != REPLY_NONE)
+		return smtp_answer(s, fault);
+	/* RFC 1870 section 6.1 */
+	if (mail.size > s->options.max_message_size)
+		return smtp_answer(s, REPLY_TOO_LARGE);
+	smtp_transaction_begin(s, &mail);
+	if (s->account == 0)
+		return smtp_answer(s, REPLY_SENDER_OK);
+	verdict = deliver_check_sender(s->ipc, s->env->command_arena, &s->transaction.envelope.sender);
+	if (verdict.status == STATUS_OK)
+		return smtp_answer_verdict(s, &verdict);
+	next = refuse_verdict(s, &verdict, SLICE_EMPTY);
+	smtp_transaction_end(s);
+	return next;
+}
+
+static bool make_room(struct smtp_session *s)
+{
+	struct smtp_transaction *t = &s->transaction;
+	size_t room = t->room ? 2 * t->room : RECIPIENTS_FIRST, size = sizeof(*t->recipients);
+	void *grown;
+
+	if (t->envelope.recipient_count < t->room)
+		return true;
+	grown = arena_try_grow(&s->arena, t->recipients, t->room * size, room * size);
+	if (!grown)
+		return false;
+	t->envelope.recipients = t->recipients = grown;
+	t->room = room;
+	return true;
+}
+
+static void add_recipient(struct smtp_session *s, const struct deliver_recipient *recipient)
+{
+	struct smtp_transaction *t = &s->transaction;
+
+	t->recipients[t->envelope.recipient_count++] = (struct deliver_recipient){
+		.address = slice_dup(&s->arena, recipient->address),
+		.original = slice_dup(&s->arena, recipient->original),
+		.notify = recipient->notify,
+	};
+	t->weight += deliver_recipient_weight(recipient);
+	s->state = STATE_RCPT;
+}
+
+/* RFC 5321 section 4.1.1.3 */
+enum next cmd_rcpt(struct smtp_session *s, struct slice argument)
+{
+	struct smtp_transaction *t = &s->transaction;
+	struct deliver_verdict verdict;
+	struct smtp_rcpt rcpt;
+	enum reply_id fault = smtp_parse_rcpt(s->env->command_arena, argument, &rcpt);
+
+	if (fault != REPLY_NONE)
+		return smtp_answer(s, fault);
+	/* RFC 6531 section 3.4: the whole transaction was declared, or no address of it may need it. */
+	if (rcpt.path.needs_utf8 && !t->envelope.needs_utf8)
+		return smtp_answer(s, REPLY_NEEDS_SMTPUTF8);
+	struct deliver_recipient recipient = {rcpt.path.address, rcpt.original, rcpt.notify};
+
+	/* RFC 5321 section 4.5.3.1.10: the client sends the rest in another transaction. */
+	if (t->envelope.recipient_count >= s->options.max_recipients ||
+	    t->weight + deliver_recipient_weight(&recipient) > DELIVER_ENVELOPE_MAX || !make_room(s))
+		return smtp_answer(s, REPLY_TOO_MANY_RECIPIENTS);
+	verdict = deliver_check_recipient(s->ipc, s->env->command_arena, &t->envelope.sender, recipient.address,
+					  t->declared_size);
+	if (verdict.status != STATUS_OK)
+		return refuse_verdict(s, &verdict, recipient.address);
+	add_recipient(s, &recipient);
+	return smtp_answer_verdict(s, &verdict);
+}

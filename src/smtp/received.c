@@ -1,0 +1,61 @@
+#include "smtp/received.h"
+
+#include "smtp/header.h"
+
+struct slice received_protocol(const struct received *received)
+{
+	static const char *const names[2][4] = {
+		{"ESMTP", "ESMTPS", "ESMTPA", "ESMTPSA"},
+		{"UTF8SMTP", "UTF8SMTPS", "UTF8SMTPA", "UTF8SMTPSA"},
+	};
+
+	if (!received->extended)
+		return SLICE("SMTP");
+	return slice_from_cstr(names[received->smtputf8][(received->tls_version.len > 0) + 2 * received->authenticated]);
+}
+
+static void write_from(struct buf *out, const struct received *received)
+{
+	buf_add_literal(out, "Received: from ");
+	buf_add(out, received->helo.len > 0 ? received->helo : SLICE("unknown"));
+	buf_add_literal(out, " (");
+	if (received->peer.family != 0)
+		net_address_format_literal(out, &received->peer);
+	else
+		buf_add_literal(out, "unknown");
+	buf_add_byte(out, ')');
+}
+
+static void write_by(struct buf *out, const struct received *received)
+{
+	buf_add_literal(out, "\r\n\tby ");
+	buf_add(out, received->hostname);
+	buf_add_literal(out, " (Posthorn) with ");
+	buf_add(out, received_protocol(received));
+	if (received->tls_version.len > 0) {
+		buf_add_literal(out, " (");
+		buf_add(out, received->tls_version);
+		buf_add_byte(out, ')');
+	}
+	buf_add_literal(out, "\r\n\tid ");
+	buf_add(out, received->queue_id);
+}
+
+/* RFC 8314 section 4.3: the cipher in a clause of its own. */
+void received_write(struct buf *out, const struct received *received)
+{
+	write_from(out, received);
+	write_by(out, received);
+	if (received->recipient.len > 0) {
+		buf_add_literal(out, "\r\n\tfor <");
+		buf_add(out, received->recipient);
+		buf_add_byte(out, '>');
+	}
+	if (received->tls_cipher.len > 0) {
+		buf_add_literal(out, "\r\n\ttls ");
+		buf_add(out, received->tls_cipher);
+	}
+	buf_add_literal(out, ";\r\n\t");
+	header_write_date(out, received->wall_ms);
+	buf_add_literal(out, "\r\n");
+}

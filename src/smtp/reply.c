@@ -1,0 +1,132 @@
+#include "smtp/reply.h"
+
+#include "base/base64.h"
+
+static const struct {
+	unsigned code;
+	const char *enhanced, *text;
+} replies[REPLY_COUNT] = {
+	[REPLY_NONE] = {451, "4.3.0", "Nothing to say"},
+	[REPLY_OK] = {250, "2.0.0", "Ok"},
+	[REPLY_SENDER_OK] = {250, "2.1.0", "Ok"},
+	[REPLY_CHUNK_OK] = {250, "2.0.0", "Chunk received"},
+	[REPLY_BYE] = {221, "2.0.0", "Bye"},
+	[REPLY_HELP] = {214, "2.0.0", "See RFC 5321"},
+	[REPLY_CANNOT_VERIFY] = {252, "2.0.0", "Cannot verify, but will take a message and try"},
+	[REPLY_START_TLS] = {220, "2.0.0", "Ready to start TLS"},
+	[REPLY_AUTHENTICATED] = {235, "2.7.0", "Authentication successful"},
+	[REPLY_GO_AHEAD] = {354, "", "End data with <CR><LF>.<CR><LF>"},
+	[REPLY_TIMEOUT] = {421, "4.4.2", "Timeout, closing connection"},
+	[REPLY_SESSION_TOO_LONG] = {421, "4.4.2", "Session has lasted too long, closing connection"},
+	[REPLY_SHUTDOWN] = {421, "4.3.2", "Service is shutting down, try again later"},
+	[REPLY_TOO_MANY_ERRORS] = {421, "4.7.0", "Too many errors, closing connection"},
+	[REPLY_NOT_SMTP] = {421, "4.7.0", "This is no HTTP server"},
+	[REPLY_OUT_OF_MEMORY] = {421, "4.3.0", "Session has used up its memory"},
+	[REPLY_TEMPORARY] = {451, "4.3.0", "Temporary trouble here, try again later"},
+	[REPLY_STORAGE] = {452, "4.3.1", "Insufficient system storage, try again later"},
+	[REPLY_TOO_MANY_RECIPIENTS] = {452, "4.5.3", "Too many recipients, send the rest in another message"},
+	[REPLY_AUTH_TEMPORARY] = {454, "4.7.0", "Temporary authentication failure, try again later"},
+	[REPLY_TLS_UNAVAILABLE] = {454, "4.7.0", "TLS is not available due to a temporary reason"},
+	[REPLY_EARLY_TALKER] = {554, "5.5.1", "You spoke before the greeting"},
+	[REPLY_UNKNOWN_COMMAND] = {500, "5.5.1", "Command not recognized"},
+	[REPLY_LINE_TOO_LONG] = {500, "5.5.2", "Line too long"},
+	[REPLY_BARE_LINE_END] = {500, "5.5.2", "Bare CR or LF is not allowed, lines end with CRLF"},
+	[REPLY_NO_ARGUMENT] = {501, "5.5.4", "Command takes no argument"},
+	[REPLY_ARGUMENT_MISSING] = {501, "5.5.4", "Argument is missing"},
+	[REPLY_SYNTAX_HELLO] = {501, "5.5.4", "Say EHLO with your host name"},
+	[REPLY_SYNTAX_MAIL] = {501, "5.5.2", "Syntax: MAIL FROM:<address> [parameters]"},
+	[REPLY_SYNTAX_RCPT] = {501, "5.5.2", "Syntax: RCPT TO:<address> [parameters]"},
+	[REPLY_SYNTAX_BDAT] = {501, "5.5.4", "Syntax: BDAT size [LAST]"},
+	[REPLY_SYNTAX_AUTH] = {501, "5.5.4", "Syntax: AUTH mechanism [initial-response]"},
+	[REPLY_BAD_SENDER] = {501, "5.1.7", "Bad sender address syntax"},
+	[REPLY_BAD_RECIPIENT] = {501, "5.1.3", "Bad recipient address syntax"},
+	[REPLY_NEEDS_SMTPUTF8] = {553, "5.6.7", "Address needs SMTPUTF8"},
+	[REPLY_PARAMETER_VALUE] = {501, "5.5.4", "Bad parameter value"},
+	[REPLY_PARAMETER_UNKNOWN] = {555, "5.5.4", "Unsupported parameter"},
+	[REPLY_SAY_HELLO] = {503, "5.5.1", "Say EHLO first"},
+	[REPLY_NESTED_MAIL] = {503, "5.5.1", "Sender is given already"},
+	[REPLY_NEED_MAIL] = {503, "5.5.1", "Say MAIL first"},
+	[REPLY_NEED_RCPT] = {554, "5.5.1", "No valid recipients"},
+	[REPLY_BDAT_BEGUN] = {503, "5.5.1", "Message was begun with BDAT"},
+	[REPLY_BDAT_FAILED] = {503, "5.5.1", "A former chunk was refused, say RSET"},
+	[REPLY_WRONG_STATE] = {503, "5.5.1", "Not during a mail transaction"},
+	[REPLY_NO_EXPN] = {502, "5.5.1", "Lists are not shown"},
+	[REPLY_NO_TLS] = {502, "5.5.1", "TLS is not offered here"},
+	[REPLY_TLS_ALREADY] = {503, "5.5.1", "TLS is active already"},
+	[REPLY_NEED_TLS] = {530, "5.7.0", "Must issue a STARTTLS command first"},
+	[REPLY_NEED_AUTH] = {530, "5.7.0", "Authentication required"},
+	[REPLY_NO_AUTH] = {502, "5.5.1", "Authentication is not offered here"},
+	[REPLY_AUTH_ALREADY] = {503, "5.5.1", "Authenticated already"},
+	[REPLY_AUTH_MECHANISM] = {504, "5.5.4", "Mechanism is not offered"},
+	[REPLY_AUTH_CANCELLED] = {501, "5.7.0", "Authentication cancelled"},
+	[REPLY_AUTH_MALFORMED] = {501, "5.5.2", "Cannot decode response"},
+	[REPLY_AUTH_REFUSED] = {535, "5.7.8", "Authentication credentials invalid"},
+	[REPLY_TOO_LARGE] = {552, "5.3.4", "Message is larger than is accepted here"},
+	[REPLY_BARE_IN_MESSAGE] = {550, "5.6.0", "Bare CR or LF in the message is not allowed, lines end with CRLF"},
+	[REPLY_LOOP] = {554, "5.4.6", "Too many hops, mail loop"},
+};
+
+struct reply reply_make(enum reply_id id)
+{
+	return (struct reply){replies[id].code, slice_from_cstr(replies[id].enhanced), slice_from_cstr(replies[id].text)};
+}
+
+static void add_printable(struct buf *out, struct slice text)
+{
+	char *to = buf_reserve(out, text.len);
+
+	if (!to)
+		return;
+	for (size_t i = 0; i < text.len; i++)
+		to[i] = (unsigned char)text.data[i] < ' ' || text.data[i] == 127 ? '?' : text.data[i];
+	buf_advance(out, text.len);
+}
+
+void reply_write(struct buf *out, const struct reply *reply)
+{
+	buf_add_u64(out, reply->code);
+	buf_add_byte(out, ' ');
+	if (reply->enhanced.len > 0) {
+		buf_add(out, reply->enhanced);
+		buf_add_byte(out, ' ');
+	}
+	add_printable(out, reply->text);
+	buf_add_literal(out, "\r\n");
+}
+
+void reply_write_greeting(struct buf *out, struct slice hostname)
+{
+	buf_add_literal(out, "220 ");
+	buf_add(out, hostname);
+	buf_add_literal(out, " ESMTP Posthorn\r\n");
+}
+
+void reply_write_challenge(struct buf *out, struct slice challenge)
+{
+	buf_add_literal(out, "334 ");
+	base64_encode(out, challenge);
+	buf_add_literal(out, "\r\n");
+}
+
+void reply_write_helo(struct buf *out, struct slice hostname)
+{
+	buf_add_literal(out, "250 ");
+	buf_add(out, hostname);
+	buf_add_literal(out, "\r\n");
+}
+
+void reply_write_ehlo(struct buf *out, struct slice hostname, const struct reply_offer *offer)
+{
+	buf_add_literal(out, "250-");
+	buf_add(out, hostname);
+	buf_add_literal(out, "\r\n250-PIPELINING\r\n250-SIZE ");
+	buf_add_u64(out, offer->max_message_size);
+	if (offer->starttls)
+		buf_add_literal(out, "\r\n250-STARTTLS");
+	if (offer->auth.len > 0) {
+		buf_add_literal(out, "\r\n250-AUTH ");
+		buf_add(out, offer->auth);
+	}
+	buf_add_literal(
+		out, "\r\n250-ENHANCEDSTATUSCODES\r\n250-8BITMIME\r\n250-DSN\r\n250-SMTPUTF8\r\n250-HELP\r\n250 CHUNKING\r\n");
+}

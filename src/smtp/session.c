@@ -1,0 +1,257 @@
+#include "smtp/session.h"
+
+#include "base/clock.h"
+
+#define SIZE_DEFAULT            (50 * 1024 * 1024)
+#define RECIPIENTS_DEFAULT      1000
+#define HOPS_DEFAULT            50
+#define ERRORS_DEFAULT          20
+#define COMMAND_TIMEOUT_DEFAULT 300000
+#define DATA_TIMEOUT_DEFAULT    180000
+#define SESSION_TIMEOUT_DEFAULT 7200000
+#define TRANSACTION_LIMIT       (4 * 1024 * 1024)
+
+/* ---- answers ---- */
+
+static enum next answer(struct smtp_session *s, const struct reply *reply)
+{
+	reply_write(conn_output(s->conn), reply);
+	conn_flush_if_high(s->conn);
+	if (reply->code >= 500)
+		s->errors++;
+	return NEXT_PARK;
+}
+
+enum next smtp_answer(struct smtp_session *s, enum reply_id id)
+{
+	struct reply reply = reply_make(id);
+
+	return answer(s, &reply);
+}
+
+enum next smtp_answer_verdict(struct smtp_session *s, const struct deliver_verdict *verdict)
+{
+	struct reply reply = {verdict->code, verdict->enhanced, verdict->text};
+
+	return answer(s, &reply);
+}
+
+enum next smtp_say_last(struct smtp_session *s, enum reply_id id)
+{
+	smtp_answer(s, id);
+	return NEXT_CLOSE;
+}
+
+void smtp_log_refused(const struct smtp_session *s, unsigned code, struct slice reason, struct slice recipient)
+{
+	const struct deliver_envelope *envelope = &s->transaction.envelope;
+
+	LOG_INFO(s->log, "smtp.refused", LOG_STR("id", envelope->queue_id), LOG_STR("peer", s->peer), LOG_INT("code", code),
+		 LOG_STR("reason", reason), LOG_STR("from", envelope->sender.address), LOG_STR("to", recipient),
+		 LOG_STR("login", s->login));
+}
+
+/* ---- limits of time ---- */
+
+void smtp_set_time_limit(struct smtp_session *s, int64_t ms)
+{
+	int64_t until_ms = clock_monotonic_ms() + ms;
+
+	conn_set_deadline(s->conn, until_ms < s->ends_ms ? until_ms : s->ends_ms);
+}
+
+static enum next park(struct smtp_session *s)
+{
+	int64_t until_ms = clock_monotonic_ms() + s->options.command_timeout_ms;
+
+	engine_set_deadline(s->env, until_ms < s->ends_ms ? until_ms : s->ends_ms);
+	return NEXT_PARK;
+}
+
+bool smtp_may_send_password(const struct smtp_session *s)
+{
+	switch (s->options.plaintext) {
+	case SMTP_PLAINTEXT_ALWAYS:
+		return true;
+	case SMTP_PLAINTEXT_LOOPBACK:
+		return conn_is_tls(s->conn) || net_address_is_loopback(conn_peer(s->conn));
+	case SMTP_PLAINTEXT_NEVER:
+		break;
+	}
+	return conn_is_tls(s->conn);
+}
+
+/* ---- open ---- */
+
+#define DEFAULT_TO(field, value) ((field) = (field) ? (field) : (value))
+
+static void fill_in_defaults(struct smtp_options *options)
+{
+	DEFAULT_TO(options->max_message_size, SIZE_DEFAULT);
+	DEFAULT_TO(options->max_recipients, RECIPIENTS_DEFAULT);
+	DEFAULT_TO(options->max_received_hops, HOPS_DEFAULT);
+	DEFAULT_TO(options->max_errors, ERRORS_DEFAULT);
+	DEFAULT_TO(options->command_timeout_ms, COMMAND_TIMEOUT_DEFAULT);
+	DEFAULT_TO(options->data_timeout_ms, DATA_TIMEOUT_DEFAULT);
+	DEFAULT_TO(options->session_timeout_ms, SESSION_TIMEOUT_DEFAULT);
+}
+
+static bool peer_is_trusted(const struct smtp_session *s)
+{
+	for (size_t i = 0; i < s->options.trusted_count; i++)
+		if (net_prefix_contains(&s->options.trusted[i], conn_peer(s->conn)))
+			return true;
+	return false;
+}
+
+static struct slice peer_text(struct session_env *env)
+{
+	struct buf text;
+
+	buf_init(&text, env->session_arena, 0);
+	net_address_format(&text, conn_peer(env->conn));
+	return buf_slice(&text);
+}
+
+static struct smtp_session *session_new(struct session_env *env)
+{
+	const struct smtp_context *context = env->context;
+	struct smtp_session *s = ARENA_NEW(env->session_arena, struct smtp_session);
+
+	s->env = env;
+	s->conn = env->conn;
+	s->options = context->options;
+	fill_in_defaults(&s->options);
+	s->ipc = context->ipc;
+	s->log = context->log;
+	s->peer = peer_text(env);
+	s->is_submission = slice_starts_with(slice_from_cstr(env->listener->name), SLICE("submission"));
+	s->is_trusted = peer_is_trusted(s);
+	s->ends_ms = clock_monotonic_ms() + s->options.session_timeout_ms;
+	s->state = STATE_START;
+	s->helo = s->login = SLICE_EMPTY;
+	arena_init(&s->arena, TRANSACTION_LIMIT);
+	s->transaction.incoming.fd = -1;
+	conn_set_timeout(s->conn, s->options.command_timeout_ms);
+	return s;
+}
+
+static void *session_open(struct session_env *env)
+{
+	struct smtp_session *s = session_new(env);
+
+	LOG_DEBUG(s->log, "smtp.connected", LOG_INT("connection", env->id), LOG_STR("peer", s->peer),
+		  LOG_CSTR("listener", env->listener->name));
+	/* Who doesn't wait to be greeted is no mail server (RFC 5321 section 4.3.1). */
+	if (conn_has_input(s->conn)) {
+		smtp_answer(s, REPLY_EARLY_TALKER);
+		conn_flush(s->conn);
+		return NULL;
+	}
+	reply_write_greeting(conn_output(s->conn), s->options.hostname);
+	park(s);
+	return s;
+}
+
+/* ---- a command ---- */
+
+static enum next refuse_state(struct smtp_session *s, const struct smtp_command_entry *entry)
+{
+	if (s->state == STATE_START)
+		return smtp_answer(s, REPLY_SAY_HELLO);
+	if (entry->run == cmd_mail)
+		return smtp_answer(s, REPLY_NESTED_MAIL);
+	if (entry->states & STATE_READY)
+		return smtp_answer(s, REPLY_WRONG_STATE);
+	return smtp_answer(s, s->state == STATE_BDAT ? REPLY_BDAT_BEGUN : REPLY_NEED_MAIL);
+}
+
+static enum next dispatch(struct smtp_session *s, struct slice line)
+{
+	struct smtp_line command = smtp_parse_line(line);
+	const struct smtp_command_entry *entry = smtp_command_find(command.verb);
+
+	if (entry && line.len + 2 > LINE_MAX_COMMAND && entry->run != cmd_auth)
+		return smtp_answer(s, REPLY_LINE_TOO_LONG);
+	/* A bare CR might be a line end to others: what stands behind it would be a command there. */
+	if (slice_find_byte(line, '\r') != SLICE_NOT_FOUND)
+		return smtp_answer(s, REPLY_BARE_LINE_END);
+	if (!entry)
+		return smtp_answer(s, REPLY_UNKNOWN_COMMAND);
+	if (entry->takes_no_argument && command.argument.len > 0)
+		return smtp_answer(s, REPLY_NO_ARGUMENT);
+	if (entry->states && !(entry->states & s->state))
+		return refuse_state(s, entry);
+	if (entry->needs_auth && s->is_submission && s->account == 0)
+		return smtp_answer(s, REPLY_NEED_AUTH);
+	return entry->run(s, command.argument);
+}
+
+static enum next read_and_run(struct smtp_session *s)
+{
+	struct slice line;
+
+	switch (conn_read_line(s->conn, LINE_MAX_AUTH, &line)) {
+	case CONN_LINE_OK:
+		return dispatch(s, line);
+	case CONN_LINE_TOO_LONG:
+		return smtp_answer(s, REPLY_LINE_TOO_LONG);
+	case CONN_LINE_BARE:
+		return smtp_answer(s, REPLY_BARE_LINE_END);
+	case CONN_LINE_ERROR:
+		break;
+	}
+	return NEXT_CLOSE;
+}
+
+static enum next session_command(void *session)
+{
+	struct smtp_session *s = session;
+	enum next next;
+
+	if (clock_monotonic_ms() >= s->ends_ms)
+		return smtp_say_last(s, REPLY_SESSION_TOO_LONG);
+	smtp_set_time_limit(s, s->options.command_timeout_ms);
+	next = read_and_run(s);
+	if (next == NEXT_CLOSE || conn_failed(s->conn))
+		return NEXT_CLOSE;
+	if (s->errors > s->options.max_errors) {
+		smtp_log_refused(s, 421, SLICE("too many errors"), SLICE_EMPTY);
+		return smtp_say_last(s, REPLY_TOO_MANY_ERRORS);
+	}
+	if (arena_is_full(&s->arena) || arena_is_full(s->env->session_arena))
+		return smtp_say_last(s, REPLY_OUT_OF_MEMORY);
+	return park(s);
+}
+
+static enum next session_event(void *session, const struct event *event)
+{
+	struct smtp_session *s = session;
+
+	switch (event->kind) {
+	case EVENT_DEADLINE:
+		return smtp_say_last(s, clock_monotonic_ms() >= s->ends_ms ? REPLY_SESSION_TOO_LONG : REPLY_TIMEOUT);
+	case EVENT_SHUTDOWN:
+		return smtp_say_last(s, REPLY_SHUTDOWN);
+	case EVENT_TOPIC:
+		break;
+	}
+	return park(s);
+}
+
+static void session_close(void *session)
+{
+	struct smtp_session *s = session;
+
+	incoming_close(&s->transaction.incoming);
+	arena_free(&s->arena);
+	LOG_DEBUG(s->log, "smtp.disconnected", LOG_INT("connection", s->env->id), LOG_STR("peer", s->peer));
+}
+
+const struct protocol smtp_protocol = {
+	.name = "smtp",
+	.open = session_open,
+	.command = session_command,
+	.event = session_event,
+	.close = session_close,
+};

@@ -1,0 +1,101 @@
+/* session: one SMTP connection: its state, and what the commands share. Private to smtp/.
+ *
+ * Invariants: a session belongs to one thread at a time. The envelope lives in the transaction arena and goes with it; a message that
+ * comes by DATA lives in the command arena. Every reply goes through smtp_answer or smtp_answer_verdict, which count errors.
+ */
+#pragma once
+
+#include "deliver/deliver.h"
+#include "smtp/dots.h"
+#include "smtp/incoming.h"
+#include "smtp/parse.h"
+#include "smtp/reply.h"
+#include "smtp/smtp.h"
+
+#define LINE_MAX_COMMAND 2048  /* RFC 5321 section 4.5.3.1.4: 512 and what extensions add */
+#define LINE_MAX_AUTH    12288 /* RFC 4954 section 4 */
+#define HELO_MAX         256
+
+enum smtp_state {
+	STATE_START = 1 << 0, /* no EHLO yet */
+	STATE_READY = 1 << 1,
+	STATE_MAIL = 1 << 2, /* a sender is given */
+	STATE_RCPT = 1 << 3, /* and a recipient at least */
+	STATE_BDAT = 1 << 4, /* chunks have come */
+};
+
+struct smtp_transaction {
+	struct deliver_envelope envelope;
+	uint64_t declared_size;
+	struct deliver_recipient *recipients;
+	size_t room;   /* for recipients */
+	size_t weight; /* of the recipients, see DELIVER_ENVELOPE_MAX */
+	/* BDAT */
+	struct incoming incoming;
+	struct dots lines;
+	bool chunk_failed;
+};
+
+struct smtp_session {
+	struct session_env *env;
+	struct conn *conn;
+	struct smtp_options options; /* with the defaults filled in */
+	struct ipc *ipc;
+	const struct log *log;
+	struct slice peer; /* in text */
+	bool is_submission, is_trusted;
+	int64_t ends_ms; /* monotonic */
+	enum smtp_state state;
+	unsigned errors;
+	bool is_extended; /* EHLO, not HELO */
+	char helo_bytes[HELO_MAX];
+	struct slice helo;
+	int64_t account; /* authenticated as; 0: not */
+	struct slice login;
+	struct arena arena; /* the transaction's */
+	struct smtp_transaction transaction;
+};
+
+typedef enum next (*smtp_command)(struct smtp_session *session, struct slice argument);
+
+/* ---- session.c ---- */
+
+enum next smtp_answer(struct smtp_session *session, enum reply_id id);
+enum next smtp_answer_verdict(struct smtp_session *session, const struct deliver_verdict *verdict);
+/* Says 421 and ends. */
+enum next smtp_say_last(struct smtp_session *session, enum reply_id id);
+/* An info line: what was refused, and why. */
+void smtp_log_refused(const struct smtp_session *session, unsigned code, struct slice reason, struct slice recipient);
+/* Nothing may take longer than that from now on, nor than the session may last. */
+void smtp_set_time_limit(struct smtp_session *session, int64_t ms);
+bool smtp_may_send_password(const struct smtp_session *session);
+
+/* ---- transaction.c: what MAIL begins ---- */
+
+void smtp_transaction_begin(struct smtp_session *session, const struct smtp_mail *mail);
+void smtp_transaction_end(struct smtp_session *session);
+/* A plan for incoming_begin, and the trace header, in `arena`. */
+void smtp_message_begin(struct smtp_session *session, struct arena *arena, struct incoming *incoming);
+/* All of the message is here: judges it, has it delivered, answers, and ends the transaction. */
+enum next smtp_message_finish(struct smtp_session *session, struct incoming *incoming, bool has_bare);
+
+/* ---- the commands ---- */
+
+/* NULL: there is none of that name. */
+struct smtp_command_entry {
+	const char *name;
+	smtp_command run;
+	unsigned states; /* in which it may come; 0: in all */
+	bool needs_auth; /* on a submission listener */
+	bool takes_no_argument;
+};
+const struct smtp_command_entry *smtp_command_find(struct slice verb);
+
+enum next cmd_ehlo(struct smtp_session *session, struct slice argument);
+enum next cmd_helo(struct smtp_session *session, struct slice argument);
+enum next cmd_starttls(struct smtp_session *session, struct slice argument);
+enum next cmd_auth(struct smtp_session *session, struct slice argument);
+enum next cmd_mail(struct smtp_session *session, struct slice argument);
+enum next cmd_rcpt(struct smtp_session *session, struct slice argument);
+enum next cmd_data(struct smtp_session *session, struct slice argument);
+enum next cmd_bdat(struct smtp_session *session, struct slice argument);

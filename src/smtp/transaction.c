@@ -1,0 +1,144 @@
+/* What lies between MAIL and the answer to the message. */
+#include "base/clock.h"
+#include "base/random.h"
+#include "smtp/received.h"
+#include "smtp/session.h"
+
+void smtp_transaction_begin(struct smtp_session *s, const struct smtp_mail *mail)
+{
+	struct smtp_transaction *t = &s->transaction;
+
+	*t = (struct smtp_transaction){.declared_size = mail->size, .incoming.fd = -1};
+	t->envelope = (struct deliver_envelope){
+		.queue_id = random_queue_id(&s->arena),
+		.sender = {.address = slice_dup(&s->arena, mail->path.address),
+			   .account = s->account,
+			   .login = s->login,
+			   .may_relay = s->account != 0 || s->is_trusted,
+			   .peer = *conn_peer(s->conn)},
+		.envelope_id = slice_dup(&s->arena, mail->envelope_id),
+		.return_full = mail->return_full,
+		.needs_utf8 = mail->smtputf8,
+		.body_8bit = mail->body_8bit,
+		.trace_from = SLICE_EMPTY,
+	};
+	s->state = STATE_MAIL;
+}
+
+void smtp_transaction_end(struct smtp_session *s)
+{
+	incoming_close(&s->transaction.incoming);
+	s->transaction = (struct smtp_transaction){.incoming.fd = -1};
+	arena_reset(&s->arena);
+	if (s->state != STATE_START)
+		s->state = STATE_READY;
+}
+
+/* ---- the message ---- */
+
+static struct slice trace_header(struct smtp_session *s, struct arena *arena, int64_t wall_ms)
+{
+	const struct deliver_envelope *envelope = &s->transaction.envelope;
+	struct received received = {
+		.helo = s->helo,
+		.peer = *conn_peer(s->conn),
+		.hostname = s->options.hostname,
+		.queue_id = envelope->queue_id,
+		.tls_version = conn_tls_version(s->conn),
+		.tls_cipher = conn_tls_cipher(s->conn),
+		.extended = s->is_extended,
+		.authenticated = s->account != 0,
+		.smtputf8 = envelope->needs_utf8,
+		.recipient = envelope->recipient_count == 1 ? envelope->recipients[0].address : SLICE_EMPTY,
+		.wall_ms = wall_ms,
+	};
+	struct buf out;
+
+	buf_init(&out, arena, 0);
+	buf_reserve(&out, 512);
+	received_write(&out, &received);
+	return buf_slice(&out);
+}
+
+void smtp_message_begin(struct smtp_session *s, struct arena *arena, struct incoming *incoming)
+{
+	struct incoming plan = {
+		.limit = s->options.max_message_size,
+		.max_received = s->options.max_received_hops,
+		.add_missing = s->is_submission,
+		.queue_id = s->transaction.envelope.queue_id,
+		.hostname = s->options.hostname,
+		.wall_ms = clock_wall_ms(),
+	};
+
+	incoming_begin(incoming, arena, &plan, trace_header(s, arena, plan.wall_ms));
+}
+
+static enum reply_id fault_of(const struct incoming *incoming, bool has_bare)
+{
+	if (has_bare)
+		return REPLY_BARE_IN_MESSAGE;
+	switch (incoming->fault) {
+	case INCOMING_OK:
+		return REPLY_NONE;
+	case INCOMING_TOO_LARGE:
+		return REPLY_TOO_LARGE;
+	case INCOMING_LOOP:
+		return REPLY_LOOP;
+	case INCOMING_STORAGE:
+		break;
+	}
+	return REPLY_STORAGE;
+}
+
+/* "submission 192.0.2.1 client.example.org" */
+static struct slice trace_from(const struct smtp_session *s)
+{
+	return slice_join(
+		s->env->command_arena,
+		(const struct slice[]){slice_from_cstr(s->env->listener->name), SLICE(" "), s->peer, SLICE(" "), s->helo}, 5);
+}
+
+static enum next answer_accepted(struct smtp_session *s, const struct incoming *incoming, const struct deliver_verdict *verdict)
+{
+	const struct deliver_envelope *envelope = &s->transaction.envelope;
+	struct deliver_verdict named = *verdict;
+
+	named.text = slice_join(s->env->command_arena, (const struct slice[]){SLICE("Ok: queued as "), envelope->queue_id}, 2);
+	LOG_INFO(s->log, "smtp.accepted", LOG_STR("id", envelope->queue_id), LOG_STR("message_id", incoming->facts.message_id),
+		 LOG_STR("from", envelope->sender.address), LOG_INT("recipients", envelope->recipient_count),
+		 LOG_INT("size", incoming->size), LOG_STR("peer", s->peer), LOG_STR("login", s->login),
+		 LOG_STR("tls", conn_tls_version(s->conn)));
+	s->errors = 0;
+	return smtp_answer_verdict(s, &named);
+}
+
+static enum next answer_refused(struct smtp_session *s, const struct deliver_verdict *verdict)
+{
+	smtp_log_refused(s, verdict->code, verdict->text, SLICE_EMPTY);
+	return smtp_answer_verdict(s, verdict);
+}
+
+enum next smtp_message_finish(struct smtp_session *s, struct incoming *incoming, bool has_bare)
+{
+	struct deliver_envelope *envelope = &s->transaction.envelope;
+	struct deliver_verdict verdict;
+	enum reply_id fault;
+	enum next next;
+
+	incoming_end(incoming);
+	fault = fault_of(incoming, has_bare);
+	if (fault == REPLY_NONE) {
+		envelope->trace_from = trace_from(s);
+		verdict = deliver_message(s->ipc, s->env->command_arena, envelope,
+					  incoming->fd < 0 ? buf_slice(&incoming->head) : slice_of(NULL, 0), incoming->fd);
+	} else {
+		struct reply reply = reply_make(fault);
+
+		verdict = (struct deliver_verdict){STATUS_REFUSED, reply.code, reply.enhanced, reply.text};
+	}
+	next = verdict.status == STATUS_OK ? answer_accepted(s, incoming, &verdict) : answer_refused(s, &verdict);
+	incoming_close(incoming);
+	smtp_transaction_end(s);
+	return next;
+}
