@@ -142,7 +142,9 @@ static void add_safely(struct buf *out, struct slice text)
 		unsigned char byte = (unsigned char)text.data[i];
 		bool is_c1 = byte == 0xC2 && i + 1 < text.len && (unsigned char)text.data[i + 1] < 0xA0;
 
-		if (byte < ' ' || byte == 0x7f || (byte >= 0x80 && !is_utf8) || is_c1)
+		if (byte == '\t')
+			buf_add_byte(out, ' ');
+		else if (byte < ' ' || byte == 0x7f || (byte >= 0x80 && !is_utf8) || is_c1)
 			buf_add_byte(out, '?');
 		else
 			buf_add_byte(out, (char)byte);
