@@ -1,5 +1,6 @@
 /* examine: goes over the YAML text with libyaml's events, before libcyaml loads it, so that whatever is wrong is told with its
- * line and with what is allowed there. After it has succeeded the loading can't fail for the text's sake. Private to config/. */
+ * line and with what is allowed there. After it has succeeded the loading can't fail for the text's sake. Private to
+ * config/. */
 #pragma once
 
 #include "base/arena.h"
