@@ -239,17 +239,24 @@ bool imap_resolve(struct imap_session *s, bool is_uid, bool clamp, struct imap_s
 
 void imap_walk_begin(struct imap_walk *walk, struct imap_session *s, const struct imap_set *set)
 {
-	*walk = (struct imap_walk){.s = s, .set = set};
-	walk->messages = ARENA_ARRAY(imap_arena(s), struct view_message, IMAP_PIECE);
+	size_t most = mailbox_viewer_state(&s->viewer).messages;
+	uint64_t asked = 0;
+
+	for (size_t i = 0; i < set->count && asked < IMAP_PIECE; i++)
+		asked += (uint64_t)set->ranges[i].last - set->ranges[i].first + 1;
+	*walk = (struct imap_walk){.s = s, .set = set, .room = IMAP_PIECE};
+	walk->room = most < walk->room ? most : walk->room;
+	walk->room = asked < walk->room ? (size_t)asked : walk->room;
+	walk->messages = ARENA_ARRAY(imap_arena(s), struct view_message, walk->room);
 }
 
 bool imap_walk_next(struct imap_walk *walk)
 {
 	walk->count = 0;
-	while (walk->range < walk->set->count && walk->count < IMAP_PIECE) {
+	while (walk->range < walk->set->count && walk->count < walk->room) {
 		const struct imap_range *range = &walk->set->ranges[walk->range];
 		uint64_t from = walk->next_uid > range->first ? walk->next_uid : range->first;
-		size_t room = IMAP_PIECE - walk->count, got = 0;
+		size_t room = walk->room - walk->count, got = 0;
 
 		if (from <= range->last)
 			got = mailbox_viewer_read(&walk->s->viewer, (uint32_t)from, range->last, walk->messages + walk->count,

@@ -56,7 +56,7 @@ struct imap_session {
 	int64_t account;
 	struct slice address;
 	unsigned bad_commands, login_failures; /* bad ones since the last good one, once logged in */
-	bool rev2; /* ENABLE IMAP4rev2: UTF-8 names, ESEARCH for SEARCH, ... */
+	bool rev2;                             /* ENABLE IMAP4rev2: UTF-8 names, ESEARCH for SEARCH, ... */
 	bool read_only;
 	bool stale; /* an announcement came that hasn't been looked at */
 	bool idling;
@@ -169,7 +169,7 @@ struct imap_walk {
 	size_t range;
 	uint64_t next_uid;
 	struct view_message *messages; /* the piece */
-	size_t count;
+	size_t count, room;
 };
 void imap_walk_begin(struct imap_walk *walk, struct imap_session *s, const struct imap_set *set);
 /* False at the end. */
