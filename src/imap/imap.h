@@ -30,7 +30,7 @@ struct imap_options {
 	uint64_t append_limit;       /* bytes of a message, advertised by APPENDLIMIT; 0: 50 MB */
 	unsigned max_bad_commands;   /* then BYE; 0: 20 */
 	unsigned max_login_failures; /* then BYE; 0: 5 */
-	int login_timeout_ms;        /* idle before authentication; 0: 60,000 */
+	int login_timeout_ms;        /* from the greeting to the log-in; 0: 180,000 */
 	int idle_timeout_ms;         /* idle after it (RFC 9051 section 5.4: at least 30 minutes); 0: 1,860,000 */
 	int command_timeout_ms;      /* for each wait inside a command; 0: 60,000 */
 };

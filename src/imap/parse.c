@@ -71,6 +71,15 @@ static bool is_atom_char(char c)
 	}
 }
 
+bool imap_is_atom(struct slice text)
+{
+	for (size_t i = 0; i < text.len; i++) {
+		if (!is_atom_char(text.data[i]))
+			return false;
+	}
+	return text.len > 0;
+}
+
 static bool is_astring_char(char c)
 {
 	return c == ']' || is_atom_char(c);

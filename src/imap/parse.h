@@ -47,6 +47,7 @@ MUST_CHECK bool imap_parse_end(struct imap_parser *p);
 /* At least one of A-Z a-z 0-9 . - : names of commands, items and keys. */
 MUST_CHECK bool imap_parse_word(struct imap_parser *p, struct slice *word);
 MUST_CHECK bool imap_parse_tag(struct imap_parser *p, struct slice *tag);
+bool imap_is_atom(struct slice text);
 MUST_CHECK bool imap_parse_atom(struct imap_parser *p, struct slice *atom);
 /* Quoted or literal. */
 MUST_CHECK bool imap_parse_string(struct imap_parser *p, struct slice *string);

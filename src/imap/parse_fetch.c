@@ -1,6 +1,20 @@
 #include "imap/fetch.h"
 
+#include "imap/write.h"
+
 /* ---- sections ---- */
+
+/* RFC 5322 section 2.2: printable and without a colon. */
+static bool parse_field_name(struct imap_parser *p, struct slice *name)
+{
+	if (!imap_parse_astring(p, name))
+		return false;
+	for (size_t i = 0; i < name->len; i++) {
+		if (name->data[i] <= ' ' || name->data[i] > '~' || name->data[i] == ':')
+			return imap_fault(p, SLICE("that can't be the name of a header field"));
+	}
+	return name->len > 0 || imap_fault(p, SLICE("the name of a header field is empty"));
+}
 
 static bool parse_fields(struct imap_parser *p, struct fetch_section *section)
 {
@@ -10,7 +24,7 @@ static bool parse_fields(struct imap_parser *p, struct fetch_section *section)
 	do {
 		if (section->field_count == FETCH_FIELDS_MAX)
 			return imap_fault(p, SLICE("too many header fields"));
-		if (!imap_parse_astring(p, &section->fields[section->field_count++]))
+		if (!parse_field_name(p, &section->fields[section->field_count++]))
 			return false;
 	} while (imap_accept(p, ' '));
 	return imap_parse_byte(p, ')');
@@ -80,7 +94,10 @@ static void put_field_names(struct buf *label, const struct fetch_section *secti
 {
 	for (size_t i = 0; i < section->field_count; i++) {
 		buf_add_byte(label, i == 0 ? '(' : ' ');
-		buf_add(label, section->fields[i]);
+		if (imap_is_atom(section->fields[i]))
+			buf_add(label, section->fields[i]);
+		else
+			imap_put_string(label, section->fields[i], false);
 	}
 	buf_add_byte(label, ')');
 }

@@ -4,7 +4,7 @@
 #include "base/clock.h"
 #include "imap/write.h"
 
-#define LOGIN_TIMEOUT_MS   60000
+#define LOGIN_TIMEOUT_MS   180000
 #define IDLE_TIMEOUT_MS    (31 * 60 * 1000)
 #define COMMAND_TIMEOUT_MS 60000
 
@@ -13,15 +13,20 @@ static int or_default(int value, int otherwise)
 	return value > 0 ? value : otherwise;
 }
 
-/* RFC 9051 section 5.4: when the client says nothing for too long. */
-static enum next park(struct imap_session *s)
+/* RFC 9051 section 5.4: when the client says nothing for too long, or doesn't log in. */
+static int64_t deadline(const struct imap_session *s)
 {
 	const struct imap_options *options = &s->context->options;
-	int timeout = s->state == IMAP_NOT_AUTHENTICATED ? or_default(options->login_timeout_ms, LOGIN_TIMEOUT_MS)
-							 : or_default(options->idle_timeout_ms, IDLE_TIMEOUT_MS);
 
+	if (s->state == IMAP_NOT_AUTHENTICATED)
+		return s->opened_ms + or_default(options->login_timeout_ms, LOGIN_TIMEOUT_MS);
+	return s->heard_ms + or_default(options->idle_timeout_ms, IDLE_TIMEOUT_MS);
+}
+
+static enum next park(struct imap_session *s)
+{
 	conn_set_deadline(imap_conn(s), 0);
-	engine_set_deadline(s->env, s->deadline_from_ms + timeout);
+	engine_set_deadline(s->env, deadline(s));
 	return NEXT_PARK;
 }
 
@@ -33,7 +38,7 @@ static void *session_open(struct session_env *env)
 	s->env = env;
 	s->context = env->context;
 	s->state = IMAP_NOT_AUTHENTICATED;
-	s->deadline_from_ms = clock_monotonic_ms();
+	s->opened_ms = s->heard_ms = clock_monotonic_ms();
 	buf_init(&s->saved, NULL, 0);
 	conn_set_timeout(env->conn, or_default(s->context->options.command_timeout_ms, COMMAND_TIMEOUT_MS));
 	buf_add_literal(out, "* OK [CAPABILITY");
@@ -69,7 +74,7 @@ static enum next session_command(void *session)
 	struct imap_command command = {0};
 	enum next next = NEXT_PARK;
 
-	s->deadline_from_ms = clock_monotonic_ms();
+	s->heard_ms = clock_monotonic_ms();
 	if (s->idling) {
 		next = imap_idle_input(s);
 		return next == NEXT_PARK ? park(s) : next;

@@ -60,8 +60,8 @@ struct imap_session {
 	bool read_only;
 	bool stale; /* an announcement came that hasn't been looked at */
 	bool idling;
-	int64_t refreshed_ms;     /* when the view was last brought up to date */
-	int64_t deadline_from_ms; /* the client's last sign of life */
+	int64_t refreshed_ms;        /* when the view was last brought up to date */
+	int64_t opened_ms, heard_ms; /* the connection's beginning, the client's last sign of life */
 	uint64_t told_keywords;
 	struct mailbox_viewer viewer;
 	struct buf saved; /* struct imap_range: the search result "$", uids */
