@@ -64,12 +64,12 @@ static void fill(struct harness *h, int count)
 	}
 }
 
-static void measure(struct harness *h, const char *command)
+static void measure(struct harness *h, int rounds, const char *command)
 {
 	double best = 1e9, cpu = 0;
 	size_t bytes = 0;
 
-	for (int round = 0; round < 5; round++) {
+	for (int round = 0; round < rounds; round++) {
 		struct buf line SCOPED_BUF;
 		double wall_start = now_ms(CLOCK_MONOTONIC), cpu_start = now_ms(CLOCK_PROCESS_CPUTIME_ID), wall;
 
@@ -112,18 +112,20 @@ int main(int argc, char **argv)
 	harness_connect(h, 0);
 	harness_send(h, 0, SLICE("a LOGIN " HARNESS_USER " " HARNESS_PASSWORD "\r\n"), false);
 	harness_read_until(h, 0, SLICE("a OK"));
-	measure(h, "SELECT INBOX");
-	measure(h, "UID FETCH 1:* (FLAGS)");
-	measure(h, "UID FETCH 1:* (UID FLAGS INTERNALDATE RFC822.SIZE)");
-	measure(h, "UID FETCH 1:* (UID FLAGS INTERNALDATE RFC822.SIZE ENVELOPE BODYSTRUCTURE)");
-	measure(h, "UID FETCH 1:* (BODY.PEEK[HEADER.FIELDS (DATE FROM SUBJECT)])");
-	measure(h, "UID FETCH 1:* (BODY.PEEK[])");
-	measure(h, "UID FETCH 1:* (BODY.PEEK[1])");
-	measure(h, "UID SEARCH UNSEEN");
-	measure(h, "UID SEARCH SUBJECT \"number 777 \"");
-	measure(h, "UID SEARCH BODY \"lazy cat\"");
-	measure(h, "UID STORE 1:* +FLAGS.SILENT (\\Flagged)");
+	measure(h, 5, "SELECT INBOX");
+	measure(h, 5, "UID FETCH 1:* (FLAGS)");
+	measure(h, 5, "UID FETCH 1:* (UID FLAGS INTERNALDATE RFC822.SIZE)");
+	measure(h, 5, "UID FETCH 1:* (UID FLAGS INTERNALDATE RFC822.SIZE ENVELOPE BODYSTRUCTURE)");
+	measure(h, 5, "UID FETCH 1:* (BODY.PEEK[HEADER.FIELDS (DATE FROM SUBJECT)])");
+	measure(h, 5, "UID FETCH 1:* (BODY.PEEK[])");
+	measure(h, 5, "UID FETCH 1:* (BODY.PEEK[1])");
+	measure(h, 5, "UID SEARCH UNSEEN");
+	measure(h, 5, "UID SEARCH SUBJECT \"number 777 \"");
+	measure(h, 5, "UID SEARCH BODY \"lazy cat\"");
 	measure_logins(h, 2000);
+	measure(h, 1, "UID STORE 1:* +FLAGS.SILENT (\\Deleted)");
+	measure(h, 1, "UID STORE 1:* FLAGS (\\Deleted)");
+	measure(h, 1, "EXPUNGE");
 	harness_free(h);
 	return 0;
 }
