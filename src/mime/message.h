@@ -17,7 +17,7 @@
 struct message_limits {
 	unsigned max_depth;         /* of nested multiparts and messages; 0: 50 */
 	unsigned max_parts;         /* 0: 10,000 */
-	unsigned max_header_bytes;  /* of one part's header, the rest is body; 0: 1 MB */
+	unsigned max_header_bytes;  /* of one part's header: the field that passes it is the last, the rest is body; 0: 1 MB */
 	unsigned max_header_fields; /* 0: 5,000 */
 };
 

@@ -1,0 +1,235 @@
+/* Each entry begins with a phrase; what follows it tells what it was: "<" a display name, ":" a group's name, "@" a local part,
+ * anything else a local part without a domain. */
+#include "mime/address.h"
+#include "mime/lexer.h"
+
+#define ENTRIES_MAX 10000
+
+struct reader {
+	struct lexer lexer;
+	struct address *first, **link;
+	unsigned count;
+	bool in_group;
+};
+
+/* Words that follow each other; those with a dot between them are one. */
+struct phrase {
+	struct buf text;      /* one space between two words */
+	size_t last_word;     /* where it begins in the text: the local part, if "@" comes */
+	struct slice comment; /* the last one; data NULL: none */
+};
+
+static void add_entry(struct reader *reader, struct slice name, struct slice route, struct slice local, struct slice domain)
+{
+	struct address *entry = ARENA_NEW(reader->lexer.arena, struct address);
+
+	*entry = (struct address){.name = name, .route = route, .local = local, .domain = domain};
+	*reader->link = entry;
+	reader->link = &entry->next;
+	reader->count++;
+}
+
+static const struct slice absent = {NULL, 0};
+
+/* ---- phrases ---- */
+
+/* A word that stands behind white space begins anew, unless a dot joins it to what is before (RFC 5322 section 4.4). */
+static void add_word(struct phrase *phrase, struct slice word, bool after_space)
+{
+	bool joins = phrase->text.len > 0 && phrase->text.data[phrase->text.len - 1] == '.';
+
+	if (phrase->text.len > 0 && after_space) {
+		buf_add_byte(&phrase->text, ' ');
+		if (!joins)
+			phrase->last_word = phrase->text.len;
+	}
+	buf_add(&phrase->text, word);
+}
+
+static struct phrase read_phrase(struct lexer *lexer)
+{
+	struct phrase phrase = {.comment = absent};
+
+	buf_init(&phrase.text, lexer->arena, 0);
+	for (;;) {
+		const char *before = lexer->at;
+		bool after_space;
+
+		lexer_skip_space_keep(lexer, &phrase.comment);
+		after_space = lexer->at > before;
+		if (lexer_is_at(lexer, '"')) {
+			add_word(&phrase, lexer_quoted(lexer), after_space);
+		} else if (lexer_is_at(lexer, '.')) {
+			lexer->at++;
+			add_word(&phrase, SLICE("."), false);
+		} else {
+			struct slice atom = lexer_atom(lexer);
+
+			if (atom.len == 0)
+				return phrase;
+			add_word(&phrase, atom, after_space);
+		}
+	}
+}
+
+static struct slice phrase_text(const struct phrase *phrase)
+{
+	return phrase->text.len > 0 ? buf_slice(&phrase->text) : absent;
+}
+
+/* ---- addresses ---- */
+
+/* Words and dots without the white space around the dots; '[' ... ']' as a whole. */
+static struct slice read_domain(struct lexer *lexer, struct slice *comment)
+{
+	const char *start, *end;
+	struct buf domain;
+
+	lexer_skip_space_keep(lexer, comment);
+	start = end = lexer->at;
+	if (lexer_is_at(lexer, '[')) {
+		while (lexer->at < lexer->end && *lexer->at != ']' && *lexer->at != '>' && *lexer->at != '\n')
+			lexer->at++;
+		lexer->at += lexer_is_at(lexer, ']');
+		return slice_of(start, (size_t)(lexer->at - start));
+	}
+	/* "example.org" is one run in nearly all mail: it is copied only if it isn't. */
+	while (lexer_atom(lexer).len > 0 || lexer_is_at(lexer, '.')) {
+		lexer->at += lexer_is_at(lexer, '.');
+		end = lexer->at;
+	}
+	lexer_skip_space_keep(lexer, comment);
+	if (!lexer_is_at(lexer, '.') && (end == start || end[-1] != '.'))
+		return slice_of(start, (size_t)(end - start));
+	buf_init(&domain, lexer->arena, 0);
+	buf_add(&domain, slice_of(start, (size_t)(end - start)));
+	for (;;) {
+		struct slice atom = lexer_atom(lexer);
+
+		if (atom.len == 0 && !lexer_is_at(lexer, '.'))
+			return buf_slice(&domain);
+		if (atom.len == 0) {
+			lexer->at++;
+			atom = SLICE(".");
+		}
+		buf_add(&domain, atom);
+		lexer_skip_space_keep(lexer, comment);
+	}
+}
+
+/* "@a,@b:" (RFC 5322 section 4.4), without white space. */
+static struct slice read_route(struct lexer *lexer, struct slice *comment)
+{
+	struct buf route;
+
+	if (!lexer_is_at(lexer, '@'))
+		return absent;
+	buf_init(&route, lexer->arena, 0);
+	while (lexer_is_at(lexer, '@') || lexer_is_at(lexer, ',')) {
+		if (*lexer->at++ == '@') {
+			if (route.len > 0)
+				buf_add_byte(&route, ',');
+			buf_add_byte(&route, '@');
+			buf_add(&route, read_domain(lexer, comment));
+		}
+		lexer_skip_space_keep(lexer, comment);
+	}
+	lexer->at += lexer_is_at(lexer, ':');
+	return buf_slice(&route);
+}
+
+/* To the separator, past what can't be read there. */
+static void pass_rest(struct lexer *lexer, struct slice *comment)
+{
+	for (;;) {
+		lexer_skip_space_keep(lexer, comment);
+		if (lexer->at == lexer->end || *lexer->at == ',' || *lexer->at == ';')
+			return;
+		if (*lexer->at == '"')
+			lexer_quoted(lexer);
+		else
+			lexer->at++;
+	}
+}
+
+/* At '<'. */
+static void read_angle(struct reader *reader, struct phrase *phrase)
+{
+	struct lexer *lexer = &reader->lexer;
+	struct slice route, local, domain = SLICE_EMPTY, name = phrase_text(phrase);
+	struct phrase inside;
+
+	lexer->at++;
+	lexer_skip_space_keep(lexer, &phrase->comment);
+	route = read_route(lexer, &phrase->comment);
+	inside = read_phrase(lexer);
+	local = buf_slice(&inside.text);
+	if (lexer_is_at(lexer, '@')) {
+		lexer->at++;
+		domain = read_domain(lexer, &phrase->comment);
+	}
+	pass_rest(lexer, &phrase->comment);
+	add_entry(reader, name.data ? name : phrase->comment, route, local, domain);
+}
+
+/* A local part without brackets; "@" may follow. */
+static void read_bare(struct reader *reader, struct phrase *phrase)
+{
+	struct lexer *lexer = &reader->lexer;
+	struct slice text = buf_slice(&phrase->text), domain = SLICE_EMPTY;
+	struct slice local = slice_skip(text, phrase->last_word), name = slice_trim(slice_sub(text, 0, phrase->last_word));
+
+	if (lexer_is_at(lexer, '@')) {
+		lexer->at++;
+		domain = read_domain(lexer, &phrase->comment);
+	} else {
+		local = text;
+		name = absent;
+	}
+	pass_rest(lexer, &phrase->comment);
+	if (local.len > 0 || domain.len > 0)
+		add_entry(reader, name.len > 0 ? name : phrase->comment, absent, local, domain);
+}
+
+static void read_entry(struct reader *reader)
+{
+	struct lexer *lexer = &reader->lexer;
+	struct phrase phrase = read_phrase(lexer);
+
+	if (lexer->at == lexer->end || *lexer->at == ',' || *lexer->at == ';' || *lexer->at == '@') {
+		read_bare(reader, &phrase);
+	} else if (*lexer->at == '<') {
+		read_angle(reader, &phrase);
+	} else if (*lexer->at == ':' && !reader->in_group) {
+		lexer->at++;
+		reader->in_group = true;
+		add_entry(reader, absent, absent, buf_slice(&phrase.text), absent);
+	} else {
+		lexer->at++;
+		if (phrase.text.len > 0)
+			read_bare(reader, &phrase);
+	}
+}
+
+static void end_group(struct reader *reader)
+{
+	if (reader->in_group)
+		add_entry(reader, absent, absent, absent, absent);
+	reader->in_group = false;
+}
+
+struct address *address_list_parse(struct arena *arena, struct slice field_value)
+{
+	struct reader reader = {.lexer = lexer_of(arena, field_value)};
+
+	reader.link = &reader.first;
+	while (reader.lexer.at < reader.lexer.end && reader.count < ENTRIES_MAX - 1) {
+		read_entry(&reader);
+		if (lexer_is_at(&reader.lexer, ';'))
+			end_group(&reader);
+		if (lexer_is_at(&reader.lexer, ';') || lexer_is_at(&reader.lexer, ','))
+			reader.lexer.at++;
+	}
+	end_group(&reader);
+	return reader.first;
+}

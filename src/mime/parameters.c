@@ -1,0 +1,302 @@
+#include "mime/parameters.h"
+
+#include <stdlib.h>
+
+#include "mime/words.h"
+
+#define PIECES_MAX  1000
+#define SECTION_MAX 9999
+
+/* One "name*1*=value" as it was read. */
+struct piece {
+	struct slice name; /* without stars and number */
+	struct slice value;
+	uint32_t section;
+	bool is_section;  /* RFC 2231 section 3 */
+	bool is_extended; /* RFC 2231 section 4: percent-encoded */
+};
+
+/* ---- reading ---- */
+
+static void skip_to_semicolon(struct lexer *lexer)
+{
+	lexer_skip_space(lexer);
+	while (lexer->at < lexer->end && *lexer->at != ';')
+		lexer->at++;
+}
+
+/* "name", "name*", "name*0", "name*0*"; anything else with a star is a name. */
+static void split_name(struct piece *piece, struct slice name)
+{
+	struct slice base = name;
+	size_t star;
+
+	piece->name = name;
+	if (base.len > 1 && base.data[base.len - 1] == '*') {
+		piece->is_extended = true;
+		base.len--;
+		piece->name = base;
+	}
+	star = slice_find_byte(base, '*');
+	if (star == SLICE_NOT_FOUND || star == 0)
+		return;
+	piece->is_section = slice_to_u32(slice_skip(base, star + 1), SECTION_MAX, &piece->section);
+	if (piece->is_section) {
+		piece->name = slice_sub(base, 0, star);
+	} else {
+		piece->is_extended = false;
+		piece->name = name;
+	}
+}
+
+/* Lenient: file names with spaces are seen without quotes. */
+static struct slice with_spaces(struct lexer *lexer, struct slice token)
+{
+	const char *end = lexer->at;
+
+	while (end < lexer->end && *end != ';' && *end != '"' && *end != '\r' && *end != '\n')
+		end++;
+	if (end < lexer->end && *end == '"')
+		return token;
+	lexer->at = end;
+	return slice_trim(slice_of(token.data, (size_t)(end - token.data)));
+}
+
+/* Lenient: encoded words stand here without quotes ("=?utf-8?b?...?="), which no token may. */
+static struct slice read_word(struct lexer *lexer)
+{
+	const char *start = lexer->at;
+
+	while (lexer->at < lexer->end && *lexer->at != ';' && *lexer->at != ' ' && *lexer->at != '\t' && *lexer->at != '\r' &&
+	       *lexer->at != '\n')
+		lexer->at++;
+	return slice_of(start, (size_t)(lexer->at - start));
+}
+
+static struct slice read_value(struct lexer *lexer, struct slice name)
+{
+	struct slice token;
+
+	if (lexer_is_at(lexer, '"'))
+		return lexer_quoted(lexer);
+	if (lexer_is_at(lexer, '='))
+		return read_word(lexer);
+	token = lexer_token(lexer);
+	if (slice_eq_nocase(name, SLICE("name")) || slice_eq_nocase(name, SLICE("filename")))
+		return with_spaces(lexer, token);
+	return token;
+}
+
+/* At a ';': one parameter, or nothing. */
+static bool read_piece(struct lexer *lexer, struct piece *piece)
+{
+	struct slice name;
+
+	lexer->at++;
+	lexer_skip_space(lexer);
+	name = lexer_token(lexer);
+	lexer_skip_space(lexer);
+	if (name.len == 0 || !lexer_is_at(lexer, '='))
+		return false;
+	lexer->at++;
+	lexer_skip_space(lexer);
+	*piece = (struct piece){0};
+	split_name(piece, name);
+	piece->value = read_value(lexer, name);
+	return true;
+}
+
+/* Room for one piece per semicolon. */
+static struct piece *pieces_new(struct lexer *lexer)
+{
+	unsigned count = 0;
+
+	for (const char *at = lexer->at; at < lexer->end && count < PIECES_MAX; at++)
+		count += *at == ';';
+	return count ? ARENA_ARRAY(lexer->arena, struct piece, count) : NULL;
+}
+
+static struct piece *read_pieces(struct lexer *lexer, unsigned *count)
+{
+	struct piece *pieces;
+
+	*count = 0;
+	skip_to_semicolon(lexer);
+	pieces = pieces_new(lexer);
+	for (unsigned tried = 0; lexer->at < lexer->end && tried < PIECES_MAX; tried++) {
+		if (read_piece(lexer, &pieces[*count]))
+			++*count;
+		skip_to_semicolon(lexer);
+	}
+	return pieces;
+}
+
+/* ---- joining ---- */
+
+static void add_percent_encoded(struct buf *out, struct slice text)
+{
+	static const char digits[] = "0123456789abcdef";
+
+	for (size_t i = 0; i < text.len; i++) {
+		unsigned char c = (unsigned char)text.data[i];
+
+		if (c > ' ' && c < 0x7f && !memchr("%*'()<>@,;:\\\"/[]?=", c, 18)) {
+			buf_add_byte(out, (char)c);
+			continue;
+		}
+		buf_add_byte(out, '%');
+		buf_add_byte(out, digits[c >> 4]);
+		buf_add_byte(out, digits[c & 15]);
+	}
+}
+
+static struct slice starred(struct arena *arena, struct slice name)
+{
+	const struct slice parts[] = {name, SLICE("*")};
+
+	return slice_join(arena, parts, 2);
+}
+
+/* RFC 2231 section 4.1. In the wire form all sections are percent-encoded if one is. */
+static void join_sections(struct arena *arena, const struct piece *sections, unsigned count, struct mime_parameter *parameter)
+{
+	bool is_extended = false;
+	struct buf wire;
+
+	for (unsigned i = 0; i < count; i++)
+		is_extended |= sections[i].is_extended;
+	buf_init(&wire, arena, 0);
+	for (unsigned i = 0; i < count; i++) {
+		if (is_extended && !sections[i].is_extended)
+			add_percent_encoded(&wire, sections[i].value);
+		else
+			buf_add(&wire, sections[i].value);
+	}
+	parameter->wire_name = is_extended ? starred(arena, sections->name) : sections->name;
+	parameter->wire_value = buf_slice(&wire);
+}
+
+static int compare_pieces(const void *left, const void *right)
+{
+	const struct piece *a = left, *b = right;
+	int order = slice_compare_nocase(a->name, b->name);
+
+	return order ? order : (a->section > b->section) - (a->section < b->section);
+}
+
+/* How many of the sections, which are sorted, belong to the first and follow each other from number 0. */
+static unsigned count_joined(const struct piece *sections, unsigned count)
+{
+	unsigned joined = 0;
+
+	while (joined < count && sections[joined].section == joined && slice_eq_nocase(sections[joined].name, sections->name))
+		joined++;
+	return joined;
+}
+
+static unsigned join_all(struct arena *arena, struct piece *sections, unsigned count, struct mime_parameter *parameters)
+{
+	unsigned made = 0;
+
+	qsort(sections, count, sizeof(*sections), compare_pieces);
+	for (unsigned i = 0; i < count;) {
+		unsigned joined = count_joined(sections + i, count - i);
+		struct slice name = sections[i].name;
+
+		if (joined > 0)
+			join_sections(arena, sections + i, joined, &parameters[made++]);
+		while (i < count && slice_eq_nocase(sections[i].name, name))
+			i++;
+	}
+	return made;
+}
+
+/* ---- decoding ---- */
+
+static struct slice percent_decode(struct arena *arena, struct slice text)
+{
+	char *start = arena_alloc(arena, text.len + 1), *to = start;
+
+	for (size_t i = 0; i < text.len; i++) {
+		int high = text.data[i] == '%' && i + 2 < text.len ? hex_value(text.data[i + 1]) : -1;
+		int low = high >= 0 ? hex_value(text.data[i + 2]) : -1;
+
+		*to++ = low >= 0 ? (char)(high << 4 | low) : text.data[i];
+		i += low >= 0 ? 2 : 0;
+	}
+	return slice_of(start, (size_t)(to - start));
+}
+
+/* "charset'language'text" to UTF-8 (RFC 2231 section 4). Lenient: without the quotes it is UTF-8. */
+static struct slice decode_extended(struct arena *arena, struct slice value)
+{
+	struct slice rest = value, charset = slice_cut(&rest, '\'');
+	struct buf out;
+
+	if (slice_find_byte(rest, '\'') == SLICE_NOT_FOUND) {
+		rest = value;
+		charset = SLICE("utf-8");
+	} else {
+		slice_cut(&rest, '\'');
+	}
+	buf_init(&out, arena, 0);
+	charset_to_utf8(&out, charset, percent_decode(arena, rest));
+	return buf_slice(&out);
+}
+
+static struct slice lower(struct arena *arena, struct slice name)
+{
+	for (size_t i = 0; i < name.len; i++) {
+		if (name.data[i] >= 'A' && name.data[i] <= 'Z')
+			return slice_lower(arena, name);
+	}
+	return name;
+}
+
+void parameter_decode(struct arena *arena, struct mime_parameter *parameter)
+{
+	struct slice name = parameter->wire_name, value = parameter->wire_value;
+	bool is_extended = name.len > 1 && name.data[name.len - 1] == '*';
+
+	parameter->name = lower(arena, slice_sub(name, 0, name.len - is_extended));
+	if (is_extended)
+		parameter->value = decode_extended(arena, value);
+	else if (!slice_is_ascii(value) || slice_find(value, SLICE("=?")) != SLICE_NOT_FOUND)
+		parameter->value = words_decode(arena, value);
+	else
+		parameter->value = value;
+}
+
+void parameters_parse(struct lexer *lexer, struct mime_parameter **parameters, unsigned *count)
+{
+	unsigned piece_count, made = 0, sections = 0;
+	struct piece *pieces = read_pieces(lexer, &piece_count);
+
+	if (piece_count == 0)
+		return;
+	*parameters = ARENA_ARRAY(lexer->arena, struct mime_parameter, piece_count);
+	for (unsigned i = 0; i < piece_count; i++) {
+		struct mime_parameter *parameter = &(*parameters)[made];
+
+		if (pieces[i].is_section) {
+			pieces[sections++] = pieces[i];
+			continue;
+		}
+		parameter->wire_name = pieces[i].is_extended ? starred(lexer->arena, pieces[i].name) : pieces[i].name;
+		parameter->wire_value = pieces[i].value;
+		made++;
+	}
+	made += join_all(lexer->arena, pieces, sections, *parameters + made);
+	for (unsigned i = 0; i < made; i++)
+		parameter_decode(lexer->arena, &(*parameters)[i]);
+	*count = made;
+}
+
+const struct mime_parameter *parameter_find(const struct mime_parameter *parameters, unsigned count, struct slice name)
+{
+	for (unsigned i = 0; i < count; i++) {
+		if (slice_eq(parameters[i].name, name))
+			return &parameters[i];
+	}
+	return NULL;
+}

@@ -1,0 +1,118 @@
+#include "mime/part.h"
+
+#include "mime/lexer.h"
+#include "mime/parameters.h"
+
+/* RFC 2045 section 5.1. Lenient: a type without subtype is kept, its parameters are not looked at. */
+static void take_type(struct arena *arena, struct message_part *part, struct slice value)
+{
+	struct lexer lexer = lexer_of(arena, value);
+
+	lexer_skip_space(&lexer);
+	part->type = lexer_token(&lexer);
+	part->subtype = SLICE_EMPTY;
+	lexer_skip_space(&lexer);
+	if (!lexer_is_at(&lexer, '/'))
+		return;
+	lexer.at++;
+	lexer_skip_space(&lexer);
+	part->subtype = lexer_token(&lexer);
+	parameters_parse(&lexer, &part->parameters, &part->parameter_count);
+}
+
+static void take_encoding(struct arena *arena, struct message_part *part, struct slice value)
+{
+	struct lexer lexer = lexer_of(arena, value);
+
+	lexer_skip_space(&lexer);
+	part->encoding = lexer_token(&lexer);
+}
+
+/* RFC 2183 section 2 */
+static void take_disposition(struct arena *arena, struct message_part *part, struct slice value)
+{
+	struct lexer lexer = lexer_of(arena, value);
+	struct slice disposition;
+
+	lexer_skip_space(&lexer);
+	disposition = lexer_token(&lexer);
+	if (disposition.len == 0)
+		return;
+	part->disposition = disposition;
+	parameters_parse(&lexer, &part->disposition_parameters, &part->disposition_parameter_count);
+}
+
+static void take_text(struct slice *slot, struct slice value)
+{
+	if (!slot->data)
+		*slot = slice_trim(value);
+}
+
+void part_take_field(struct arena *arena, struct message_part *part, struct slice name, struct slice value)
+{
+	struct slice what = slice_skip(name, 8);
+
+	switch (what.len) {
+	case 2:
+		if (slice_eq_nocase(what, SLICE("ID")))
+			take_text(&part->content_id, value);
+		break;
+	case 3:
+		if (slice_eq_nocase(what, SLICE("MD5")))
+			take_text(&part->md5, value);
+		break;
+	case 4:
+		if (!part->type.data && slice_eq_nocase(what, SLICE("Type")))
+			take_type(arena, part, value);
+		break;
+	case 8:
+		if (slice_eq_nocase(what, SLICE("Language")))
+			take_text(&part->language, value);
+		else if (slice_eq_nocase(what, SLICE("Location")))
+			take_text(&part->location, value);
+		break;
+	case 11:
+		if (!part->disposition.data && slice_eq_nocase(what, SLICE("Disposition")))
+			take_disposition(arena, part, value);
+		else if (slice_eq_nocase(what, SLICE("Description")))
+			take_text(&part->description, value);
+		break;
+	case 17:
+		if (!part->encoding.data && slice_eq_nocase(what, SLICE("Transfer-Encoding")))
+			take_encoding(arena, part, value);
+		break;
+	default:
+		break;
+	}
+}
+
+bool part_is_identity_encoded(const struct message_part *part)
+{
+	return part->encoding.len == 0 || slice_eq_nocase(part->encoding, SLICE("7bit")) ||
+	       slice_eq_nocase(part->encoding, SLICE("8bit")) || slice_eq_nocase(part->encoding, SLICE("binary"));
+}
+
+static enum message_part_kind kind_of(const struct message_part *part)
+{
+	if (slice_eq_nocase(part->type, SLICE("multipart")) && part->subtype.len > 0)
+		return MESSAGE_PART_MULTIPART;
+	if (!slice_eq_nocase(part->type, SLICE("message")))
+		return MESSAGE_PART_LEAF;
+	/* RFC 2046 section 5.2.1 forbids an encoding here, so whatever the header says the message stands there. */
+	if (slice_eq_nocase(part->subtype, SLICE("rfc822")))
+		return MESSAGE_PART_MESSAGE;
+	/* RFC 6532 section 3.7 allows it. */
+	return slice_eq_nocase(part->subtype, SLICE("global")) && part_is_identity_encoded(part) ? MESSAGE_PART_MESSAGE
+												 : MESSAGE_PART_LEAF;
+}
+
+void part_conclude(struct message_part *part, bool in_digest)
+{
+	if (part->type.len == 0) {
+		part->type = in_digest ? SLICE("message") : SLICE("text");
+		part->subtype = in_digest ? SLICE("rfc822") : SLICE("plain");
+	}
+	if (!part->encoding.data)
+		part->encoding = SLICE_EMPTY;
+	part->kind = kind_of(part);
+}
