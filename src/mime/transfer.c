@@ -1,6 +1,7 @@
 #include "mime/transfer.h"
 
 #include "base/base64.h"
+#include "mime/charset.h"
 #include "mime/lexer.h"
 #include "mime/parameters.h"
 #include "mime/words.h"
