@@ -2,6 +2,7 @@
 
 #include "base/random.h"
 #include "relay/route.h"
+#include "relay/xtext.h"
 
 #define ALIAS_DEPTH_MAX 5
 #define TARGETS_MAX     100
@@ -91,32 +92,34 @@ static enum status read_original(struct making *m, int64_t message, size_t wante
 	return status;
 }
 
-static enum status write_report(struct making *m, const struct parcel *parcel, const struct settlement *settlement,
-				int64_t now_ms)
+static enum status write_notification(struct making *m, const struct parcel *parcel, const struct settlement *settlement,
+                                      int64_t now_ms)
 {
 	const struct queue_item *item = &parcel->recipients->item;
 	bool whole = item->return_full && settlement->has_failed_report && item->size <= WHOLE_MAX;
-	struct report report = {
-		.hostname = m->options->hostname,
-		.sender = item->sender,
+	struct dsn dsn = {
+		.reporting_mta = m->options->hostname,
+		.to = item->sender,
+		.token = random_token(m->arena, 26),
 		.queue_id = item->queue_id,
-		.envelope_id = item->envelope_id,
-		.arrived_ms = item->created_ms,
+		.envelope_id = xtext_decode(m->arena, item->envelope_id),
+		.arrival_ms = item->created_ms,
 		.now_ms = now_ms,
 		.recipients = settlement->reports,
-		.count = settlement->report_count,
+		.recipient_count = settlement->report_count,
 		.original_is_whole = whole,
 	};
-	enum status status = read_original(m, parcel->message, whole ? WHOLE_MAX : HEADER_MAX, &report.original);
+	enum status status = read_original(m, parcel->message, whole ? WHOLE_MAX : HEADER_MAX, &dsn.original);
 	struct buf bytes;
 
 	if (status != STATUS_OK)
 		return status;
 	if (!whole)
-		report.original = slice_sub(report.original, 0, header_end(report.original));
+		dsn.original = slice_sub(dsn.original, 0, header_end(dsn.original));
 	buf_init(&bytes, m->arena, 0);
-	report_write(&bytes, m->arena, &report, &m->delivery->needs_utf8);
+	dsn_write(&bytes, &dsn);
 	m->delivery->bytes = buf_slice(&bytes);
+	m->delivery->needs_utf8 = dsn_needs_utf8(&dsn);
 	m->delivery->body_8bit = !slice_is_ascii(m->delivery->bytes);
 	return STATUS_OK;
 }
@@ -156,7 +159,7 @@ enum status bounce_make(const struct bounce_options *options, struct store *stor
 			    LOG_CSTR("reason", "the sender does not exist"));
 		return STATUS_OK;
 	}
-	if (write_report(&m, parcel, settlement, now_ms) != STATUS_OK)
+	if (write_notification(&m, parcel, settlement, now_ms) != STATUS_OK)
 		return STATUS_TEMPORARY;
 	*bounce = m.delivery;
 	return STATUS_OK;

@@ -1,5 +1,7 @@
 #include "relay/outcome.h"
 
+#include "relay/xtext.h"
+
 struct settling {
 	const struct outcome_policy *policy;
 	struct parcel *parcel;
@@ -22,18 +24,31 @@ static int64_t expires_at(const struct settling *s, const struct queue_item *ite
 	return item->expires_ms > 0 && item->expires_ms < by_policy ? item->expires_ms : by_policy;
 }
 
-static void report(struct settling *s, const struct recipient *recipient, enum report_action action, struct slice status)
+/* RFC 3461 section 4.2: the type stands as it is, the address is xtext. */
+static struct slice decode_original(struct arena *arena, struct slice original)
 {
-	s->settlement->reports[s->settlement->report_count++] = (struct report_recipient){
-		.address = recipient->item.recipient,
-		.original = recipient->item.original_recipient,
+	struct slice rest = original, type = slice_cut(&rest, ';');
+	const struct slice parts[] = {type, SLICE(";"), xtext_decode(arena, rest)};
+
+	return original.len > 0 ? slice_join(arena, parts, 3) : SLICE_EMPTY;
+}
+
+static void report(struct settling *s, const struct recipient *recipient, enum dsn_action action, struct slice status)
+{
+	struct slice remote = recipient->remote;
+
+	s->settlement->reports[s->settlement->report_count++] = (struct dsn_recipient){
+		.final = recipient->item.recipient,
+		.original = decode_original(&s->parcel->arena, recipient->item.original_recipient),
 		.action = action,
 		.status = status,
-		.reply = recipient->reply,
-		.remote = recipient->remote,
-		.retry_until_ms = expires_at(s, &recipient->item),
+		.remote_mta = slice_cut(&remote, ' '),
+		.diagnostic = action == DSN_RELAYED ? SLICE_EMPTY : recipient->reply.text,
+		.diagnostic_is_ours = recipient->reply.is_ours,
+		.last_attempt_ms = s->now_ms,
+		.retry_until_ms = action == DSN_DELAYED ? expires_at(s, &recipient->item) : 0,
 	};
-	s->settlement->has_failed_report |= action == REPORT_FAILED;
+	s->settlement->has_failed_report |= action == DSN_FAILED;
 }
 
 static void settle_delivered(struct settling *s, const struct recipient *recipient, struct queue_result *result)
@@ -42,7 +57,7 @@ static void settle_delivered(struct settling *s, const struct recipient *recipie
 	s->settlement->delivered++;
 	/* RFC 3461 section 6.1 */
 	if (recipient->relayed_plainly && wants(&recipient->item, NOTIFY_SUCCESS))
-		report(s, recipient, REPORT_RELAYED, SLICE("2.0.0"));
+		report(s, recipient, DSN_RELAYED, SLICE("2.0.0"));
 }
 
 static void settle_failed(struct settling *s, const struct recipient *recipient, struct queue_result *result,
@@ -51,7 +66,7 @@ static void settle_failed(struct settling *s, const struct recipient *recipient,
 	result->outcome = QUEUE_FAILED;
 	s->settlement->failed++;
 	if (wants(&recipient->item, NOTIFY_FAILURE))
-		report(s, recipient, REPORT_FAILED, status);
+		report(s, recipient, DSN_FAILED, status);
 }
 
 /* When the next attempt is made: after the delay that follows so many failures, but never behind the time the message is given
@@ -82,7 +97,7 @@ static void settle_deferred(struct settling *s, struct recipient *recipient, str
 	result->delay_warned = item->delay_warned;
 	s->settlement->deferred++;
 	if (!item->delay_warned && warn_after >= 0 && s->now_ms - item->created_ms >= warn_after && wants(item, NOTIFY_DELAY)) {
-		report(s, recipient, REPORT_DELAYED, reply_status(&s->parcel->arena, &recipient->reply));
+		report(s, recipient, DSN_DELAYED, reply_status(&s->parcel->arena, &recipient->reply));
 		result->delay_warned = true;
 	}
 }
@@ -93,7 +108,7 @@ void outcome_settle(const struct outcome_policy *policy, struct parcel *parcel, 
 
 	*settlement = (struct settlement){
 		.results = ARENA_ARRAY(&parcel->arena, struct queue_result, parcel->count),
-		.reports = ARENA_ARRAY(&parcel->arena, struct report_recipient, parcel->count),
+		.reports = ARENA_ARRAY(&parcel->arena, struct dsn_recipient, parcel->count),
 	};
 	for (struct recipient *recipient = parcel->recipients; recipient; recipient = recipient->next) {
 		struct queue_result *result = &settlement->results[settlement->count++];

@@ -60,7 +60,7 @@ static void check(const struct expectation *e)
 		assert_int_equal(settlement.reports[0].action, e->report);
 		assert_true(slice_eq(settlement.reports[0].status, slice_from_cstr(e->status)));
 	}
-	if (e->report == REPORT_DELAYED)
+	if (e->report == DSN_DELAYED)
 		assert_true(settlement.results[0].delay_warned);
 	arena_free(&parcel.arena);
 }
@@ -70,12 +70,12 @@ static void table(void **state)
 	static const struct expectation TABLE[] = {
 		/* delivered: told of only if asked for, and the peer can't */
 		{RECIPIENT_DELIVERED, 0, 0, 0, false, "a@b", true, QUEUE_DELIVERED, 0, -1, NULL},
-		{RECIPIENT_DELIVERED, 0, NOTIFY_SUCCESS, 0, false, "a@b", true, QUEUE_DELIVERED, 0, REPORT_RELAYED, "2.0.0"},
+		{RECIPIENT_DELIVERED, 0, NOTIFY_SUCCESS, 0, false, "a@b", true, QUEUE_DELIVERED, 0, DSN_RELAYED, "2.0.0"},
 		{RECIPIENT_DELIVERED, 0, NOTIFY_SUCCESS, 0, false, "a@b", false, QUEUE_DELIVERED, 0, -1, NULL},
 		{RECIPIENT_DELIVERED, 0, NOTIFY_SUCCESS, 0, false, "", true, QUEUE_DELIVERED, 0, -1, NULL},
 		/* failed */
-		{RECIPIENT_FAILED, 0, 0, 0, false, "a@b", false, QUEUE_FAILED, 0, REPORT_FAILED, "5.0.0"},
-		{RECIPIENT_FAILED, 0, NOTIFY_FAILURE, 0, false, "a@b", false, QUEUE_FAILED, 0, REPORT_FAILED, "5.0.0"},
+		{RECIPIENT_FAILED, 0, 0, 0, false, "a@b", false, QUEUE_FAILED, 0, DSN_FAILED, "5.0.0"},
+		{RECIPIENT_FAILED, 0, NOTIFY_FAILURE, 0, false, "a@b", false, QUEUE_FAILED, 0, DSN_FAILED, "5.0.0"},
 		{RECIPIENT_FAILED, 0, NOTIFY_SUCCESS | NOTIFY_DELAY, 0, false, "a@b", false, QUEUE_FAILED, 0, -1, NULL},
 		{RECIPIENT_FAILED, 0, NOTIFY_NEVER, 0, false, "a@b", false, QUEUE_FAILED, 0, -1, NULL},
 		{RECIPIENT_FAILED, 0, 0, 0, false, "", false, QUEUE_FAILED, 0, -1, NULL}, /* double bounce */
@@ -86,15 +86,15 @@ static void table(void **state)
 		{RECIPIENT_WAITING, 0, 0, 0, false, "a@b", false, QUEUE_DEFERRED, 1000, -1, NULL},
 		{RECIPIENT_CROWDED, 0, 0, 0, false, "a@b", false, QUEUE_DEFERRED, 1000, -1, NULL},
 		/* the warning, once */
-		{RECIPIENT_DEFERRED, 9, 0, 40000, false, "a@b", false, QUEUE_DEFERRED, 20000, REPORT_DELAYED, "4.0.0"},
+		{RECIPIENT_DEFERRED, 9, 0, 40000, false, "a@b", false, QUEUE_DEFERRED, 20000, DSN_DELAYED, "4.0.0"},
 		{RECIPIENT_DEFERRED, 9, 0, 40000, true, "a@b", false, QUEUE_DEFERRED, 20000, -1, NULL},
 		{RECIPIENT_DEFERRED, 9, NOTIFY_FAILURE, 40000, false, "a@b", false, QUEUE_DEFERRED, 20000, -1, NULL},
-		{RECIPIENT_DEFERRED, 9, NOTIFY_DELAY, 40000, false, "a@b", false, QUEUE_DEFERRED, 20000, REPORT_DELAYED,
+		{RECIPIENT_DEFERRED, 9, NOTIFY_DELAY, 40000, false, "a@b", false, QUEUE_DEFERRED, 20000, DSN_DELAYED,
 		 "4.0.0"},
 		{RECIPIENT_DEFERRED, 9, 0, 40000, false, "", false, QUEUE_DEFERRED, 20000, -1, NULL},
 		/* the last attempt is made when the time is up, and then it is given up */
 		{RECIPIENT_DEFERRED, 9, 0, 90000, true, "a@b", false, QUEUE_DEFERRED, 10000, -1, NULL},
-		{RECIPIENT_DEFERRED, 9, 0, 100000, true, "a@b", false, QUEUE_FAILED, 0, REPORT_FAILED, "4.4.7"},
+		{RECIPIENT_DEFERRED, 9, 0, 100000, true, "a@b", false, QUEUE_FAILED, 0, DSN_FAILED, "4.4.7"},
 		{RECIPIENT_DEFERRED, 9, NOTIFY_NEVER, 100000, true, "a@b", false, QUEUE_FAILED, 0, -1, NULL},
 	};
 
