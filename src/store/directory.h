@@ -1,4 +1,4 @@
-/* directory: domains, accounts, aliases: who gets mail here. Names are normalised by the caller's email_address (lower-case
+/* directory: domains, accounts, aliases: who receives mail here. Names are normalised by the caller's email_address (lower-case
  * domain); local parts are compared without case (as every peer does; RFC 5321 section 2.4 lets the host choose). */
 #pragma once
 
