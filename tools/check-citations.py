@@ -8,7 +8,8 @@ import sys
 
 root = pathlib.Path(__file__).resolve().parent.parent
 GOOD = re.compile(r"RFC (\d{3,5})(?: sections? ([0-9A-Z]+(?:\.[0-9]+)*))?")
-BAD = re.compile(r"\b(?:RFC-?\d{3,5}|rfc ?\d{3,5}|RFC \d{3,5},? ?(?:§|sec\.|Section|s\.))")
+# "rfc822" is a word of the protocols themselves (RFC822.SIZE, message/rfc822).
+BAD = re.compile(r"\b(?:RFC-?(?!822\b)\d{3,5}|rfc(?!822\b) ?\d{3,5}|RFC \d{3,5},? ?(?:§|sec\.|Section|s\.))")
 faults, code, tests = [], collections.defaultdict(set), collections.defaultdict(set)
 for path in sorted([*root.glob("src/*/*.[ch]"), *root.glob("tests/unit/*/*.[ch]"), *root.glob("tests/system/*.py")]):
     where = code if path.parts[len(root.parts)] == "src" else tests
