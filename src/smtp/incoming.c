@@ -5,7 +5,8 @@
 
 #include "ipc/ipc.h"
 
-#define FIRST_ROOM 8192
+#define FIRST_ROOM       8192
+#define LOOK_AGAIN_AFTER (16 * 1024)
 
 void incoming_begin(struct incoming *in, struct arena *arena, const struct incoming *plan, struct slice trace)
 {
@@ -78,20 +79,21 @@ static void complete_header(struct incoming *in)
 		fail(in, INCOMING_STORAGE);
 }
 
-/* True when the head has been handed to a memfd. */
-static bool spill(struct incoming *in)
+/* Hands what is in memory over to a memfd, once the header is in it. A header that won't end is looked at again only now and then:
+ * it may come in very small pieces. */
+static void spill(struct incoming *in)
 {
-	if (in->fd >= 0)
-		return true;
+	if (in->head.len < in->next_look)
+		return;
+	in->next_look = in->head.len + LOOK_AGAIN_AFTER;
 	if (in->head.len < INCOMING_HEADER_MAX && !header_look(message_so_far(in)).is_whole)
-		return false;
+		return;
 	complete_header(in);
 	in->fd = ipc_memfd_open();
 	if (in->fd < 0)
 		fail(in, INCOMING_STORAGE);
 	else
 		write_fd(in, buf_slice(&in->head));
-	return true;
 }
 
 static void remember_last(struct incoming *in, struct slice bytes)
@@ -112,12 +114,15 @@ void incoming_add(struct incoming *in, struct slice bytes)
 	if (in->fault != INCOMING_OK)
 		return;
 	remember_last(in, bytes);
-	if (in->head.len + bytes.len > INCOMING_INLINE_MAX && spill(in))
+	if (in->fd >= 0) {
 		write_fd(in, bytes);
-	else
-		buf_add(&in->head, bytes);
+		return;
+	}
+	buf_add(&in->head, bytes);
 	if (!buf_ok(&in->head))
 		fail(in, INCOMING_STORAGE);
+	else if (in->head.len > INCOMING_INLINE_MAX)
+		spill(in);
 }
 
 void incoming_end(struct incoming *in)

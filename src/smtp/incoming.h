@@ -19,9 +19,10 @@ enum incoming_fault {
 
 struct incoming {
 	struct arena *arena;
-	struct buf head; /* all of it, or what comes first */
-	int fd;          /* -1: none */
-	size_t prefix;   /* our own trace header's length */
+	struct buf head;  /* all of it, or what comes first */
+	int fd;           /* -1: none */
+	size_t next_look; /* at the header, when `head` is so long */
+	size_t prefix;    /* our own trace header's length */
 	uint64_t size, limit;
 	char last[2]; /* bytes that came last */
 	enum incoming_fault fault;

@@ -1,0 +1,205 @@
+#include "memory_conn.h"
+
+void memory_conn_init(struct conn *conn, bool (*more)(void *, struct conn *), void *context)
+{
+	*conn = (struct conn){.more = more, .context = context};
+	conn->peer = (struct net_address){.family = AF_INET, .bytes = {192, 0, 2, 1}, .port = 40000};
+	buf_init(&conn->input, NULL, 0);
+	buf_init(&conn->output, NULL, 0);
+}
+
+void memory_conn_free(struct conn *conn)
+{
+	buf_free(&conn->input);
+	buf_free(&conn->output);
+}
+
+void memory_conn_run(struct conn *conn, const struct protocol *protocol, const struct listener *listener)
+{
+	struct arena session_arena SCOPED_ARENA, command_arena SCOPED_ARENA;
+	struct session_env env = {.conn = conn,
+				  .context = listener->context,
+				  .listener = listener,
+				  .id = 1,
+				  .session_arena = &session_arena,
+				  .command_arena = &command_arena};
+	enum next next = NEXT_PARK;
+	void *session;
+
+	arena_init(&session_arena, 1 << 20);
+	arena_init(&command_arena, 64 << 20);
+	session = protocol->open(&env);
+	while (session && next == NEXT_PARK && !conn->ended) {
+		arena_reset(&command_arena);
+		if (!conn_has_input(conn) && !conn->more(conn->context, conn))
+			break;
+		if (conn_has_input(conn))
+			next = protocol->command(session);
+		else if (conn->event)
+			next = protocol->event(session, conn->event);
+		conn->event = NULL;
+	}
+	if (session)
+		protocol->close(session);
+}
+
+/* ---- net/engine.h ---- */
+
+void engine_set_deadline(struct session_env *env, int64_t deadline_ms)
+{
+	env->conn->parked_until_ms = deadline_ms;
+}
+
+/* ---- net/conn.h ---- */
+
+static bool ask(struct conn *conn)
+{
+	if (!conn->ended && !conn->more(conn->context, conn))
+		conn->ended = true;
+	return !conn->ended;
+}
+
+enum conn_error conn_error(const struct conn *conn)
+{
+	return conn->ended ? CONN_CLOSED : CONN_OK;
+}
+
+const struct net_address *conn_peer(const struct conn *conn)
+{
+	return &conn->peer;
+}
+
+void conn_set_timeout(struct conn *conn, int timeout_ms)
+{
+	(void)conn;
+	(void)timeout_ms;
+}
+
+void conn_set_deadline(struct conn *conn, int64_t deadline_ms)
+{
+	conn->deadline_ms = deadline_ms;
+}
+
+static struct slice waiting(const struct conn *conn)
+{
+	return slice_skip(buf_slice(&conn->input), conn->at);
+}
+
+enum conn_line conn_read_line(struct conn *conn, size_t limit, struct slice *line)
+{
+	size_t lf;
+
+	while ((lf = slice_find_byte(waiting(conn), '\n')) == SLICE_NOT_FOUND)
+		if (!ask(conn))
+			return CONN_LINE_ERROR;
+	*line = slice_sub(waiting(conn), 0, lf);
+	conn->at += lf + 1;
+	if (lf + 1 > limit)
+		return CONN_LINE_TOO_LONG;
+	if (!slice_ends_with(*line, SLICE("\r")))
+		return CONN_LINE_BARE;
+	line->len--;
+	return CONN_LINE_OK;
+}
+
+bool conn_read_some(struct conn *conn, struct slice *bytes)
+{
+	while (waiting(conn).len == 0)
+		if (!ask(conn))
+			return false;
+	*bytes = slice_sub(waiting(conn), 0, conn->piece ? conn->piece : SIZE_MAX);
+	return true;
+}
+
+void conn_consume(struct conn *conn, size_t count)
+{
+	conn->at += count;
+}
+
+bool conn_has_input(struct conn *conn)
+{
+	return waiting(conn).len > 0;
+}
+
+void conn_discard_input(struct conn *conn)
+{
+	conn->at = conn->input.len;
+}
+
+struct buf *conn_output(struct conn *conn)
+{
+	return &conn->output;
+}
+
+void conn_flush_if_high(struct conn *conn)
+{
+	(void)conn;
+}
+
+bool conn_flush(struct conn *conn)
+{
+	return !conn->ended;
+}
+
+bool conn_start_tls_server(struct conn *conn, struct tls_context *tls)
+{
+	(void)tls;
+	conn->is_tls = true;
+	return true;
+}
+
+bool conn_is_tls(const struct conn *conn)
+{
+	return conn->is_tls;
+}
+
+struct slice conn_tls_version(const struct conn *conn)
+{
+	return conn->is_tls ? SLICE("TLSv1.3") : SLICE_EMPTY;
+}
+
+struct slice conn_tls_cipher(const struct conn *conn)
+{
+	return conn->is_tls ? SLICE("TLS_AES_256_GCM_SHA384") : SLICE_EMPTY;
+}
+
+struct slice conn_tls_error(const struct conn *conn)
+{
+	(void)conn;
+	return SLICE_EMPTY;
+}
+
+bool conn_channel_binding(struct conn *conn, struct slice type, struct buf *out)
+{
+	if (!conn->is_tls || !slice_eq(type, SLICE("tls-exporter")))
+		return false;
+	buf_add_literal(out, "exported");
+	return true;
+}
+
+/* ---- addresses ---- */
+
+void net_address_format(struct buf *out, const struct net_address *address)
+{
+	const uint8_t *b = address->bytes;
+
+	buf_printf(out, "%u.%u.%u.%u", b[0], b[1], b[2], b[3]);
+}
+
+void net_address_format_literal(struct buf *out, const struct net_address *address)
+{
+	buf_add_byte(out, '[');
+	net_address_format(out, address);
+	buf_add_byte(out, ']');
+}
+
+bool net_address_is_loopback(const struct net_address *address)
+{
+	return address->family == AF_INET && address->bytes[0] == 127;
+}
+
+bool net_prefix_contains(const struct net_prefix *prefix, const struct net_address *address)
+{
+	return address->family == prefix->address.family &&
+	       memcmp(address->bytes, prefix->address.bytes, prefix->bits / 8) == 0;
+}

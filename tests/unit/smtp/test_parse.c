@@ -1,0 +1,220 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "smtp/parse.h"
+#include "store/email.h"
+
+#define COUNT(array) (sizeof(array) / sizeof(*(array)))
+
+static void equal(struct slice found, const char *expected)
+{
+	if (!slice_eq(found, slice_from_cstr(expected)))
+		fail_msg("expected \"%s\", found \"%.*s\"", expected, SLICE_ARG(found));
+}
+
+static void test_line(void **state)
+{
+	struct smtp_line line = smtp_parse_line(SLICE("mail  FROM:<a@b>  SIZE=1 "));
+
+	(void)state;
+	equal(line.verb, "mail");
+	equal(line.argument, "FROM:<a@b>  SIZE=1");
+	line = smtp_parse_line(SLICE(""));
+	equal(line.verb, "");
+	equal(line.argument, "");
+}
+
+static void test_mail(void **state)
+{
+	static const struct {
+		const char *argument;
+		enum reply_id fault;
+		const char *address, *envelope_id;
+		uint64_t size;
+		bool body_8bit, smtputf8, full;
+	} cases[] = {
+		{"FROM:<>", REPLY_NONE, "", "", 0, false, false, false},
+		{"from : <a@B.Test>", REPLY_NONE, "a@b.test", "", 0, false, false, false},
+		{"FROM:a@b.test", REPLY_NONE, "a@b.test", "", 0, false, false, false},
+		{"FROM:<@x.test:a@b.test>", REPLY_NONE, "a@b.test", "", 0, false, false, false},
+		{"FROM:<\"a b\"@b.test> SIZE=10", REPLY_NONE, "\"a b\"@b.test", "", 10, false, false, false},
+		{"FROM:<\"a\\\">b\"@b.test> SIZE=10", REPLY_NONE, "\"a\\\">b\"@b.test", "", 10, false, false, false},
+		{"FROM:<a@b.test> BODY=8bitmime RET=full ENVID=a+2Bb SMTPUTF8", REPLY_NONE, "a@b.test", "a+2Bb", 0, true, true,
+		 true},
+		{"FROM:<a@b.test> BODY=7BIT RET=HDRS", REPLY_NONE, "a@b.test", "", 0, false, false, false},
+		{"FROM:<a@b.test> SIZE=18446744073709551616", REPLY_NONE, "a@b.test", "", UINT64_MAX, false, false, false},
+		{"FROM:<a@b.test> SIZE=1 SIZE=2", REPLY_PARAMETER_VALUE, NULL, NULL, 0, false, false, false},
+		{"FROM:<a@b.test> SIZE=-1", REPLY_PARAMETER_VALUE, NULL, NULL, 0, false, false, false},
+		{"FROM:<a@b.test> SIZE=", REPLY_PARAMETER_VALUE, NULL, NULL, 0, false, false, false},
+		{"FROM:<a@b.test> ENVID=+2", REPLY_PARAMETER_VALUE, NULL, NULL, 0, false, false, false},
+		{"FROM:<a@b.test> X=1", REPLY_PARAMETER_UNKNOWN, NULL, NULL, 0, false, false, false},
+		{"FROM:<a@b.test> SIZE=1=2", REPLY_PARAMETER_VALUE, NULL, NULL, 0, false, false, false},
+		{"FROM:", REPLY_SYNTAX_MAIL, NULL, NULL, 0, false, false, false},
+		{"FROM:<a@b.test>>", REPLY_SYNTAX_MAIL, NULL, NULL, 0, false, false, false},
+		{"FROM:<\"a>@b.test", REPLY_SYNTAX_MAIL, NULL, NULL, 0, false, false, false},
+		{"FROM:<@x.test>", REPLY_BAD_SENDER, NULL, NULL, 0, false, false, false},
+		{"FROM:<\xc3\xa4@b.test>", REPLY_NEEDS_SMTPUTF8, NULL, NULL, 0, false, false, false},
+	};
+	struct arena arena SCOPED_ARENA;
+	struct smtp_mail mail;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		enum reply_id fault = smtp_parse_mail(&arena, slice_from_cstr(cases[i].argument), &mail);
+
+		if (fault != cases[i].fault)
+			fail_msg("%s: reply %d", cases[i].argument, fault);
+		if (fault != REPLY_NONE)
+			continue;
+		equal(mail.path.address, cases[i].address);
+		equal(mail.envelope_id, cases[i].envelope_id);
+		assert_int_equal(mail.size, cases[i].size);
+		assert_int_equal(mail.body_8bit, cases[i].body_8bit);
+		assert_int_equal(mail.smtputf8, cases[i].smtputf8);
+		assert_int_equal(mail.return_full, cases[i].full);
+	}
+}
+
+static void test_rcpt(void **state)
+{
+	static const struct {
+		const char *argument;
+		enum reply_id fault;
+		const char *address, *original;
+		unsigned notify;
+	} cases[] = {
+		{"TO:<a@b.test>", REPLY_NONE, "a@b.test", "", 0},
+		{"TO:<PostMaster>", REPLY_NONE, "postmaster", "", 0},
+		{"TO:<a@b.test> NOTIFY=SUCCESS,FAILURE,DELAY", REPLY_NONE, "a@b.test", "", 14},
+		{"TO:<a@b.test> NOTIFY=NEVER ORCPT=rfc822;A+2Bx@B", REPLY_NONE, "a@b.test", "rfc822;A+2Bx@B", NOTIFY_NEVER},
+		{"TO:<a@b.test> ORCPT=utf-8;\xc3\xa4@b", REPLY_NONE, "a@b.test", "utf-8;\xc3\xa4@b", 0},
+		{"TO:<a@b.test> ORCPT=rfc822;\xc3\xa4@b", REPLY_PARAMETER_VALUE, NULL, NULL, 0},
+		{"TO:<a@b.test> ORCPT=rfc822;", REPLY_PARAMETER_VALUE, NULL, NULL, 0},
+		{"TO:<a@b.test> ORCPT=;a", REPLY_PARAMETER_VALUE, NULL, NULL, 0},
+		{"TO:<a@b.test> NOTIFY=SOMETIMES", REPLY_PARAMETER_VALUE, NULL, NULL, 0},
+		{"TO:<a@b.test> NOTIFY=,DELAY", REPLY_PARAMETER_VALUE, NULL, NULL, 0},
+		{"TO:<a@b.test> SIZE=1", REPLY_PARAMETER_UNKNOWN, NULL, NULL, 0},
+		{"TO:<>", REPLY_SYNTAX_RCPT, NULL, NULL, 0},
+		{"FROM:<a@b.test>", REPLY_SYNTAX_RCPT, NULL, NULL, 0},
+		{"TO:<a>", REPLY_BAD_RECIPIENT, NULL, NULL, 0},
+	};
+	struct arena arena SCOPED_ARENA;
+	struct smtp_rcpt rcpt;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		enum reply_id fault = smtp_parse_rcpt(&arena, slice_from_cstr(cases[i].argument), &rcpt);
+
+		if (fault != cases[i].fault)
+			fail_msg("%s: reply %d", cases[i].argument, fault);
+		if (fault != REPLY_NONE)
+			continue;
+		equal(rcpt.path.address, cases[i].address);
+		equal(rcpt.original, cases[i].original);
+		assert_int_equal(rcpt.notify, cases[i].notify);
+	}
+}
+
+static void test_bdat(void **state)
+{
+	static const struct {
+		const char *argument;
+		bool ok, last;
+		uint64_t size;
+	} cases[] = {
+		{"0", true, false, 0},       {"86 LAST", true, true, 86},   {"86  last", true, true, 86},
+		{"", false, false, 0},       {"LAST", false, false, 0},     {"-1", false, false, 0},
+		{"1 MORE", false, false, 0}, {"1 LAST x", false, false, 0}, {"18446744073709551616", false, false, 0},
+	};
+	uint64_t size;
+	bool last;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		assert_int_equal(smtp_parse_bdat(slice_from_cstr(cases[i].argument), &size, &last), cases[i].ok);
+		if (!cases[i].ok)
+			continue;
+		assert_int_equal(size, cases[i].size);
+		assert_int_equal(last, cases[i].last);
+	}
+}
+
+static void test_host(void **state)
+{
+	static const struct {
+		const char *text;
+		bool ok;
+	} cases[] = {{"mx.example.org", true},
+		     {"[192.0.2.1]", true},
+		     {"[IPv6:2001:db8::1]", true},
+		     {"under_score", true},
+		     {"b\xc3\xbc"
+		      "cher.test",
+		      true},
+		     {"", false},
+		     {"a b", false},
+		     {"a(b)", false},
+		     {"a\tb", false},
+		     {"\xff", false},
+		     {"a<b>", false},
+		     {"a;b", false}};
+	struct slice host;
+	char longest[256];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++)
+		assert_int_equal(smtp_parse_host(slice_from_cstr(cases[i].text), &host), cases[i].ok);
+	memset(longest, 'a', sizeof(longest));
+	assert_true(smtp_parse_host(slice_of(longest, 255), &host));
+	assert_false(smtp_parse_host(slice_of(longest, 256), &host));
+}
+
+static void test_xtext(void **state)
+{
+	(void)state;
+	assert_true(smtp_is_xtext(SLICE("a+3Db"), 10));
+	assert_false(smtp_is_xtext(SLICE("a+3db"), 10));
+	assert_false(smtp_is_xtext(SLICE("a=b"), 10));
+	assert_false(smtp_is_xtext(SLICE("a+"), 10));
+	assert_false(smtp_is_xtext(SLICE("a+0"), 10));
+	assert_false(smtp_is_xtext(SLICE("a+0A"), 10));
+	assert_false(smtp_is_xtext(SLICE("a+7F"), 10));
+	assert_false(smtp_is_xtext(SLICE("abc"), 2));
+	assert_false(smtp_is_xtext(SLICE(""), 2));
+}
+
+static void test_replies(void **state)
+{
+	struct buf out SCOPED_BUF;
+	struct reply reply = {550, SLICE("5.1.1"), SLICE("line\r\nbreak")};
+
+	(void)state;
+	reply_write(&out, &reply);
+	equal(buf_slice(&out), "550 5.1.1 line??break\r\n");
+	/* Each has a code, an enhanced one of the same class (RFC 2034 section 4), and a text. */
+	for (int id = REPLY_OK; id < REPLY_COUNT; id++) {
+		reply = reply_make((enum reply_id)id);
+		assert_in_range(reply.code, 200, 599);
+		assert_true(reply.text.len > 0);
+		if (reply.code != 354)
+			assert_int_equal(reply.enhanced.data[0] - '0', reply.code / 100);
+	}
+	buf_clear(&out);
+	reply_write_challenge(&out, SLICE("Username:"));
+	equal(buf_slice(&out), "334 VXNlcm5hbWU6\r\n");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_line),    cmocka_unit_test(test_mail), cmocka_unit_test(test_rcpt),
+		cmocka_unit_test(test_bdat),    cmocka_unit_test(test_host), cmocka_unit_test(test_xtext),
+		cmocka_unit_test(test_replies),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
