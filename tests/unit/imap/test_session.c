@@ -6,6 +6,7 @@
  *     D: text             a message with that subject is delivered by another role
  *     E:                  the server closes the connection
  */
+#include <dirent.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,7 +17,8 @@
 
 #include "harness.h"
 
-#define WILDCARD SLICE("{{*}}")
+#define TRANSCRIPTS_MAX 64
+#define WILDCARD        SLICE("{{*}}")
 
 struct replay {
 	struct harness *h;
@@ -232,18 +234,28 @@ static void test_append_limit(void **state)
 	harness_free(h);
 }
 
+static int is_visible(const struct dirent *entry)
+{
+	return entry->d_name[0] != '.';
+}
+
 int main(void)
 {
-	static char *const names[] = {
-		"not_authenticated", "sasl",         "mailboxes", "list", "append_fetch", "sections", "store", "search",
-		"copy_move",         "two_sessions", "idle",      "rev2", "faults"};
-	struct CMUnitTest tests[32] = {0};
+	struct CMUnitTest tests[TRANSCRIPTS_MAX + 8] = {0};
+	struct dirent **files;
+	int found = scandir(TEST_FOLDER "/transcripts", &files, is_visible, alphasort), failures;
 	size_t count = 0;
 
-	for (; count < sizeof(names) / sizeof(names[0]); count++)
-		tests[count] = (struct CMUnitTest){names[count], test_transcript, NULL, NULL, names[count]};
+	if (found <= 0 || found > TRANSCRIPTS_MAX)
+		return 1;
+	for (; count < (size_t)found; count++)
+		tests[count] = (struct CMUnitTest){files[count]->d_name, test_transcript, NULL, NULL, files[count]->d_name};
 	tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_line_too_long);
 	tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_large_message);
 	tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_append_limit);
-	return _cmocka_run_group_tests("imap sessions", tests, count, NULL, NULL);
+	failures = _cmocka_run_group_tests("imap sessions", tests, count, NULL, NULL);
+	for (int i = 0; i < found; i++)
+		free(files[i]);
+	free(files);
+	return failures;
 }
