@@ -342,7 +342,8 @@ static void trace_result(struct db *db, const struct finish_work *work, size_t n
 	bool is_bounced = work->bounce && result->outcome != QUEUE_DELIVERED;
 	struct slice remote = present(result->remote), colon = remote.len > 0 ? SLICE(": ") : SLICE_EMPTY;
 	struct trace_step step = {
-		.at_ms = clock_wall_ms(),
+		/* Not after what followed from it. */
+		.at_ms = is_bounced ? work->bounce->delivery->received_ms : clock_wall_ms(),
 		.queue_id = queue_id,
 		.event = event_of(result->outcome),
 		.subject = recipient,

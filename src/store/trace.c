@@ -128,7 +128,8 @@ enum status trace_find(struct store *store, struct arena *arena, struct slice id
 		return STATUS_TEMPORARY;
 	add_id(&ids, id);
 	read_steps(db, id, &found, &ids);
-	if (found.count == 0)
+	/* Steps but the first have no message id: the empty one is nobody's. */
+	if (found.count == 0 && without_brackets(id).len > 0)
 		find_by_message_id(db, without_brackets(id), &ids);
 	for (size_t i = 1; i < ids.count; i++)
 		read_steps(db, ((struct slice *)ids.items)[i], &found, &ids);

@@ -91,6 +91,17 @@ static enum status run_work(struct db *db, struct db_pending *pending)
 	return db->status != STATUS_OK ? db->status : status;
 }
 
+/* An error that showed when all works had been run. AGAIN: whose it was is found by running them carefully, but for a single one,
+ * which has its answer with that. */
+static enum outcome after_late_error(const struct db *db, struct batch *batch)
+{
+	if (db->status == STATUS_TEMPORARY)
+		return OUTCOME_LOST;
+	if (batch->count == 1)
+		batch->works[0]->status = db->status;
+	return OUTCOME_AGAIN;
+}
+
 /* In good faith: AGAIN if a work failed and left something behind. */
 static enum outcome run_plainly(struct db *db, struct batch *batch)
 {
@@ -105,7 +116,7 @@ static enum outcome run_plainly(struct db *db, struct batch *batch)
 			return OUTCOME_AGAIN;
 	}
 	flush_cache(db);
-	return db->status == STATUS_OK ? OUTCOME_READY : OUTCOME_LOST;
+	return db->status == STATUS_OK ? OUTCOME_READY : after_late_error(db, batch);
 }
 
 static enum outcome run_carefully(struct db *db, struct batch *batch)
@@ -146,30 +157,36 @@ static void commit_lost(struct batch *batch)
 			batch->works[i]->status = STATUS_TEMPORARY;
 }
 
+static enum outcome commit(struct db *db, struct batch *batch, bool carefully)
+{
+	if (db_commit(db) == STATUS_OK)
+		return OUTCOME_READY;
+	if (!carefully && db->status != STATUS_TEMPORARY)
+		return after_late_error(db, batch);
+	commit_lost(batch);
+	return OUTCOME_LOST;
+}
+
 /* One try. AGAIN: run it again, now carefully (or because the database asks for it). */
 static enum outcome try_batch(struct db *db, struct batch *batch, bool carefully)
 {
-	if (db_begin(db, DB_WRITE) != STATUS_OK) {
+	enum outcome outcome = OUTCOME_LOST;
+
+	if (db_begin(db, DB_WRITE) == STATUS_OK)
+		outcome = carefully ? run_carefully(db, batch) : run_plainly(db, batch);
+	else
 		all_lost(batch);
-		return db->may_retry ? OUTCOME_AGAIN : OUTCOME_LOST;
-	}
-	enum outcome outcome = carefully ? run_carefully(db, batch) : run_plainly(db, batch);
-
-	if (outcome == OUTCOME_READY && db_commit(db) == STATUS_OK) {
-		forget_cache(db);
-		return OUTCOME_READY;
-	}
-	/* A single work that failed by itself needs no second look. */
-	bool settled = outcome == OUTCOME_AGAIN && batch->count == 1 && !db->may_retry;
-
 	if (outcome == OUTCOME_READY)
-		commit_lost(batch);
-	else if (!settled)
+		outcome = commit(db, batch, carefully);
+	else if (outcome == OUTCOME_LOST)
 		all_lost(batch);
-	bool again = !settled && !db->broken && (outcome == OUTCOME_AGAIN || db->may_retry);
+	bool asked = outcome == OUTCOME_LOST && db->may_retry;
 
 	roll_back(db);
-	return settled ? OUTCOME_READY : again ? OUTCOME_AGAIN : OUTCOME_LOST;
+	/* A single work that failed by itself has its answer. */
+	if (outcome == OUTCOME_AGAIN && batch->count == 1)
+		return OUTCOME_READY;
+	return asked ? OUTCOME_AGAIN : outcome;
 }
 
 static void run_batch(struct db *db, struct batch *batch)
@@ -181,8 +198,11 @@ static void run_batch(struct db *db, struct batch *batch)
 
 		if (outcome != OUTCOME_AGAIN)
 			return;
+		if (db->broken)
+			break;
 		carefully = batch->count > 1 || db->may_retry;
 	}
+	all_lost(batch);
 }
 
 /* ---- leading and following ---- */

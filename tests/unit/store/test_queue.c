@@ -1,0 +1,303 @@
+/* The queue and the trace. */
+#include "base/clock.h"
+#include "store_fixture.h"
+
+#define NODE SLICE("node-1")
+
+static enum status enqueue(struct fixture *fixture, struct slice queue_id, struct slice message, const char *const *recipients,
+			   size_t count)
+{
+	struct queue_target targets[8];
+	struct delivery delivery = {
+		.queue_id = queue_id,
+		.sender = SLICE("Alice@example.test"),
+		.envelope_id = SLICE("env-1"),
+		.return_full = true,
+		.needs_utf8 = true,
+		.received_ms = 1000,
+		.bytes = message,
+		.queue = targets,
+		.queue_count = count,
+		.trace_from = SLICE("submission 192.0.2.9"),
+		.all_or_nothing = true,
+	};
+
+	for (size_t i = 0; i < count; i++)
+		targets[i] = (struct queue_target){.recipient = slice_from_cstr(recipients[i]),
+						   .original_recipient = SLICE("rfc822;original"),
+						   .notify = NOTIFY_FAILURE | NOTIFY_DELAY,
+						   .next_hop = SLICE("remote.example")};
+	return store_deliver(fixture->store, &delivery);
+}
+
+static const char *const two[] = {"x@remote.example", "y@other.example"};
+
+struct items {
+	struct queue_item *items;
+	size_t count;
+};
+
+static struct items take(struct fixture *fixture, int64_t now_ms, size_t max)
+{
+	struct items items;
+
+	assert_int_equal(queue_take_due(fixture->store, &fixture->arena, now_ms, 60000, NODE, max, &items.items, &items.count),
+			 STATUS_OK);
+	return items;
+}
+
+static struct items list(struct fixture *fixture, struct queue_filter filter)
+{
+	struct items items;
+
+	assert_int_equal(queue_list(fixture->store, &fixture->arena, &filter, 100, &items.items, &items.count), STATUS_OK);
+	return items;
+}
+
+static int64_t next_due(struct fixture *fixture)
+{
+	int64_t due_ms;
+
+	assert_int_equal(queue_next_due(fixture->store, &due_ms), STATUS_OK);
+	return due_ms;
+}
+
+static void finish(struct fixture *fixture, const struct queue_item *item, enum queue_outcome outcome, int64_t due_ms)
+{
+	struct queue_result result = {.id = item->id,
+				      .message = item->message,
+				      .outcome = outcome,
+				      .due_ms = due_ms,
+				      .delay_warned = due_ms != 0,
+				      .reply = SLICE("450 4.2.0 later"),
+				      .remote = SLICE("mx.remote.example [192.0.2.1]")};
+
+	assert_int_equal(queue_finish(fixture->store, &result, 1, NULL), STATUS_OK);
+}
+
+static void check_bytes(struct fixture *fixture, int64_t message, struct slice expected)
+{
+	struct email_reader *reader;
+	struct slice piece;
+	uint64_t offset = 0;
+
+	assert_int_equal(queue_open(fixture->store, &fixture->arena, message, &reader), STATUS_OK);
+	assert_int_equal(email_reader_size(reader), expected.len);
+	while (email_read(reader, offset, &piece) == STATUS_OK && piece.len > 0) {
+		assert_true(slice_eq(piece, slice_sub(expected, offset, offset + piece.len)));
+		offset += piece.len;
+	}
+	assert_int_equal(offset, expected.len);
+	email_close(reader);
+}
+
+static void test_take_and_finish(void **state)
+{
+	struct fixture *fixture = *state;
+	struct slice message = fixture_message(&fixture->arena, "out", 600000);
+
+	assert_true(next_due(fixture) == INT64_MAX);
+	assert_int_equal(enqueue(fixture, SLICE("Q1"), message, two, 2), STATUS_OK);
+	fixture_check_invariants(fixture);
+	assert_int_equal(next_due(fixture), 1000);
+	assert_int_equal(take(fixture, 999, 10).count, 0);
+	struct items items = take(fixture, 1000, 10);
+
+	assert_int_equal(items.count, 2);
+	struct queue_item *item = &items.items[0];
+
+	assert_true(slice_eq(item->queue_id, SLICE("Q1")));
+	assert_true(slice_eq(item->sender, SLICE("Alice@example.test")));
+	assert_true(slice_eq(item->recipient, SLICE("x@remote.example")));
+	assert_true(slice_eq(item->original_recipient, SLICE("rfc822;original")));
+	assert_true(slice_eq(item->envelope_id, SLICE("env-1")));
+	assert_true(slice_eq(item->next_hop, SLICE("remote.example")));
+	assert_int_equal(item->notify, NOTIFY_FAILURE | NOTIFY_DELAY);
+	assert_true(item->return_full && item->needs_utf8 && !item->body_8bit);
+	assert_int_equal(item->due_ms, 1000);
+	assert_int_equal(item->size, message.len);
+	assert_true(item->expires_ms > 4LL * 24 * 3600 * 1000);
+	check_bytes(fixture, item->message, message);
+	/* Taken: not again before the lease ends, which is when the queue wants to be looked at again. */
+	assert_int_equal(take(fixture, 1000, 10).count, 0);
+	assert_int_equal(next_due(fixture), 61000);
+	finish(fixture, item, QUEUE_DELIVERED, 0);
+	finish(fixture, &items.items[1], QUEUE_DEFERRED, 5000);
+	fixture_check_invariants(fixture);
+	items = take(fixture, 5000, 10);
+	assert_int_equal(items.count, 1);
+	assert_int_equal(items.items[0].attempts, 1);
+	assert_true(items.items[0].delay_warned);
+	assert_true(slice_eq(items.items[0].last_reply, SLICE("450 4.2.0 later")));
+	finish(fixture, &items.items[0], QUEUE_FAILED, 0);
+	assert_int_equal(fixture_number(fixture, "SELECT count(*) FROM blob"), 0);
+	assert_true(next_due(fixture) == INT64_MAX);
+	fixture_check_invariants(fixture);
+}
+
+static void test_leases(void **state)
+{
+	struct fixture *fixture = *state;
+	struct slice message = fixture_message(&fixture->arena, "out", 1000);
+	size_t count;
+
+	assert_int_equal(enqueue(fixture, SLICE("Q1"), message, two, 2), STATUS_OK);
+	assert_int_equal(take(fixture, 1000, 1).count, 1);
+	assert_int_equal(take(fixture, 1000, 1).count, 1);
+	assert_true(list(fixture, (struct queue_filter){.state = -1}).items[0].in_hand);
+	/* Its owner died: at the end of the lease it is anybody's. */
+	assert_int_equal(queue_renew_leases(fixture->store, NODE, 90000), STATUS_OK);
+	assert_int_equal(take(fixture, 61000, 10).count, 0);
+	assert_int_equal(take(fixture, 90000, 10).count, 2);
+	/* Its owner started again: at once. */
+	assert_int_equal(queue_release_leases(fixture->store, SLICE("another")), STATUS_OK);
+	assert_int_equal(take(fixture, clock_wall_ms() + 1, 10).count, 2);
+	assert_int_equal(take(fixture, clock_wall_ms() + 1, 10).count, 0);
+	assert_int_equal(queue_release_leases(fixture->store, NODE), STATUS_OK);
+	assert_int_equal(queue_retry(fixture->store, &(struct queue_filter){.state = -1}, &count), STATUS_OK);
+	assert_int_equal(take(fixture, clock_wall_ms() + 1, 10).count, 2);
+}
+
+static void test_filters(void **state)
+{
+	struct fixture *fixture = *state;
+	struct slice message = fixture_message(&fixture->arena, "out", 1000);
+	size_t count;
+
+	assert_int_equal(enqueue(fixture, SLICE("Q1"), message, two, 2), STATUS_OK);
+	assert_int_equal(enqueue(fixture, SLICE("Q2"), message, two, 2), STATUS_OK);
+	assert_int_equal(list(fixture, (struct queue_filter){.state = -1}).count, 4);
+	assert_int_equal(list(fixture, (struct queue_filter){.queue_id = SLICE("Q2"), .state = -1}).count, 2);
+	assert_int_equal(list(fixture, (struct queue_filter){.sender = SLICE("alice@EXAMPLE.test"), .state = -1}).count, 4);
+	assert_int_equal(list(fixture, (struct queue_filter){.recipient_domain = SLICE("other.example"), .state = -1}).count, 2);
+	struct queue_filter q1 = {.queue_id = SLICE("Q1"), .state = -1}, held = {.state = QUEUE_HELD};
+
+	assert_int_equal(queue_hold(fixture->store, &q1, true, &count), STATUS_OK);
+	assert_int_equal(count, 2);
+	assert_int_equal(list(fixture, held).count, 2);
+	assert_int_equal(take(fixture, 2000, 10).count, 2);
+	assert_int_equal(queue_hold(fixture->store, &held, false, &count), STATUS_OK);
+	assert_int_equal(take(fixture, clock_wall_ms() + 1, 1).count, 1);
+	assert_int_equal(queue_remove(fixture->store, &q1, &count), STATUS_OK);
+	assert_int_equal(count, 2);
+	assert_int_equal(queue_remove(fixture->store, &q1, &count), STATUS_OK);
+	assert_int_equal(count, 0);
+	assert_int_equal(fixture_number(fixture, "SELECT count(*) FROM queue_message"), 1);
+	fixture_check_invariants(fixture);
+}
+
+static struct delivery bounce_to(struct delivery_target *target)
+{
+	return (struct delivery){.queue_id = SLICE("QBOUNCE"),
+				 .sender = SLICE_EMPTY,
+				 .received_ms = clock_wall_ms(),
+				 .bytes = SLICE("Subject: Undelivered\r\nMessage-ID: <bounce@example.test>\r\n\r\nSorry.\r\n"),
+				 .targets = target,
+				 .target_count = 1};
+}
+
+/* A recipient goes together with its bounce, and only once. */
+static void test_bounce(void **state)
+{
+	struct fixture *fixture = *state;
+	struct delivery_target target = {.account = fixture->alice};
+	struct delivery bounce = bounce_to(&target);
+
+	assert_int_equal(enqueue(fixture, SLICE("Q1"), fixture_message(&fixture->arena, "out", 1000), two, 1), STATUS_OK);
+	struct items items = take(fixture, 1000, 10);
+	struct queue_result result = {.id = items.items[0].id,
+				      .message = items.items[0].message,
+				      .outcome = QUEUE_FAILED,
+				      .reply = SLICE("550 5.1.1 no such user")};
+
+	assert_int_equal(queue_finish(fixture->store, &result, 1, &bounce), STATUS_OK);
+	assert_int_equal(target.status, STATUS_OK);
+	assert_int_equal(queue_finish(fixture->store, &result, 1, &bounce), STATUS_OK);
+	assert_int_equal(fixture_mailbox(fixture, fixture->alice, "INBOX").messages, 1);
+	fixture_check_invariants(fixture);
+}
+
+/* ---- the trace ---- */
+
+static void test_trace(void **state)
+{
+	struct fixture *fixture = *state;
+	struct delivery_target target = {.account = fixture->alice};
+	struct trace_step *steps;
+	size_t count, removed;
+	static const char *const events[] = {"received", "queued", "deferred", "bounced", "received", "delivered"};
+
+	assert_int_equal(enqueue(fixture, SLICE("Q1"), fixture_message(&fixture->arena, "out", 1000), two, 1), STATUS_OK);
+	struct items items = take(fixture, 1000, 10);
+
+	finish(fixture, &items.items[0], QUEUE_DEFERRED, 2000);
+	struct queue_result result = {.id = items.items[0].id,
+				      .message = items.items[0].message,
+				      .outcome = QUEUE_FAILED,
+				      .remote = SLICE("mx [192.0.2.1]"),
+				      .reply = SLICE("550 no")};
+	struct delivery bounce = bounce_to(&target);
+
+	bounce.received_ms++; /* not in the millisecond of the deferral */
+	assert_int_equal(queue_finish(fixture->store, &result, 1, &bounce), STATUS_OK);
+	static const char *const ids[] = {"Q1", "<out@example.org>", "out@example.org"};
+
+	/* A message is followed into its bounce. */
+	for (size_t i = 0; i < 3; i++) {
+		assert_int_equal(trace_find(fixture->store, &fixture->arena, slice_from_cstr(ids[i]), &steps, &count), STATUS_OK);
+		assert_int_equal(count, 6);
+		for (size_t j = 0; j < count; j++)
+			assert_true(slice_eq(steps[j].event, slice_from_cstr(events[j])));
+		assert_true(slice_eq(steps[0].detail, SLICE("submission 192.0.2.9")));
+		assert_true(slice_eq(steps[3].detail, SLICE("mx [192.0.2.1]: 550 no")));
+		assert_true(slice_eq(steps[3].subject, SLICE("x@remote.example")));
+		assert_true(slice_eq(steps[5].queue_id, SLICE("QBOUNCE")));
+		assert_true(slice_eq(steps[5].subject, SLICE("alice@example.test")));
+	}
+	assert_int_equal(trace_find(fixture->store, &fixture->arena, SLICE("nothing"), &steps, &count), STATUS_NOT_FOUND);
+	assert_int_equal(trace_find(fixture->store, &fixture->arena, SLICE(""), &steps, &count), STATUS_NOT_FOUND);
+	struct trace_step refused = {
+		.at_ms = 500, .queue_id = SLICE("Q0"), .event = SLICE("refused"), .subject = SLICE("z@example.test"), .detail = SLICE("550")};
+
+	assert_int_equal(trace_add(fixture->store, &refused, 1), STATUS_OK);
+	assert_int_equal(trace_add(fixture->store, &refused, 1), STATUS_OK);
+	assert_int_equal(trace_find(fixture->store, &fixture->arena, SLICE("Q0"), &steps, &count), STATUS_OK);
+	assert_int_equal(count, 2);
+	assert_int_equal(trace_forget(fixture->store, 600, 1, &removed), STATUS_OK);
+	assert_int_equal(removed, 1);
+	assert_int_equal(trace_forget(fixture->store, 600, 10, &removed), STATUS_OK);
+	assert_int_equal(removed, 1);
+	assert_int_equal(trace_find(fixture->store, &fixture->arena, SLICE("Q0"), &steps, &count), STATUS_NOT_FOUND);
+}
+
+/* What a hostile peer can put into an envelope or a header must not keep a message from being stored. */
+static void test_hostile_bytes(void **state)
+{
+	struct fixture *fixture = *state;
+	static const char *const recipients[] = {"\xff\xfe@remote.example"};
+	static const char message[] = "Message-ID: <\xff\0\xfe@x>\r\nSubject: \xc3\x28 \x01\r\n\r\n\0\xff\r\n";
+	struct trace_step step = {
+		.at_ms = 1, .queue_id = SLICE("\xff"), .event = SLICE("refused"), .subject = SLICE("\xf0\x28"), .detail = SLICE("a\0b")};
+
+	assert_int_equal(enqueue(fixture, SLICE("Q\xff"), slice_of(message, sizeof message - 1), recipients, 1), STATUS_OK);
+	fixture_deliver(fixture, fixture->alice, slice_of(message, sizeof message - 1));
+	assert_int_equal(trace_add(fixture->store, &step, 1), STATUS_OK);
+	struct items items = take(fixture, 1000, 1);
+
+	assert_true(slice_eq(items.items[0].recipient, slice_from_cstr(recipients[0])));
+	check_bytes(fixture, items.items[0].message, slice_of(message, sizeof message - 1));
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		FIXTURE_TEST(test_take_and_finish),
+		FIXTURE_TEST(test_leases),
+		FIXTURE_TEST(test_filters),
+		FIXTURE_TEST(test_bounce),
+		FIXTURE_TEST(test_trace),
+		FIXTURE_TEST(test_hostile_bytes),
+	};
+
+	return FIXTURE_MAIN(argc, argv, "store/queue", tests);
+}
