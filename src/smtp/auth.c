@@ -54,14 +54,14 @@ static enum reply_id challenge(struct exchange *x, struct slice *response)
 
 	reply_write_challenge(conn_output(conn), x->reply.challenge);
 	conn_flush(conn);
-	smtp_set_time_limit(x->session, x->session->options.command_timeout_ms);
+	smtp_set_time_limit(x->session, LINE_TIMEOUT_MS);
 	switch (conn_read_line(conn, LINE_MAX_AUTH, &line)) {
 	case CONN_LINE_OK:
 		if (slice_eq(line, SLICE("*")))
 			return REPLY_AUTH_CANCELLED;
 		return decode(x, line, response) ? REPLY_NONE : REPLY_AUTH_MALFORMED;
 	case CONN_LINE_TOO_LONG:
-		return REPLY_LINE_TOO_LONG;
+		return REPLY_AUTH_TOO_LONG; /* RFC 4954 section 6 */
 	default:
 		return REPLY_BARE_LINE_END;
 	}
@@ -139,7 +139,7 @@ enum next cmd_auth(struct smtp_session *s, struct slice argument)
 	if (s->account != 0)
 		return smtp_answer(s, REPLY_AUTH_ALREADY);
 	if (!smtp_may_send_password(s))
-		return smtp_answer(s, REPLY_NEED_TLS);
+		return smtp_answer(s, s->env->listener->tls ? REPLY_NEED_TLS : REPLY_NO_AUTH);
 	if (mechanism.len == 0 || slice_find_byte(initial, ' ') != SLICE_NOT_FOUND)
 		return smtp_answer(s, REPLY_SYNTAX_AUTH);
 	if (!auth_mechanism_is_offered(mechanism, conn_is_tls(s->conn), true))

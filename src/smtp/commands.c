@@ -39,14 +39,6 @@ static enum next cmd_quit(struct smtp_session *s, struct slice argument)
 	return smtp_say_last(s, REPLY_BYE);
 }
 
-/* A browser that was sent here by somebody else's page: what it posts must not be read as commands. */
-static enum next cmd_http(struct smtp_session *s, struct slice argument)
-{
-	(void)argument;
-	smtp_log_refused(s, 421, SLICE("HTTP"), SLICE_EMPTY);
-	return smtp_say_last(s, REPLY_NOT_SMTP);
-}
-
 enum { IN_MAIL = STATE_MAIL | STATE_RCPT };
 
 /* By how often they come. BDAT judges the state itself: its bytes must be read whatever is wrong. */
@@ -65,10 +57,6 @@ static const struct smtp_command_entry commands[] = {
 	{"VRFY", cmd_vrfy, 0},
 	{"EXPN", cmd_expn, 0},
 	{"HELP", cmd_help, 0},
-	{"GET", cmd_http, 0},
-	{"POST", cmd_http, 0},
-	{"PUT", cmd_http, 0},
-	{"CONNECT", cmd_http, 0},
 };
 
 const struct smtp_command_entry *smtp_command_find(struct slice verb)

@@ -23,6 +23,8 @@ static void note_field(struct header_facts *facts, struct slice name, struct sli
 		facts->received++;
 	else if (slice_eq_nocase(name, SLICE("Date")))
 		facts->has_date = true;
+	else if (slice_eq_nocase(name, SLICE("From")))
+		facts->has_from = true;
 	else if (slice_eq_nocase(name, SLICE("Message-ID"))) {
 		facts->has_message_id = true;
 		facts->message_id = slice_trim(slice_skip(line, slice_find_byte(line, ':') + 1));
@@ -84,19 +86,23 @@ void header_write_date(struct buf *out, int64_t wall_ms)
 	buf_add_literal(out, " +0000");
 }
 
-void header_write_missing(struct buf *out, const struct header_facts *facts, int64_t wall_ms, struct slice queue_id,
-			  struct slice hostname)
+void header_write_missing(struct buf *out, const struct header_facts *facts, const struct header_origin *origin)
 {
 	if (!facts->has_date) {
 		buf_add_literal(out, "Date: ");
-		header_write_date(out, wall_ms);
+		header_write_date(out, origin->wall_ms);
 		buf_add_literal(out, "\r\n");
+	}
+	if (!facts->has_from && origin->author.len > 0) {
+		buf_add_literal(out, "From: <");
+		buf_add(out, origin->author);
+		buf_add_literal(out, ">\r\n");
 	}
 	if (!facts->has_message_id) {
 		buf_add_literal(out, "Message-ID: <");
-		buf_add(out, queue_id);
+		buf_add(out, origin->queue_id);
 		buf_add_byte(out, '@');
-		buf_add(out, hostname);
+		buf_add(out, origin->hostname);
 		buf_add_literal(out, ">\r\n");
 	}
 }

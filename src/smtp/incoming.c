@@ -71,7 +71,7 @@ static void complete_header(struct incoming *in)
 		fail(in, INCOMING_LOOP);
 	buf_init(&added, in->arena, 0);
 	if (in->add_missing && (in->facts.is_whole || in->size < INCOMING_HEADER_MAX))
-		header_write_missing(&added, &in->facts, in->wall_ms, in->queue_id, in->hostname);
+		header_write_missing(&added, &in->facts, &in->origin);
 	if (in->facts.is_whole && !in->facts.has_blank)
 		buf_add_literal(&added, "\r\n");
 	insert(in, in->prefix + in->facts.end, buf_slice(&added));

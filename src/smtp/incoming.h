@@ -31,8 +31,7 @@ struct incoming {
 	/* How the header is completed. */
 	unsigned max_received;
 	bool add_missing;
-	struct slice queue_id, hostname;
-	int64_t wall_ms;
+	struct header_origin origin;
 };
 
 /* Fields of `plan` from max_received on are the caller's; `trace` is the Received field. */

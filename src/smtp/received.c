@@ -14,10 +14,19 @@ struct slice received_protocol(const struct received *received)
 	return slice_from_cstr(names[received->smtputf8][(received->tls_version.len > 0) + 2 * received->authenticated]);
 }
 
+/* A name in UTF-8 would make the header one that only SMTPUTF8 may carry (RFC 6531 section 3.7.1 asks for A-labels). */
+static void write_helo(struct buf *out, const struct received *received)
+{
+	struct slice helo = received->helo.len > 0 ? received->helo : SLICE("unknown");
+
+	for (size_t i = 0; i < helo.len; i++)
+		buf_add_byte(out, received->smtputf8 || !(helo.data[i] & 0x80) ? helo.data[i] : '?');
+}
+
 static void write_from(struct buf *out, const struct received *received)
 {
 	buf_add_literal(out, "Received: from ");
-	buf_add(out, received->helo.len > 0 ? received->helo : SLICE("unknown"));
+	write_helo(out, received);
 	buf_add_literal(out, " (");
 	if (received->peer.family != 0)
 		net_address_format_literal(out, &received->peer);

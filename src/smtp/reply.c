@@ -2,6 +2,9 @@
 
 #include "base/base64.h"
 
+/* RFC 5321 section 4.5.3.1.5: a reply line has at most 512 bytes. */
+#define TEXT_MAX (512 - sizeof("250 5.7.100 \r\n"))
+
 static const struct {
 	unsigned code;
 	const char *enhanced, *text;
@@ -27,13 +30,14 @@ static const struct {
 	[REPLY_TOO_MANY_RECIPIENTS] = {452, "4.5.3", "Too many recipients, send the rest in another message"},
 	[REPLY_AUTH_TEMPORARY] = {454, "4.7.0", "Temporary authentication failure, try again later"},
 	[REPLY_TLS_UNAVAILABLE] = {454, "4.7.0", "TLS is not available due to a temporary reason"},
-	[REPLY_EARLY_TALKER] = {554, "5.5.1", "You spoke before the greeting"},
+	[REPLY_EARLY_TALKER] = {554, "", "You spoke before the greeting"},
 	[REPLY_UNKNOWN_COMMAND] = {500, "5.5.1", "Command not recognized"},
 	[REPLY_LINE_TOO_LONG] = {500, "5.5.2", "Line too long"},
+	[REPLY_CONTROL_CHARACTER] = {500, "5.5.2", "Control characters are not allowed in commands"},
 	[REPLY_BARE_LINE_END] = {500, "5.5.2", "Bare CR or LF is not allowed, lines end with CRLF"},
 	[REPLY_NO_ARGUMENT] = {501, "5.5.4", "Command takes no argument"},
 	[REPLY_ARGUMENT_MISSING] = {501, "5.5.4", "Argument is missing"},
-	[REPLY_SYNTAX_HELLO] = {501, "5.5.4", "Say EHLO with your host name"},
+	[REPLY_SYNTAX_HELLO] = {501, "", "Say EHLO with your host name"},
 	[REPLY_SYNTAX_MAIL] = {501, "5.5.2", "Syntax: MAIL FROM:<address> [parameters]"},
 	[REPLY_SYNTAX_RCPT] = {501, "5.5.2", "Syntax: RCPT TO:<address> [parameters]"},
 	[REPLY_SYNTAX_BDAT] = {501, "5.5.4", "Syntax: BDAT size [LAST]"},
@@ -60,6 +64,7 @@ static const struct {
 	[REPLY_AUTH_MECHANISM] = {504, "5.5.4", "Mechanism is not offered"},
 	[REPLY_AUTH_CANCELLED] = {501, "5.7.0", "Authentication cancelled"},
 	[REPLY_AUTH_MALFORMED] = {501, "5.5.2", "Cannot decode response"},
+	[REPLY_AUTH_TOO_LONG] = {500, "5.5.6", "Authentication exchange line is too long"},
 	[REPLY_AUTH_REFUSED] = {535, "5.7.8", "Authentication credentials invalid"},
 	[REPLY_TOO_LARGE] = {552, "5.3.4", "Message is larger than is accepted here"},
 	[REPLY_BARE_IN_MESSAGE] = {550, "5.6.0", "Bare CR or LF in the message is not allowed, lines end with CRLF"},
@@ -71,14 +76,18 @@ struct reply reply_make(enum reply_id id)
 	return (struct reply){replies[id].code, slice_from_cstr(replies[id].enhanced), slice_from_cstr(replies[id].text)};
 }
 
+/* RFC 5321 section 4.2: ASCII. */
 static void add_printable(struct buf *out, struct slice text)
 {
-	char *to = buf_reserve(out, text.len);
+	char *to;
+
+	text = slice_sub(text, 0, TEXT_MAX);
+	to = buf_reserve(out, text.len);
 
 	if (!to)
 		return;
 	for (size_t i = 0; i < text.len; i++)
-		to[i] = (unsigned char)text.data[i] < ' ' || text.data[i] == 127 ? '?' : text.data[i];
+		to[i] = text.data[i] < ' ' || text.data[i] > '~' ? '?' : text.data[i];
 	buf_advance(out, text.len);
 }
 

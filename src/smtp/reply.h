@@ -33,6 +33,7 @@ enum reply_id {
 	REPLY_EARLY_TALKER,
 	REPLY_UNKNOWN_COMMAND,
 	REPLY_LINE_TOO_LONG,
+	REPLY_CONTROL_CHARACTER,
 	REPLY_BARE_LINE_END,
 	REPLY_NO_ARGUMENT,
 	REPLY_ARGUMENT_MISSING,
@@ -63,6 +64,7 @@ enum reply_id {
 	REPLY_AUTH_MECHANISM,
 	REPLY_AUTH_CANCELLED,
 	REPLY_AUTH_MALFORMED,
+	REPLY_AUTH_TOO_LONG,
 	REPLY_AUTH_REFUSED,
 	REPLY_TOO_LARGE,
 	REPLY_BARE_IN_MESSAGE,
@@ -72,12 +74,13 @@ enum reply_id {
 
 struct reply {
 	unsigned code;
-	struct slice enhanced; /* empty: none belongs there (354, 334) */
+	struct slice enhanced; /* empty: none belongs there (3xx, greeting, EHLO: RFC 2034 section 4) */
 	struct slice text;
 };
 struct reply reply_make(enum reply_id id);
 
-/* "250 2.1.0 Ok\r\n". A control character in the text, which might come from elsewhere, becomes '?'. */
+/* "250 2.1.0 Ok\r\n". What is no printable ASCII in the text, which might come from elsewhere, becomes '?'; it is cut where the line
+ * would be too long. */
 void reply_write(struct buf *out, const struct reply *reply);
 /* "220 mx.example.org ESMTP Posthorn\r\n" */
 void reply_write_greeting(struct buf *out, struct slice hostname);

@@ -1,10 +1,12 @@
 #include "smtp/session.h"
 
+#include <sys/socket.h>
+
 #include "base/clock.h"
 
 #define SIZE_DEFAULT            (50 * 1024 * 1024)
 #define RECIPIENTS_DEFAULT      1000
-#define HOPS_DEFAULT            50
+#define HOPS_DEFAULT            100 /* RFC 5321 section 6.3 */
 #define ERRORS_DEFAULT          20
 #define COMMAND_TIMEOUT_DEFAULT 300000
 #define DATA_TIMEOUT_DEFAULT    180000
@@ -136,14 +138,24 @@ static struct smtp_session *session_new(struct session_env *env)
 	return s;
 }
 
+/* Who doesn't wait to be greeted is no mail server (RFC 5321 section 4.3.1). One look at what is here already; nobody waits for it. */
+static bool has_spoken(const struct smtp_session *s)
+{
+	char bytes[512];
+
+	if (s->is_submission || conn_is_tls(s->conn))
+		return false;
+	return conn_has_input(s->conn) || recv(conn_fd(s->conn), bytes, sizeof(bytes), MSG_DONTWAIT) > 0;
+}
+
 static void *session_open(struct session_env *env)
 {
 	struct smtp_session *s = session_new(env);
 
 	LOG_DEBUG(s->log, "smtp.connected", LOG_INT("connection", env->id), LOG_STR("peer", s->peer),
 		  LOG_CSTR("listener", env->listener->name));
-	/* Who doesn't wait to be greeted is no mail server (RFC 5321 section 4.3.1). */
-	if (conn_has_input(s->conn)) {
+	if (has_spoken(s)) {
+		smtp_log_refused(s, 554, SLICE("spoke before the greeting"), SLICE_EMPTY);
 		smtp_answer(s, REPLY_EARLY_TALKER);
 		conn_flush(s->conn);
 		return NULL;
@@ -166,18 +178,40 @@ static enum next refuse_state(struct smtp_session *s, const struct smtp_command_
 	return smtp_answer(s, s->state == STATE_BDAT ? REPLY_BDAT_BEGUN : REPLY_NEED_MAIL);
 }
 
+/* A browser that was sent here by somebody else's page: what it posts must not be read as commands. */
+static enum next refuse_unknown(struct smtp_session *s, struct slice line)
+{
+	if (slice_find(line, SLICE(" HTTP/")) == SLICE_NOT_FOUND)
+		return smtp_answer(s, REPLY_UNKNOWN_COMMAND);
+	smtp_log_refused(s, 421, SLICE("HTTP"), SLICE_EMPTY);
+	return smtp_say_last(s, REPLY_NOT_SMTP);
+}
+
+/* What is wrong with the line itself, whatever it says. */
+static enum reply_id line_fault(struct slice line, const struct smtp_command_entry *entry)
+{
+	if (line.len + 2 > LINE_MAX_COMMAND && !(entry && entry->run == cmd_auth))
+		return REPLY_LINE_TOO_LONG;
+	/* It might be a line end to others: what stands behind it would be a command there. */
+	if (slice_find_byte(line, '\r') != SLICE_NOT_FOUND)
+		return REPLY_BARE_LINE_END;
+	for (size_t i = 0; i < line.len; i++)
+		if (((unsigned char)line.data[i] < ' ' && line.data[i] != '\t') || line.data[i] == 127)
+			return REPLY_CONTROL_CHARACTER;
+	return REPLY_NONE;
+}
+
 static enum next dispatch(struct smtp_session *s, struct slice line)
 {
 	struct smtp_line command = smtp_parse_line(line);
 	const struct smtp_command_entry *entry = smtp_command_find(command.verb);
+	enum reply_id fault = line_fault(line, entry);
 
-	if (entry && line.len + 2 > LINE_MAX_COMMAND && entry->run != cmd_auth)
-		return smtp_answer(s, REPLY_LINE_TOO_LONG);
-	/* A bare CR might be a line end to others: what stands behind it would be a command there. */
-	if (slice_find_byte(line, '\r') != SLICE_NOT_FOUND)
-		return smtp_answer(s, REPLY_BARE_LINE_END);
+	/* Nobody knows how much a BDAT that isn't understood brings: it must not be read as commands. */
+	if (fault != REPLY_NONE)
+		return entry && entry->run == cmd_bdat ? smtp_say_last(s, fault) : smtp_answer(s, fault);
 	if (!entry)
-		return smtp_answer(s, REPLY_UNKNOWN_COMMAND);
+		return refuse_unknown(s, line);
 	if (entry->takes_no_argument && command.argument.len > 0)
 		return smtp_answer(s, REPLY_NO_ARGUMENT);
 	if (entry->states && !(entry->states & s->state))
@@ -211,7 +245,7 @@ static enum next session_command(void *session)
 
 	if (clock_monotonic_ms() >= s->ends_ms)
 		return smtp_say_last(s, REPLY_SESSION_TOO_LONG);
-	smtp_set_time_limit(s, s->options.command_timeout_ms);
+	smtp_set_time_limit(s, LINE_TIMEOUT_MS);
 	next = read_and_run(s);
 	if (next == NEXT_CLOSE || conn_failed(s->conn))
 		return NEXT_CLOSE;

@@ -15,6 +15,7 @@
 #define LINE_MAX_COMMAND 2048  /* RFC 5321 section 4.5.3.1.4: 512 and what extensions add */
 #define LINE_MAX_AUTH    12288 /* RFC 4954 section 4 */
 #define HELO_MAX         256
+#define LINE_TIMEOUT_MS  60000 /* for a line that has begun, or an answer to a challenge: a thread waits for it */
 
 enum smtp_state {
 	STATE_START = 1 << 0, /* no EHLO yet */

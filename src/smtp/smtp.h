@@ -23,7 +23,7 @@ struct smtp_options {
 	struct slice hostname;            /* A-labels: greeting, Received, Message-ID */
 	uint64_t max_message_size;        /* bytes, advertised by SIZE; 0: 50 MB */
 	unsigned max_recipients;          /* per message; 0: 1,000 */
-	unsigned max_received_hops;       /* Received fields that mean a loop; 0: 50 */
+	unsigned max_received_hops;       /* Received fields that mean a loop; 0: 100 */
 	unsigned max_errors;              /* then 421; 0: 20 */
 	int command_timeout_ms;           /* RFC 5321 section 4.5.3.2.7; 0: 300,000 */
 	int data_timeout_ms;              /* per piece of a message; RFC 5321 section 4.5.3.2.5; 0: 180,000 */

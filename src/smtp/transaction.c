@@ -62,16 +62,18 @@ static struct slice trace_header(struct smtp_session *s, struct arena *arena, in
 
 void smtp_message_begin(struct smtp_session *s, struct arena *arena, struct incoming *incoming)
 {
+	const struct deliver_envelope *envelope = &s->transaction.envelope;
 	struct incoming plan = {
 		.limit = s->options.max_message_size,
 		.max_received = s->options.max_received_hops,
 		.add_missing = s->is_submission,
-		.queue_id = s->transaction.envelope.queue_id,
-		.hostname = s->options.hostname,
-		.wall_ms = clock_wall_ms(),
+		.origin = {.wall_ms = clock_wall_ms(),
+			   .queue_id = envelope->queue_id,
+			   .hostname = s->options.hostname,
+			   .author = envelope->sender.address.len > 0 ? envelope->sender.address : s->login},
 	};
 
-	incoming_begin(incoming, arena, &plan, trace_header(s, arena, plan.wall_ms));
+	incoming_begin(incoming, arena, &plan, trace_header(s, arena, plan.origin.wall_ms));
 }
 
 static enum reply_id fault_of(const struct incoming *incoming, bool has_bare)

@@ -2,7 +2,7 @@
 
 void memory_conn_init(struct conn *conn, bool (*more)(void *, struct conn *), void *context)
 {
-	*conn = (struct conn){.more = more, .context = context};
+	*conn = (struct conn){.more = more, .context = context, .fd = -1};
 	conn->peer = (struct net_address){.family = AF_INET, .bytes = {192, 0, 2, 1}, .port = 40000};
 	buf_init(&conn->input, NULL, 0);
 	buf_init(&conn->output, NULL, 0);
@@ -31,7 +31,7 @@ void memory_conn_run(struct conn *conn, const struct protocol *protocol, const s
 	session = protocol->open(&env);
 	while (session && next == NEXT_PARK && !conn->ended) {
 		arena_reset(&command_arena);
-		if (!conn_has_input(conn) && !conn->more(conn->context, conn))
+		if (!conn_has_input(conn) && !memory_conn_arrive(conn))
 			break;
 		if (conn_has_input(conn))
 			next = protocol->command(session);
@@ -52,9 +52,20 @@ void engine_set_deadline(struct session_env *env, int64_t deadline_ms)
 
 /* ---- net/conn.h ---- */
 
+bool memory_conn_arrive(struct conn *conn)
+{
+	size_t left;
+
+	if (conn->arrived == conn->input.len && !conn->more(conn->context, conn))
+		return false;
+	left = conn->input.len - conn->arrived;
+	conn->arrived += conn->piece && conn->piece < left ? conn->piece : left;
+	return true;
+}
+
 static bool ask(struct conn *conn)
 {
-	if (!conn->ended && !conn->more(conn->context, conn))
+	if (!conn->ended && !memory_conn_arrive(conn))
 		conn->ended = true;
 	return !conn->ended;
 }
@@ -62,6 +73,11 @@ static bool ask(struct conn *conn)
 enum conn_error conn_error(const struct conn *conn)
 {
 	return conn->ended ? CONN_CLOSED : CONN_OK;
+}
+
+int conn_fd(const struct conn *conn)
+{
+	return conn->fd;
 }
 
 const struct net_address *conn_peer(const struct conn *conn)
@@ -82,7 +98,7 @@ void conn_set_deadline(struct conn *conn, int64_t deadline_ms)
 
 static struct slice waiting(const struct conn *conn)
 {
-	return slice_skip(buf_slice(&conn->input), conn->at);
+	return slice_sub(buf_slice(&conn->input), conn->at, conn->arrived);
 }
 
 enum conn_line conn_read_line(struct conn *conn, size_t limit, struct slice *line)
@@ -107,7 +123,7 @@ bool conn_read_some(struct conn *conn, struct slice *bytes)
 	while (waiting(conn).len == 0)
 		if (!ask(conn))
 			return false;
-	*bytes = slice_sub(waiting(conn), 0, conn->piece ? conn->piece : SIZE_MAX);
+	*bytes = waiting(conn);
 	return true;
 }
 
@@ -123,7 +139,7 @@ bool conn_has_input(struct conn *conn)
 
 void conn_discard_input(struct conn *conn)
 {
-	conn->at = conn->input.len;
+	conn->at = conn->arrived = conn->input.len;
 }
 
 struct buf *conn_output(struct conn *conn)

@@ -7,9 +7,10 @@
 struct conn {
 	struct net_address peer, local;
 	struct buf input; /* what has come; used up to `at` */
-	size_t at;
-	size_t piece; /* conn_read_some gives so many bytes at most; 0: all */
+	size_t at, arrived;
+	size_t piece; /* it arrives so many bytes at a time; 0: all at once */
 	struct buf output;
+	int fd; /* -1; or a socket that is looked at before the greeting */
 	bool is_tls, ended;
 	const struct event *event; /* set by `more`: comes while the session is parked, then is forgotten */
 	/* Appends to `input`. False: the client is gone. */
@@ -20,5 +21,7 @@ struct conn {
 
 void memory_conn_init(struct conn *conn, bool (*more)(void *, struct conn *), void *context);
 void memory_conn_free(struct conn *conn);
+/* More of it arrives; the client is asked if there is none. False: it is gone. */
+bool memory_conn_arrive(struct conn *conn);
 /* Drives a session as the engine does, from its greeting to its end. */
 void memory_conn_run(struct conn *conn, const struct protocol *protocol, const struct listener *listener);

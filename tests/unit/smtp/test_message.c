@@ -97,9 +97,7 @@ static void take(struct result *r, bool add_missing, size_t piece, struct slice 
 	struct incoming plan = {.limit = 10 << 20,
 				.max_received = 5,
 				.add_missing = add_missing,
-				.queue_id = SLICE("ID"),
-				.hostname = SLICE("mx.test"),
-				.wall_ms = WALL_MS};
+				.origin = {WALL_MS, SLICE("ID"), SLICE("mx.test"), SLICE("me@mx.test")}};
 	struct ipc_body body;
 
 	incoming_begin(&r->incoming, &r->arena, &plan, SLICE("Received: us\r\n"));
@@ -130,10 +128,11 @@ static void test_completion(void **state)
 		{"x\r\n", "\r\nx\r\n", false},
 		{"A: b\r\n\r\nx", "A: b\r\n\r\nx\r\n", false},
 		{"", "", false},
-		{"A: b\r\n\r\nx\r\n", "A: b\r\nDate: Tue, 24 Nov 2026 16:02:03 +0000\r\nMessage-ID: <ID@mx.test>\r\n\r\nx\r\n",
+		{"A: b\r\n\r\nx\r\n",
+		 "A: b\r\nDate: Tue, 24 Nov 2026 16:02:03 +0000\r\nFrom: <me@mx.test>\r\nMessage-ID: <ID@mx.test>\r\n\r\nx\r\n",
 		 true},
-		{"Date: y\r\n\r\nx\r\n", "Date: y\r\nMessage-ID: <ID@mx.test>\r\n\r\nx\r\n", true},
-		{"Message-ID: <y>\r\n", "Message-ID: <y>\r\nDate: Tue, 24 Nov 2026 16:02:03 +0000\r\n", true},
+		{"Date: y\r\nFROM: a\r\n\r\nx\r\n", "Date: y\r\nFROM: a\r\nMessage-ID: <ID@mx.test>\r\n\r\nx\r\n", true},
+		{"Message-ID: <y>\r\nDate: z\r\n", "Message-ID: <y>\r\nDate: z\r\nFrom: <me@mx.test>\r\n", true},
 	};
 
 	(void)state;

@@ -195,12 +195,22 @@ static void test_replies(void **state)
 	(void)state;
 	reply_write(&out, &reply);
 	equal(buf_slice(&out), "550 5.1.1 line??break\r\n");
+	/* Nothing from elsewhere makes a line that is none, or too long a one (RFC 5321 section 4.5.3.1.5). */
+	static char text[1000];
+
+	memset(text, '\xe4', sizeof(text));
+	reply.text = slice_of(text, sizeof(text));
+	buf_clear(&out);
+	reply_write(&out, &reply);
+	assert_in_range(out.len, 500, 512);
+	assert_true(slice_ends_with(buf_slice(&out), SLICE("??\r\n")));
 	/* Each has a code, an enhanced one of the same class (RFC 2034 section 4), and a text. */
 	for (int id = REPLY_OK; id < REPLY_COUNT; id++) {
 		reply = reply_make((enum reply_id)id);
 		assert_in_range(reply.code, 200, 599);
 		assert_true(reply.text.len > 0);
-		if (reply.code != 354)
+		assert_true(reply.enhanced.len > 0 || id == REPLY_GO_AHEAD || id == REPLY_SYNTAX_HELLO || id == REPLY_EARLY_TALKER);
+		if (reply.enhanced.len > 0)
 			assert_int_equal(reply.enhanced.data[0] - '0', reply.code / 100);
 	}
 	buf_clear(&out);

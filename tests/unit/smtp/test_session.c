@@ -1,7 +1,8 @@
-/* Golden transcripts: tests/data/smtp/NAME.txt, replayed through a session as a client would speak it, with the message coming whole and
- * byte by byte. A line begins with what it is:
+/* Golden transcripts: tests/data/smtp/NAME.txt, replayed through a session as a client would speak it, with what it says coming whole,
+ * byte by byte, and in pieces of seven bytes. A line begins with what it is:
  *
- *     set KEY VALUE      before the greeting: listener, tls, peer, plaintext, trusted, size, recipients, errors, hops
+ *     set KEY VALUE      before the greeting: listener, tls, peer, plaintext, trusted, size, recipients, errors, hops;
+ *                        early, buffered: what it said before the greeting, still in the socket or read with a PROXY header
  *     C: text            the client says that, with CRLF; \r \n \0 \xHH are bytes
  *     X: text            likewise without CRLF
  *     fill N             the client sends N bytes of lines
@@ -21,6 +22,8 @@
 
 #include <cmocka.h>
 #include <stdio.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "fake_roles.h"
 #include "memory_conn.h"
@@ -187,6 +190,16 @@ static void fill(struct script *s, struct slice number)
 
 /* ---- the script ---- */
 
+static void say_early(struct script *s, struct slice text)
+{
+	int pair[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+	assert_int_equal(send(pair[0], text.data, text.len, 0), text.len);
+	close(pair[0]);
+	s->conn.fd = pair[1];
+}
+
 static void set(struct script *s, struct slice key, struct slice value)
 {
 	struct smtp_options *options = &s->context.options;
@@ -203,6 +216,10 @@ static void set(struct script *s, struct slice key, struct slice value)
 		options->plaintext = slice_eq(value, SLICE("always"))     ? SMTP_PLAINTEXT_ALWAYS
 				     : slice_eq(value, SLICE("loopback")) ? SMTP_PLAINTEXT_LOOPBACK
 									  : SMTP_PLAINTEXT_NEVER;
+	else if (slice_eq(key, SLICE("early")))
+		say_early(s, value);
+	else if (slice_eq(key, SLICE("buffered")))
+		buf_add(&s->conn.input, value);
 	else if (slice_eq(key, SLICE("trusted")))
 		options->trusted_count = 1;
 	else if (slice_eq(key, SLICE("size")) && is_number)
@@ -264,6 +281,8 @@ static bool more(void *context, struct conn *conn)
 	size_t had = conn->input.len;
 
 	while (!conn->event && next_line(s, &word, &text)) {
+		if (!slice_eq(word, SLICE("B:")))
+			end_body(s);
 		if (slice_eq(word, SLICE("C:")) || slice_eq(word, SLICE("X:"))) {
 			add_text(s, text, word.data[0] == 'C');
 		} else if (slice_eq(word, SLICE("fill"))) {
@@ -272,11 +291,8 @@ static bool more(void *context, struct conn *conn)
 			s->rest = before; /* that is for when the server has answered */
 			s->line--;
 			return true;
-		} else {
-			if (!slice_eq(word, SLICE("B:")))
-				end_body(s);
-			if (!check_line(s, word, text))
-				fail_msg("%s:%u: what is \"%.*s\"?", s->name, s->line, SLICE_ARG(word));
+		} else if (!check_line(s, word, text)) {
+			fail_msg("%s:%u: what is \"%.*s\"?", s->name, s->line, SLICE_ARG(word));
 		}
 		if (s->ended)
 			fail_msg("%s:%u: the server goes on", s->name, s->line);
@@ -346,8 +362,11 @@ static void replay(const char *name, size_t piece)
 	s.conn.piece = piece;
 	read_script(&s);
 	settings(&s);
+	s.conn.arrived = s.conn.input.len;
 	memory_conn_run(&s.conn, &smtp_protocol, &s.listener);
 	finish(&s);
+	if (s.conn.fd >= 0)
+		close(s.conn.fd);
 	memory_conn_free(&s.conn);
 	arena_free(&s.arena);
 	fake_roles_reset();
@@ -365,7 +384,8 @@ int main(int argc, char **argv)
 	static const char *const names[] = {"basic",    "auth",     "auth_plain", "bdat",        "data",       "dsn",
 					    "errors",   "large",    "limits",     "mail_syntax", "pipelining", "smuggling",
 					    "sequence", "shutdown", "starttls",   "submission",  "trusted",    "utf8",
-					    "loop",     "deadline", "http"};
+					    "loop",     "deadline", "http", "early", "early_buffered", "early_submission",
+					    "hostile", "author", "recipients"};
 	struct CMUnitTest tests[sizeof(names) / sizeof(*names)];
 	size_t count = 0;
 
