@@ -46,7 +46,7 @@ struct config {
 		unsigned exempt_count;
 		char **proxy_from;
 		unsigned proxy_from_count;
-		unsigned received_hops; /* loop: default 50 */
+		unsigned received_hops; /* loop: default 100 (RFC 5321 section 6.3) */
 		unsigned command_timeout_s, session_timeout_s, idle_timeout_s; /* 300, 7200 (SMTP), 1800 (IMAP, RFC 9051: 30 min) */
 	} limits;
 	struct {

@@ -81,7 +81,7 @@ const struct setting settings[] = {
 	{"limits.proxy_from", "Proxies whose PROXY protocol header is required and believed.", .kind = SETTING_LIST,
 	 LIST(limits.proxy_from), .check = check_network, .allowed = "networks such as 192.0.2.0/24 or 2001:db8::/32"},
 	{"limits.received_hops", "A message with more Received fields than this goes in a loop and is refused.",
-	 NUMBER(5, 1000), AT(limits.received_hops), .default_text = "50"},
+	 NUMBER(5, 1000), AT(limits.received_hops), .default_text = "100"},
 	{"limits.command_timeout", "How long a peer may keep the server waiting inside a command (RFC 5321 asks for 5m).",
 	 SECONDS(5, 3600), AT(limits.command_timeout_s), .default_text = "5m"},
 	{"limits.session_timeout", "How long an SMTP session may last in all.", SECONDS(60, 604800),
