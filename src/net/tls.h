@@ -15,8 +15,8 @@
 
 struct tls_context;
 
-/* PEM bytes, read by the supervisor: roles can't open files. `names` are the host names the pair is chosen for by SNI;
- * empty: those that the certificate names. The first pair is the default. */
+/* PEM bytes, read by the supervisor: roles can't open files. By SNI the first pair is chosen whose certificate names the
+ * host (RFC 9525 section 6.3: a wildcard stands for one whole label); the first pair of all is the default. */
 struct tls_pair {
 	struct slice certificate_chain;
 	struct slice private_key;
@@ -31,6 +31,10 @@ MUST_CHECK enum status tls_context_load(struct tls_context *context, const struc
                                         struct arena *arena, struct error *error);
 bool tls_context_has_certificate(const struct tls_context *context);
 
-/* For conn.c: a new SSL with its own reference to what is current. */
+/* For conn: a new SSL with its own reference to what is current; NULL if there is no certificate (or no memory). The context
+ * may be freed before it. Only tls_session_free gives it back. */
 SSL *tls_new_server_session(struct tls_context *context);
 SSL *tls_new_client_session(struct tls_context *context);
+/* recv(2) and send(2) without SIGPIPE; the descriptor stays the caller's. */
+MUST_CHECK bool tls_session_set_fd(SSL *ssl, int fd);
+void tls_session_free(SSL *ssl);
