@@ -88,14 +88,13 @@ static void handle_serve(struct ipc *ipc, struct slice payload, int fd)
 		close(fd);
 }
 
-/* Announcements and reloads: two slices. */
-static void handle_pair(struct ipc *ipc, struct slice payload, void (*hand_on)(void *, struct slice, struct slice))
+static void handle_announcement(struct ipc *ipc, struct slice frame)
 {
-	struct unpack in = unpack_begin(payload);
-	struct slice first = unpack_slice(&in), second = unpack_slice(&in);
+	struct unpack in = unpack_begin(frame);
+	struct slice kind = unpack_slice(&in), payload = unpack_slice(&in);
 
-	if (hand_on && unpack_ok(&in))
-		hand_on(ipc->context, first, second);
+	if (ipc->control.announce && unpack_ok(&in))
+		ipc->control.announce(ipc->context, kind, payload);
 }
 
 static void handle_control(struct ipc *ipc, enum control_type type, struct slice payload, int fd)
@@ -108,10 +107,11 @@ static void handle_control(struct ipc *ipc, enum control_type type, struct slice
 		handle_serve(ipc, payload, fd);
 		return;
 	case CONTROL_ANNOUNCE:
-		handle_pair(ipc, payload, ipc->control.announce);
+		handle_announcement(ipc, payload);
 		break;
 	case CONTROL_RELOAD:
-		handle_pair(ipc, payload, ipc->control.reload);
+		if (ipc->control.reload)
+			ipc->control.reload(ipc->context, payload);
 		break;
 	case CONTROL_STOP:
 		stop(ipc);

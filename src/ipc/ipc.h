@@ -62,7 +62,7 @@ typedef enum status (*ipc_handler)(void *context, struct ipc_request *request, s
  * would wait for the thread it runs on). Each may be NULL. `stop` is called once, also when the supervisor is gone. */
 struct ipc_control_handler {
 	void (*announce)(void *context, struct slice kind, struct slice payload); /* the event hub */
-	void (*reload)(void *context, struct slice configuration, struct slice certificates);
+	void (*reload)(void *context, struct slice frame); /* as CONTROL_CONFIGURE's */
 	void (*stop)(void *context);
 };
 
@@ -104,7 +104,7 @@ enum control_type {
 	CONTROL_LISTENER, /* to a role: name, with the descriptor */
 	CONTROL_START,    /* to a role: enter the sandbox and serve */
 	CONTROL_READY,    /* from a role: serving */
-	CONTROL_RELOAD,   /* to a role: slice configuration, slice certificates */
+	CONTROL_RELOAD,   /* to a role: what CONTROL_CONFIGURE holds, anew */
 	CONTROL_STOP,     /* to a role: finish and exit */
 	CONTROL_CONNECT,  /* from a role: u32 number, u32 role wanted */
 	CONTROL_CHANNEL,  /* to the asking role: u32 number, with the descriptor (none: role down or not allowed) */

@@ -18,6 +18,7 @@
 #include "main/roles.h"
 #include "main/sandbox.h"
 #include "main/store_place.h"
+#include "store/store.h"
 
 #define MAX_DESCRIPTORS 65536
 
@@ -98,15 +99,30 @@ static bool take_setup(struct role_setup *setup)
 	}
 }
 
+static enum log_level level_of(const struct config *config)
+{
+	enum log_level level;
+
+	return log_level_parse(slice_from_cstr(config->log.level), &level) ? level : LOG_LEVEL_INFO;
+}
+
 static void start_log(struct role_setup *setup)
 {
-	enum log_level level = LOG_LEVEL_INFO;
 	struct slice format = slice_from_cstr(setup->config->log.format);
 
-	if (!log_level_parse(slice_from_cstr(setup->config->log.level), &level))
-		level = LOG_LEVEL_INFO;
-	log_init(&setup->log, STDERR_FILENO, slice_eq(format, SLICE("json")) ? LOG_FORMAT_JSON : LOG_FORMAT_LOGFMT, level,
-	         role_name(setup->definition->role));
+	log_init(&setup->log, STDERR_FILENO, slice_eq(format, SLICE("json")) ? LOG_FORMAT_JSON : LOG_FORMAT_LOGFMT,
+	         level_of(setup->config), role_name(setup->definition->role));
+}
+
+void role_take_log_level(struct role_setup *setup, struct slice config_text)
+{
+	struct arena arena SCOPED_ARENA;
+	struct error error = {0};
+	struct config *config = config_load_text(config_text, "configuration", &arena, &error);
+
+	if (config)
+		atomic_store(&setup->log.level, level_of(config));
+	config_free(config);
 }
 
 static bool drop_privileges(struct role_setup *setup, const struct store_place *place)
@@ -158,7 +174,15 @@ bool role_say_ready(struct role_setup *setup)
 	return control_send(setup->control_fd, CONTROL_READY, SLICE_EMPTY, -1);
 }
 
-int role_main(enum role role)
+struct store *role_open_store(struct role_setup *setup, struct error *error)
+{
+	struct store_options options = {.url = setup->folder_url, .connections = setup->config->store.connections,
+	                                .compress_from = setup->config->store.compress_from};
+
+	return store_open(&options, false, &setup->log, &setup->arena, error);
+}
+
+int role_main(enum role role, bool only_prepare)
 {
 	struct role_setup *setup = calloc(1, sizeof(*setup));
 
@@ -176,8 +200,9 @@ int role_main(enum role role)
 	start_log(setup);
 	(void)clock_local_zone_minutes(clock_wall_ms());
 	(void)random_u64();
-	int status = setup->definition->run(setup);
-	LOG_INFO(&setup->log, "role.stopped");
+	int status = only_prepare ? role_prepare(setup) : setup->definition->run(setup);
+	if (!only_prepare)
+		LOG_INFO(&setup->log, "role.stopped");
 	config_free(setup->config);
 	arena_free(&setup->arena);
 	free(setup);

@@ -10,6 +10,8 @@
 #include "ipc/ipc.h"
 #include "net/tls.h"
 
+struct store;
+
 #define ROLE_CONTROL_FD 3
 #define ROLE_MAX_LISTENERS 32
 #define ROLE_MAX_CERTIFICATES 256
@@ -37,13 +39,18 @@ struct role_setup {
 	struct slice folder_url;    /* "sqlite:..." or "postgresql://...": what the role opens, as seen from inside */
 };
 
-/* The process of one role: `posthorn role NAME`, with the control socket as descriptor 3. Returns the exit status. */
-int role_main(enum role role);
+/* The process of one role: `posthorn role NAME`, with the control socket as descriptor 3; or, with `only_prepare`, `posthorn prepare NAME`.
+ * Returns the exit status. */
+int role_main(enum role role, bool only_prepare);
 
 /* Privileges and sandbox, then CONTROL_READY. Called by a role when all that needs system files has been set up and before it opens
  * its store and starts a thread. False (and logged): the role ends. */
 MUST_CHECK bool role_enter_sandbox(struct role_setup *setup);
 MUST_CHECK bool role_say_ready(struct role_setup *setup);
+/* Inside the sandbox. */
+MUST_CHECK struct store *role_open_store(struct role_setup *setup, struct error *error);
+/* At a reload. */
+void role_take_log_level(struct role_setup *setup, struct slice config_text);
 
 /* What CONTROL_CONFIGURE and CONTROL_RELOAD hold. */
 struct role_configuration {
@@ -56,6 +63,7 @@ void role_configuration_pack(struct buf *out, const struct role_configuration *c
 MUST_CHECK bool role_configuration_unpack(struct arena *arena, struct slice frame, struct role_configuration *configuration);
 
 /* The roles themselves, a file each. */
+int role_prepare(struct role_setup *setup);
 int role_run_smtp(struct role_setup *setup);
 int role_run_deliver(struct role_setup *setup);
 int role_run_relay(struct role_setup *setup);

@@ -1,7 +1,7 @@
 #include <stdlib.h>
 
+#include "auth/password_scheme.h"
 #include "auth/service.h"
-#include "ipc/pack.h"
 #include "main/role.h"
 
 struct auth_role {
@@ -31,7 +31,7 @@ int role_run_auth(struct role_setup *setup)
 	const struct config *config = setup->config;
 	struct error error = {0};
 
-	if (!role_enter_sandbox(setup))
+	if (!auth_warm_up() || !role_enter_sandbox(setup))
 		return EXIT_FAILURE;
 	struct credential_options options = {.url = setup->folder_url, .argon2_memory_kb = config->auth.argon2_memory_kb,
 	                                     .argon2_passes = config->auth.argon2_passes, .scram_iterations = config->auth.scram_iterations};

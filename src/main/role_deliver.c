@@ -47,9 +47,7 @@ int role_run_deliver(struct role_setup *setup)
 
 	if (!role_enter_sandbox(setup))
 		return EXIT_FAILURE;
-	struct store_options store_options = {.url = setup->folder_url, .connections = setup->config->store.connections,
-	                                      .compress_from = setup->config->store.compress_from};
-	struct store *store = store_open(&store_options, false, &setup->log, &setup->arena, &error);
+	struct store *store = role_open_store(setup, &error);
 	if (!store) {
 		LOG_ERROR(&setup->log, "deliver.no_store", LOG_STR("reason", error.text));
 		return EXIT_FAILURE;

@@ -1,0 +1,157 @@
+#include "main/network_role.h"
+
+#include <openssl/crypto.h>
+#include <stdlib.h>
+
+#include "main/roles.h"
+
+#define STOP_GRACE_MS 5000
+
+struct network_role {
+	struct role_setup *setup;
+	const struct network_service *service;
+	struct engine *engine;
+	struct tls_context *tls;
+};
+
+struct net_prefix *network_role_prefixes(struct role_setup *setup, char *const *texts, unsigned count, size_t *found)
+{
+	struct net_prefix *prefixes = ARENA_ARRAY(&setup->arena, struct net_prefix, count + 1);
+
+	*found = 0;
+	for (unsigned i = 0; i < count; i++) {
+		if (net_prefix_parse(slice_from_cstr(texts[i]), &prefixes[*found]))
+			(*found)++;
+	}
+	return prefixes;
+}
+
+static struct engine_limits limits_from(struct role_setup *setup)
+{
+	const struct config *config = setup->config;
+	struct engine_limits limits = {
+		.max_threads = config->limits.threads,
+		.max_connections = config->limits.connections,
+		.max_connections_per_address = config->limits.connections_per_address,
+	};
+
+	limits.exempt = network_role_prefixes(setup, config->limits.exempt, config->limits.exempt_count, &limits.exempt_count);
+	return limits;
+}
+
+static bool load_certificates(struct network_role *role, const struct tls_pair *pairs, size_t count)
+{
+	struct arena arena SCOPED_ARENA;
+	struct error error = {0};
+
+	arena_init(&arena, 0);
+	if (count == 0 || tls_context_load(role->tls, pairs, count, &arena, &error) == STATUS_OK)
+		return true;
+	LOG_ERROR(&role->setup->log, "role.certificates_refused", LOG_STR("reason", error.text));
+	return false;
+}
+
+static bool add_listener(struct network_role *role, const struct role_listener *listener, const struct net_prefix *proxies,
+                         size_t proxy_count)
+{
+	const struct network_service *service = role->service;
+	struct listener added = {
+		.fd = listener->fd,
+		.protocol = service->protocol,
+		.context = service->context,
+		.tls = tls_context_has_certificate(role->tls) ? role->tls : NULL,
+		.implicit_tls = role_words_have(service->implicit_tls, listener->protocol),
+		.name = slice_cstr(&role->setup->arena, listener->protocol),
+		.proxy_from = proxies,
+		.proxy_from_count = listener->proxy ? proxy_count : 0,
+		.refusal = service->refusal,
+	};
+
+	if (added.implicit_tls && !added.tls) {
+		LOG_ERROR(&role->setup->log, "role.no_certificate", LOG_CSTR("listener", added.name),
+		          LOG_CSTR("advice", "set tls.certificates, or remove the listener"));
+		return false;
+	}
+	return engine_add_listener(role->engine, &added) == STATUS_OK;
+}
+
+static bool add_listeners(struct network_role *role)
+{
+	struct role_setup *setup = role->setup;
+	size_t proxy_count;
+	struct net_prefix *proxies =
+		network_role_prefixes(setup, setup->config->limits.proxy_from, setup->config->limits.proxy_from_count, &proxy_count);
+
+	for (size_t i = 0; i < setup->listener_count; i++) {
+		if (!add_listener(role, &setup->listeners[i], proxies, proxy_count))
+			return false;
+	}
+	return true;
+}
+
+/* ---- what the supervisor says ---- */
+
+static void announced(void *context, struct slice kind, struct slice payload)
+{
+	struct network_role *role = context;
+
+	if (role->service->announced)
+		role->service->announced(role->service->context, role->engine, kind, payload);
+}
+
+static void reload(void *context, struct slice frame)
+{
+	struct network_role *role = context;
+	struct role_configuration configuration;
+	struct arena arena SCOPED_ARENA;
+
+	arena_init(&arena, 0);
+	if (!role_configuration_unpack(&arena, frame, &configuration))
+		return;
+	role_take_log_level(role->setup, configuration.config_text);
+	if (load_certificates(role, configuration.pairs, configuration.pair_count))
+		LOG_INFO(&role->setup->log, "role.reloaded", LOG_INT("certificates", configuration.pair_count));
+}
+
+/* ---- from start to end ---- */
+
+static int serve(struct network_role *role, struct ipc *ipc)
+{
+	const struct network_service *service = role->service;
+	int status = EXIT_FAILURE;
+
+	if (!service->start(service->context, ipc))
+		return EXIT_FAILURE;
+	ipc_start(ipc);
+	if (add_listeners(role) && role_say_ready(role->setup)) {
+		engine_start(role->engine);
+		ipc_wait_for_stop(ipc);
+		status = EXIT_SUCCESS;
+	}
+	engine_stop(role->engine, STOP_GRACE_MS);
+	return status;
+}
+
+int network_role_run(struct role_setup *setup, const struct network_service *service)
+{
+	static const struct ipc_control_handler control = {.announce = announced, .reload = reload};
+	struct network_role role = {.setup = setup, .service = service};
+	struct engine_limits limits = limits_from(setup);
+
+	/* Before the sandbox: OpenSSL reads its configuration file. */
+	OPENSSL_init_crypto(OPENSSL_INIT_LOAD_CONFIG, NULL);
+	role.tls = tls_server_new();
+	if (!load_certificates(&role, setup->pairs, setup->pair_count) || !role_enter_sandbox(setup)) {
+		tls_context_free(role.tls);
+		return EXIT_FAILURE;
+	}
+	role.engine = engine_new(&limits, &setup->log);
+	struct ipc *ipc = ipc_new(setup->control_fd, NULL, &control, &role, &setup->log);
+	int status = serve(&role, ipc);
+
+	ipc_free(ipc);
+	if (service->stop)
+		service->stop(service->context);
+	tls_context_free(role.tls);
+	return status;
+}

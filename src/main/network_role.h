@@ -1,0 +1,26 @@
+/* network_role: what the roles that take connections have in common: an engine with its listeners and limits from the configuration,
+ * certificates that are replaced while it runs, and the way from start to end. */
+#pragma once
+
+#include "main/role.h"
+#include "net/engine.h"
+
+/* What differs. */
+struct network_service {
+	const struct protocol *protocol;
+	void *context;            /* of each listener */
+	struct slice refusal;
+	const char *implicit_tls; /* listeners that begin with TLS, separated by a space */
+	/* After the sandbox has been entered, before the first connection; false: the role ends. */
+	bool (*start)(void *context, struct ipc *ipc);
+	/* After the last connection; may be NULL. */
+	void (*stop)(void *context);
+	/* What the hub tells; may be NULL. Any thread. */
+	void (*announced)(void *context, struct engine *engine, struct slice kind, struct slice payload);
+};
+
+/* Runs until the supervisor says stop; returns the exit status. */
+int network_role_run(struct role_setup *setup, const struct network_service *service);
+
+/* "192.0.2.0/24" and the like, checked by the configuration; in the arena of setup. */
+struct net_prefix *network_role_prefixes(struct role_setup *setup, char *const *texts, unsigned count, size_t *found);

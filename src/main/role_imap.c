@@ -1,0 +1,91 @@
+#include <stdlib.h>
+
+#include "imap/imap.h"
+#include "ipc/pack.h"
+#include "main/network_role.h"
+#include "store/mailbox_view.h"
+#include "store/store.h"
+
+#define ANNOUNCED_ACCOUNTS_MAX 100000
+
+struct imap_role {
+	struct imap_context imap; /* first: the listeners' context */
+	struct role_setup *setup;
+};
+
+static enum imap_plaintext plaintext_from(struct slice name)
+{
+	if (slice_eq(name, SLICE("never")))
+		return IMAP_PLAINTEXT_NEVER;
+	return slice_eq(name, SLICE("always")) ? IMAP_PLAINTEXT_ALWAYS : IMAP_PLAINTEXT_LOOPBACK;
+}
+
+static struct imap_options options_from(const struct config *config)
+{
+	return (struct imap_options){
+		.hostname = slice_from_cstr(config->hostname),
+		.plaintext = plaintext_from(slice_from_cstr(config->auth.plaintext)),
+		.append_limit = config->limits.message_size,
+		.idle_timeout_ms = (int)config->limits.idle_timeout_s * 1000,
+		.command_timeout_ms = (int)config->limits.command_timeout_s * 1000,
+	};
+}
+
+static bool start(void *context, struct ipc *ipc)
+{
+	struct imap_role *role = context;
+	struct role_setup *setup = role->setup;
+	struct error error = {0};
+
+	role->imap.ipc = ipc;
+	role->imap.store = role_open_store(setup, &error);
+	if (!role->imap.store) {
+		LOG_ERROR(&setup->log, "imap.no_store", LOG_STR("reason", error.text));
+		return false;
+	}
+	role->imap.views = mailbox_view_cache_new(role->imap.store, 0);
+	return true;
+}
+
+static void stop(void *context)
+{
+	struct imap_role *role = context;
+
+	if (!role->imap.store)
+		return;
+	mailbox_view_cache_free(role->imap.views);
+	store_close(role->imap.store);
+}
+
+/* "mailbox": a count and the ids of accounts. */
+static void announced(void *context, struct engine *engine, struct slice kind, struct slice payload)
+{
+	struct unpack in = unpack_begin(payload);
+	uint32_t count = unpack_count(&in, ANNOUNCED_ACCOUNTS_MAX);
+
+	(void)context;
+	if (!slice_eq(kind, SLICE("mailbox")))
+		return;
+	for (uint32_t i = 0; i < count; i++) {
+		uint64_t account = unpack_u64(&in);
+
+		if (account != 0)
+			engine_announce(engine, account);
+	}
+}
+
+int role_run_imap(struct role_setup *setup)
+{
+	struct imap_role role = {.imap = {.options = options_from(setup->config), .log = &setup->log}, .setup = setup};
+	struct network_service service = {
+		.protocol = &imap_protocol,
+		.context = &role,
+		.refusal = IMAP_REFUSAL,
+		.implicit_tls = "imaps",
+		.start = start,
+		.stop = stop,
+		.announced = announced,
+	};
+
+	return network_role_run(setup, &service);
+}

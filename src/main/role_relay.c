@@ -1,0 +1,196 @@
+#include <fcntl.h>
+#include <openssl/crypto.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "main/role.h"
+#include "net/dns.h"
+#include "net/listen.h"
+#include "relay/relay.h"
+#include "store/store.h"
+
+#define STOP_GRACE_MS         5000
+#define TRUST_ANCHORS_MAX     (4 * 1024 * 1024)
+#define RETRY_MAX             32
+#define SYSTEM_TRUST_ANCHORS  "/etc/ssl/certs/ca-certificates.crt"
+
+struct relay_role {
+	struct relay *relay;
+};
+
+static void close_fd(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+}
+
+/* Empty if it isn't there. */
+static struct slice read_file(struct arena *arena, const char *path)
+{
+	__attribute__((cleanup(close_fd))) int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct buf text;
+	ssize_t got = 1;
+
+	buf_init(&text, arena, TRUST_ANCHORS_MAX);
+	while (fd >= 0 && got > 0) {
+		char *room = buf_reserve(&text, 65536);
+
+		got = room ? read(fd, room, 65536) : -1;
+		if (got > 0)
+			buf_advance(&text, (size_t)got);
+	}
+	return got < 0 ? SLICE_EMPTY : buf_slice(&text);
+}
+
+static struct slice *slices_from(struct arena *arena, char *const *texts, unsigned count)
+{
+	struct slice *slices = ARENA_ARRAY(arena, struct slice, count + 1);
+
+	for (unsigned i = 0; i < count; i++)
+		slices[i] = slice_from_cstr(texts[i]);
+	return slices;
+}
+
+static struct dns *make_dns(struct role_setup *setup)
+{
+	const struct config *config = setup->config;
+	struct dns_options options = {
+		.forwarders = slices_from(&setup->arena, config->dns.forwarders, config->dns.forwarders_count),
+		.forwarder_count = config->dns.forwarders_count,
+		.insecure_domains = slices_from(&setup->arena, config->dns.insecure_domains, config->dns.insecure_domains_count),
+		.insecure_domain_count = config->dns.insecure_domains_count,
+	};
+	struct error error = {0};
+
+	if (config->dns.trust_anchor_file)
+		options.trust_anchor_text = read_file(&setup->arena, config->dns.trust_anchor_file);
+	struct dns *dns = dns_new(&options, &setup->arena, &error);
+	if (!dns)
+		LOG_ERROR(&setup->log, "relay.no_dns", LOG_STR("reason", error.text));
+	return dns;
+}
+
+/* ---- options ---- */
+
+static int64_t duration(const char *text)
+{
+	int64_t ms = 0;
+
+	return text && config_duration(slice_from_cstr(text), &ms) ? ms : 0;
+}
+
+static void set_retries(struct role_setup *setup, struct relay_options *options)
+{
+	struct slice rest = slice_from_cstr(setup->config->relay.retry);
+	int64_t *retries = ARENA_ARRAY(&setup->arena, int64_t, RETRY_MAX);
+	int64_t ms;
+
+	while (options->retry_count < RETRY_MAX && config_next_duration(&rest, &ms))
+		retries[options->retry_count++] = ms;
+	options->retry_ms = retries;
+}
+
+/* Where the smtp listeners are: an exchanger there would be ourselves. */
+static void set_own_addresses(struct role_setup *setup, struct relay_options *options)
+{
+	const struct config *config = setup->config;
+	struct net_address *own = ARENA_ARRAY(&setup->arena, struct net_address, config->listeners_count + 1);
+
+	for (unsigned i = 0; i < config->listeners_count; i++) {
+		if (slice_eq(slice_from_cstr(config->listeners[i].protocol), SLICE("smtp")) &&
+		    listen_parse(slice_from_cstr(config->listeners[i].address), &own[options->own_address_count]))
+			options->own_address_count++;
+	}
+	options->own_addresses = own;
+}
+
+static struct relay_options options_from(struct role_setup *setup)
+{
+	const struct config *config = setup->config;
+	struct slice separator = slice_from_cstr(config->smtp.recipient_separator);
+	uint32_t port = 25;
+	struct relay_options options = {
+		.hostname = slice_from_cstr(config->hostname),
+		.smarthost = slice_from_cstr(config->relay.smarthost),
+		.smarthost_user = slice_from_cstr(config->relay.smarthost_user),
+		.smarthost_password = setup->smarthost_password,
+		.concurrency = config->relay.concurrency,
+		.concurrency_per_hop = config->relay.concurrency_per_hop,
+		.messages_per_connection = config->relay.messages_per_connection,
+		.expire_ms = duration(config->relay.expire),
+		.warn_after_ms = duration(config->relay.warn_after),
+		.separator = separator.len > 0 ? separator.data[0] : '\0',
+	};
+
+	if (!relay_tls_parse(slice_from_cstr(config->relay.smarthost_tls), &options.smarthost_tls))
+		options.smarthost_tls = RELAY_TLS_REQUIRED;
+	if (config->relay.port && slice_to_u32(slice_from_cstr(config->relay.port), 65535, &port))
+		options.port = (uint16_t)port;
+	if (config->relay.source_address &&
+	    !net_address_parse(slice_from_cstr(config->relay.source_address), &options.source_address))
+		options.source_address.family = 0;
+	set_retries(setup, &options);
+	set_own_addresses(setup, &options);
+	return options;
+}
+
+/* ---- from start to end ---- */
+
+/* "queue": something new; with the payload "retry": somebody wants it tried now. */
+static void announced(void *context, struct slice kind, struct slice payload)
+{
+	struct relay_role *role = context;
+
+	(void)kind;
+	if (slice_eq(payload, SLICE("retry")))
+		relay_retry(role->relay);
+	else
+		relay_wake(role->relay);
+}
+
+static int serve(struct role_setup *setup, struct relay_environment *environment, const struct relay_options *options)
+{
+	static const struct ipc_control_handler control = {.announce = announced};
+	struct relay_role role = {0};
+	int status = EXIT_FAILURE;
+
+	environment->ipc = ipc_new(setup->control_fd, NULL, &control, &role, &setup->log);
+	role.relay = relay_new(options, environment);
+	ipc_start(environment->ipc);
+	relay_start(role.relay);
+	if (role_say_ready(setup)) {
+		ipc_wait_for_stop(environment->ipc);
+		status = EXIT_SUCCESS;
+	}
+	relay_stop(role.relay, STOP_GRACE_MS);
+	ipc_free(environment->ipc);
+	relay_free(role.relay);
+	return status;
+}
+
+int role_run_relay(struct role_setup *setup)
+{
+	struct relay_options options = options_from(setup);
+	struct relay_environment environment = {.log = &setup->log};
+	struct error error = {0};
+	int status = EXIT_FAILURE;
+
+	OPENSSL_init_crypto(OPENSSL_INIT_LOAD_CONFIG, NULL);
+	environment.tls_opportunistic = tls_client_new(SLICE_EMPTY);
+	environment.tls_verified = tls_client_new(read_file(&setup->arena, SYSTEM_TRUST_ANCHORS));
+	struct dns *dns = make_dns(setup);
+	if (dns && role_enter_sandbox(setup)) {
+		environment.resolver = resolver_from_dns(dns);
+		environment.store = role_open_store(setup, &error);
+		if (environment.store) {
+			status = serve(setup, &environment, &options);
+			store_close(environment.store);
+		} else {
+			LOG_ERROR(&setup->log, "relay.no_store", LOG_STR("reason", error.text));
+		}
+	}
+	dns_free(dns);
+	tls_context_free(environment.tls_verified);
+	tls_context_free(environment.tls_opportunistic);
+	return status;
+}

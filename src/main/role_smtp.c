@@ -1,0 +1,51 @@
+#include <stdlib.h>
+
+#include "main/network_role.h"
+#include "smtp/smtp.h"
+
+static enum smtp_plaintext plaintext_from(struct slice name)
+{
+	if (slice_eq(name, SLICE("never")))
+		return SMTP_PLAINTEXT_NEVER;
+	return slice_eq(name, SLICE("always")) ? SMTP_PLAINTEXT_ALWAYS : SMTP_PLAINTEXT_LOOPBACK;
+}
+
+static struct smtp_options options_from(struct role_setup *setup)
+{
+	const struct config *config = setup->config;
+	struct smtp_options options = {
+		.hostname = slice_from_cstr(config->hostname),
+		.max_message_size = config->limits.message_size,
+		.max_recipients = config->limits.recipients,
+		.max_received_hops = config->limits.received_hops,
+		.command_timeout_ms = (int)config->limits.command_timeout_s * 1000,
+		.session_timeout_ms = (int64_t)config->limits.session_timeout_s * 1000,
+		.plaintext = plaintext_from(slice_from_cstr(config->auth.plaintext)),
+	};
+
+	options.trusted =
+		network_role_prefixes(setup, config->smtp.trusted_networks, config->smtp.trusted_networks_count, &options.trusted_count);
+	return options;
+}
+
+static bool start(void *context, struct ipc *ipc)
+{
+	struct smtp_context *smtp = context;
+
+	smtp->ipc = ipc;
+	return true;
+}
+
+int role_run_smtp(struct role_setup *setup)
+{
+	struct smtp_context smtp = {.options = options_from(setup), .log = &setup->log};
+	struct network_service service = {
+		.protocol = &smtp_protocol,
+		.context = &smtp,
+		.refusal = SMTP_REFUSAL,
+		.implicit_tls = "submissions",
+		.start = start,
+	};
+
+	return network_role_run(setup, &service);
+}
