@@ -19,8 +19,9 @@ struct address {
 	struct address *next;
 };
 
-/* Tolerant: what can't be read is passed over. At most 10,000 entries are returned. NULL for an empty list. */
-struct address *address_list_parse(struct arena *arena, struct slice field_value);
+/* Tolerant: what can't be read is passed over. At most `max` entries are returned, and never more than 10,000. NULL for an empty
+ * list. */
+struct address *address_list_parse(struct arena *arena, struct slice field_value, unsigned max);
 
 /* A validated mailbox of SMTP. Can only be made by its validator. */
 struct email_address {

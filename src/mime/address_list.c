@@ -12,12 +12,18 @@ struct reader {
 	bool in_group;
 };
 
-/* Words that follow each other; those with a dot between them are one. */
+/* Words that follow each other; those with a dot between them are one. Where the text stands in the field as it is wanted, with one
+ * space between two words, it is not copied. */
 struct phrase {
-	struct buf text;      /* one space between two words */
+	struct slice plain;   /* if copy is empty */
+	struct buf copy;
+	struct buf local;     /* the last word without the white space around its dots, if it has any */
 	size_t last_word;     /* where it begins in the text: the local part, if "@" comes */
 	struct slice comment; /* the last one; data NULL: none */
+	bool is_plain, is_spaced;
 };
+
+static const struct slice absent = {NULL, 0};
 
 static void add_entry(struct reader *reader, struct slice name, struct slice route, struct slice local, struct slice domain)
 {
@@ -29,28 +35,71 @@ static void add_entry(struct reader *reader, struct slice name, struct slice rou
 	reader->count++;
 }
 
-static const struct slice absent = {NULL, 0};
-
 /* ---- phrases ---- */
 
-/* A word that stands behind white space begins anew, unless a dot joins it to what is before (RFC 5322 section 4.4). */
-static void add_word(struct phrase *phrase, struct slice word, bool after_space)
+static struct slice phrase_text(const struct phrase *phrase)
 {
-	bool joins = phrase->text.len > 0 && phrase->text.data[phrase->text.len - 1] == '.';
+	return phrase->copy.len > 0 ? buf_slice(&phrase->copy) : phrase->plain;
+}
 
-	if (phrase->text.len > 0 && after_space) {
-		buf_add_byte(&phrase->text, ' ');
-		if (!joins)
-			phrase->last_word = phrase->text.len;
+static struct slice phrase_local(const struct phrase *phrase)
+{
+	return phrase->is_spaced ? buf_slice(&phrase->local) : slice_skip(phrase_text(phrase), phrase->last_word);
+}
+
+static struct slice phrase_name(const struct phrase *phrase)
+{
+	struct slice text = phrase_text(phrase);
+
+	return text.len > 0 ? text : absent;
+}
+
+static void append(struct phrase *phrase, bool spaced, struct slice word, bool is_atom)
+{
+	struct slice *plain = &phrase->plain;
+
+	if (plain->len == 0 && phrase->copy.len == 0) {
+		*plain = word;
+		phrase->is_plain = is_atom;
+		return;
 	}
-	buf_add(&phrase->text, word);
+	if (phrase->copy.len == 0 && phrase->is_plain && is_atom && word.data == plain->data + plain->len + spaced &&
+	    (!spaced || plain->data[plain->len] == ' ')) {
+		plain->len += spaced + word.len;
+		return;
+	}
+	if (phrase->copy.len == 0)
+		buf_add(&phrase->copy, *plain);
+	if (spaced)
+		buf_add_byte(&phrase->copy, ' ');
+	buf_add(&phrase->copy, word);
+}
+
+/* A word that stands behind white space begins anew, unless a dot joins it to what is before (RFC 5322 section 4.4). */
+static void add_word(struct phrase *phrase, struct slice word, bool after_space, bool is_atom)
+{
+	struct slice text = phrase_text(phrase);
+	bool spaced = text.len > 0 && after_space;
+
+	if (spaced && text.data[text.len - 1] != '.') {
+		phrase->last_word = text.len + 1;
+		phrase->is_spaced = false;
+	} else if (spaced && !phrase->is_spaced) {
+		buf_clear(&phrase->local);
+		buf_add(&phrase->local, slice_skip(text, phrase->last_word));
+		phrase->is_spaced = true;
+	}
+	append(phrase, spaced, word, is_atom);
+	if (phrase->is_spaced)
+		buf_add(&phrase->local, word);
 }
 
 static struct phrase read_phrase(struct lexer *lexer)
 {
-	struct phrase phrase = {.comment = absent};
+	struct phrase phrase = {.plain = SLICE_EMPTY, .comment = absent};
 
-	buf_init(&phrase.text, lexer->arena, 0);
+	buf_init(&phrase.copy, lexer->arena, 0);
+	buf_init(&phrase.local, lexer->arena, 0);
 	for (;;) {
 		const char *before = lexer->at;
 		bool after_space;
@@ -58,23 +107,18 @@ static struct phrase read_phrase(struct lexer *lexer)
 		lexer_skip_space_keep(lexer, &phrase.comment);
 		after_space = lexer->at > before;
 		if (lexer_is_at(lexer, '"')) {
-			add_word(&phrase, lexer_quoted(lexer), after_space);
+			add_word(&phrase, lexer_quoted(lexer), after_space, false);
 		} else if (lexer_is_at(lexer, '.')) {
+			add_word(&phrase, slice_of(lexer->at, 1), false, true);
 			lexer->at++;
-			add_word(&phrase, SLICE("."), false);
 		} else {
 			struct slice atom = lexer_atom(lexer);
 
 			if (atom.len == 0)
 				return phrase;
-			add_word(&phrase, atom, after_space);
+			add_word(&phrase, atom, after_space, true);
 		}
 	}
-}
-
-static struct slice phrase_text(const struct phrase *phrase)
-{
-	return phrase->text.len > 0 ? buf_slice(&phrase->text) : absent;
 }
 
 /* ---- addresses ---- */
@@ -89,7 +133,7 @@ static struct slice read_domain(struct lexer *lexer, struct slice *comment)
 	start = end = lexer->at;
 	if (lexer_is_at(lexer, '[')) {
 		while (lexer->at < lexer->end && *lexer->at != ']' && *lexer->at != '>' && *lexer->at != '\n')
-			lexer->at++;
+			lexer->at += *lexer->at == '\\' && lexer->at + 1 < lexer->end ? 2 : 1;
 		lexer->at += lexer_is_at(lexer, ']');
 		return slice_of(start, (size_t)(lexer->at - start));
 	}
@@ -156,14 +200,14 @@ static void pass_rest(struct lexer *lexer, struct slice *comment)
 static void read_angle(struct reader *reader, struct phrase *phrase)
 {
 	struct lexer *lexer = &reader->lexer;
-	struct slice route, local, domain = SLICE_EMPTY, name = phrase_text(phrase);
+	struct slice route, local, domain = SLICE_EMPTY, name = phrase_name(phrase);
 	struct phrase inside;
 
 	lexer->at++;
 	lexer_skip_space_keep(lexer, &phrase->comment);
 	route = read_route(lexer, &phrase->comment);
 	inside = read_phrase(lexer);
-	local = buf_slice(&inside.text);
+	local = inside.last_word == 0 ? phrase_local(&inside) : phrase_text(&inside);
 	if (lexer_is_at(lexer, '@')) {
 		lexer->at++;
 		domain = read_domain(lexer, &phrase->comment);
@@ -176,8 +220,8 @@ static void read_angle(struct reader *reader, struct phrase *phrase)
 static void read_bare(struct reader *reader, struct phrase *phrase)
 {
 	struct lexer *lexer = &reader->lexer;
-	struct slice text = buf_slice(&phrase->text), domain = SLICE_EMPTY;
-	struct slice local = slice_skip(text, phrase->last_word), name = slice_trim(slice_sub(text, 0, phrase->last_word));
+	struct slice text = phrase_text(phrase), domain = SLICE_EMPTY;
+	struct slice local = phrase_local(phrase), name = slice_trim(slice_sub(text, 0, phrase->last_word));
 
 	if (lexer_is_at(lexer, '@')) {
 		lexer->at++;
@@ -203,10 +247,10 @@ static void read_entry(struct reader *reader)
 	} else if (*lexer->at == ':' && !reader->in_group) {
 		lexer->at++;
 		reader->in_group = true;
-		add_entry(reader, absent, absent, buf_slice(&phrase.text), absent);
+		add_entry(reader, absent, absent, phrase_text(&phrase), absent);
 	} else {
 		lexer->at++;
-		if (phrase.text.len > 0)
+		if (phrase_text(&phrase).len > 0)
 			read_bare(reader, &phrase);
 	}
 }
@@ -218,12 +262,15 @@ static void end_group(struct reader *reader)
 	reader->in_group = false;
 }
 
-struct address *address_list_parse(struct arena *arena, struct slice field_value)
+struct address *address_list_parse(struct arena *arena, struct slice field_value, unsigned max)
 {
 	struct reader reader = {.lexer = lexer_of(arena, field_value)};
 
 	reader.link = &reader.first;
-	while (reader.lexer.at < reader.lexer.end && reader.count < ENTRIES_MAX - 1) {
+	if (max > ENTRIES_MAX)
+		max = ENTRIES_MAX;
+	/* A group's end must still fit. */
+	while (reader.lexer.at < reader.lexer.end && reader.count + 1 < max) {
 		read_entry(&reader);
 		if (lexer_is_at(&reader.lexer, ';'))
 			end_group(&reader);

@@ -5,7 +5,8 @@
 #include "mime/lexer.h"
 #include "mime/words.h"
 
-#define ESCAPES_MAX 4 /* in a quoted string: with more a literal is shorter to read */
+#define ESCAPES_MAX   4     /* in a quoted string: with more a literal is shorter to read */
+#define ADDRESSES_MAX 20000 /* in all of an answer: "a," becomes forty bytes here, three times where it is a From field */
 
 /* ---- strings ---- */
 
@@ -93,7 +94,6 @@ static struct slice collapse(struct arena *arena, struct slice value)
 {
 	char *start = arena_alloc(arena, value.len + 1), *to = start;
 
-	value = slice_trim(value);
 	for (size_t i = 0; i < value.len; i++) {
 		if (!is_space(value.data[i]))
 			*to++ = value.data[i];
@@ -114,6 +114,7 @@ static void put_for_people(struct buf *out, struct arena *arena, struct slice va
 		buf_add_literal(out, "NIL");
 		return;
 	}
+	value = slice_trim(value);
 	for (size_t i = 0; i < value.len && is_simple; i++) {
 		char c = value.data[i];
 
@@ -138,8 +139,10 @@ enum { LIST_FROM, LIST_SENDER, LIST_REPLY_TO, LIST_TO, LIST_CC, LIST_BCC, LIST_C
 
 struct envelope {
 	struct arena *arena;
+	unsigned *addresses_left;
 	struct slice texts[TEXT_COUNT];
 	struct address *lists[LIST_COUNT];
+	struct address **ends[LIST_COUNT];
 };
 
 struct envelope_field {
@@ -164,11 +167,12 @@ static const struct envelope_field envelope_fields[] = {
 /* A second field of the same name goes on with the list: what one client shows must not be hidden from another. */
 static void add_list(struct envelope *envelope, unsigned index, struct slice value)
 {
-	struct address **link = &envelope->lists[index];
+	struct address **link = envelope->ends[index] ? envelope->ends[index] : &envelope->lists[index];
 
-	while (*link)
-		link = &(*link)->next;
-	*link = address_list_parse(envelope->arena, value);
+	*link = address_list_parse(envelope->arena, value, *envelope->addresses_left);
+	for (; *link; link = &(*link)->next)
+		--*envelope->addresses_left;
+	envelope->ends[index] = link;
 }
 
 static void take_envelope_field(struct envelope *envelope, const struct header_field *field)
@@ -215,9 +219,9 @@ static void put_list(struct buf *out, struct arena *arena, const struct address 
 	buf_add_byte(out, ')');
 }
 
-void imap_envelope(struct buf *out, struct arena *arena, struct slice header)
+static void put_envelope(struct buf *out, struct arena *arena, struct slice header, unsigned *addresses_left)
 {
-	struct envelope envelope = {.arena = arena};
+	struct envelope envelope = {.arena = arena, .addresses_left = addresses_left};
 	struct address **lists = envelope.lists;
 	struct header_field field;
 
@@ -240,6 +244,13 @@ void imap_envelope(struct buf *out, struct arena *arena, struct slice header)
 	buf_add_byte(out, ')');
 }
 
+void imap_envelope(struct buf *out, struct arena *arena, struct slice header)
+{
+	unsigned addresses_left = ADDRESSES_MAX;
+
+	put_envelope(out, arena, header, &addresses_left);
+}
+
 /* ---- structure ---- */
 
 struct writing {
@@ -247,6 +258,7 @@ struct writing {
 	struct arena *arena;
 	const struct message *message;
 	bool is_extended; /* BODYSTRUCTURE */
+	unsigned *addresses_left;
 };
 
 static void put_part(const struct writing *w, const struct message_part *part);
@@ -296,13 +308,13 @@ static void put_language(const struct writing *w, struct slice language)
 
 		lexer_skip_space(&lexer);
 		tag = lexer_token(&lexer);
-		if (tag.len == 0) {
-			lexer.at += lexer.at < lexer.end;
-			continue;
+		if (tag.len > 0) {
+			buf_add(w->out, any ? SLICE(" ") : SLICE(" ("));
+			put_string(w->out, tag);
+			any = true;
 		}
-		buf_add(w->out, any ? SLICE(" ") : SLICE(" ("));
-		put_string(w->out, tag);
-		any = true;
+		while (lexer.at < lexer.end && *lexer.at++ != ',') {
+		}
 	}
 	buf_add(w->out, any ? SLICE(")") : SLICE(" NIL"));
 }
@@ -333,13 +345,21 @@ static void put_multipart(const struct writing *w, const struct message_part *pa
 	put_extension(w, part);
 }
 
-/* A message whose inside isn't known can't be called a message: the grammar wants an envelope then. */
+/* Whether its inside isn't known because a limit was passed (or it is encoded). It can't be called a message or a multipart then: the
+ * grammar wants an envelope, and parts. */
+static bool is_closed(const struct message_part *part)
+{
+	if (part->kind != MESSAGE_PART_LEAF)
+		return false;
+	if (slice_eq_nocase(part->type, SLICE("multipart")))
+		return true;
+	return slice_eq_nocase(part->type, SLICE("message")) &&
+	       (slice_eq_nocase(part->subtype, SLICE("rfc822")) || slice_eq_nocase(part->subtype, SLICE("global")));
+}
+
 static void put_type(const struct writing *w, const struct message_part *part)
 {
-	bool is_closed = part->kind == MESSAGE_PART_LEAF && slice_eq_nocase(part->type, SLICE("message")) &&
-			 (slice_eq_nocase(part->subtype, SLICE("rfc822")) || slice_eq_nocase(part->subtype, SLICE("global")));
-
-	if (is_closed) {
+	if (is_closed(part)) {
 		buf_add_literal(w->out, "\"application\" \"octet-stream\"");
 	} else {
 		put_string(w->out, part->type);
@@ -364,7 +384,7 @@ static void put_single(const struct writing *w, const struct message_part *part)
 	buf_add_u64(w->out, part->body_end - part->body_start);
 	if (part->kind == MESSAGE_PART_MESSAGE) {
 		buf_add_byte(w->out, ' ');
-		imap_envelope(w->out, w->arena, message_header(w->message, part->children));
+		put_envelope(w->out, w->arena, message_header(w->message, part->children), w->addresses_left);
 		buf_add_byte(w->out, ' ');
 		put_part(w, part->children);
 	}
@@ -391,10 +411,14 @@ static void put_part(const struct writing *w, const struct message_part *part)
 
 void imap_body(struct buf *out, struct arena *arena, const struct message *message)
 {
-	put_part(&(struct writing){out, arena, message, false}, message->root);
+	unsigned addresses_left = ADDRESSES_MAX;
+
+	put_part(&(struct writing){out, arena, message, false, &addresses_left}, message->root);
 }
 
 void imap_body_structure(struct buf *out, struct arena *arena, const struct message *message)
 {
-	put_part(&(struct writing){out, arena, message, true}, message->root);
+	unsigned addresses_left = ADDRESSES_MAX;
+
+	put_part(&(struct writing){out, arena, message, true, &addresses_left}, message->root);
 }

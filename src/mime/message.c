@@ -12,6 +12,7 @@
 #define PARTS_DEFAULT         10000
 #define HEADER_BYTES_DEFAULT  (1024 * 1024)
 #define HEADER_FIELDS_DEFAULT 5000
+#define PARAMETERS_MAX        50000 /* of all parts: they take more memory than they have bytes */
 
 /* A boundary that is looked for, the innermost first. */
 struct boundary {
@@ -26,6 +27,7 @@ struct parser {
 	const char *at, *end;
 	uint64_t lines;
 	struct boundary *boundaries;
+	unsigned parameters_left;
 };
 
 static uint64_t offset(const struct parser *parser)
@@ -104,7 +106,7 @@ static void take_field(struct parser *parser, struct message_part *part, struct 
 	struct header_field field;
 
 	if (is_content_field(whole) && header_next(&whole, &field))
-		part_take_field(parser->arena, part, field.name, field.value);
+		part_take_field(parser->arena, part, field.name, field.value, &parser->parameters_left);
 }
 
 /* To the end of the blank line, or to a boundary, which is returned: what stands before it is all header. */
@@ -201,11 +203,7 @@ static struct boundary *parse_body(struct parser *parser, struct message_part *p
 	switch (part->kind) {
 	case MESSAGE_PART_MULTIPART:
 		boundary = parameter_find(part->parameters, part->parameter_count, SLICE("boundary"));
-		if (boundary && boundary->wire_value.len > 0)
-			return parse_multipart(parser, part, boundary->wire_value, depth);
-		/* Lenient: no boundary, no parts. */
-		part->kind = MESSAGE_PART_LEAF;
-		break;
+		return parse_multipart(parser, part, boundary->wire_value, depth);
 	case MESSAGE_PART_MESSAGE:
 		return parse_message_inside(parser, part, depth);
 	case MESSAGE_PART_LEAF:
@@ -214,20 +212,36 @@ static struct boundary *parse_body(struct parser *parser, struct message_part *p
 	return pass_to_boundary(parser);
 }
 
-/* The line end before a boundary belongs to the boundary. */
+/* Nothing in `part` may lie behind `end`: where two boundaries follow each other the last part's place is in the line end between. */
+static void clamp(struct message_part *part, uint64_t end)
+{
+	struct message_part *last = part->children;
+
+	if (part->header_start > end)
+		part->header_start = end;
+	if (part->body_start > end)
+		part->body_start = end;
+	part->body_end = end;
+	while (last && last->next)
+		last = last->next;
+	if (last && last->body_end > end)
+		clamp(last, end);
+}
+
+/* The line end before a boundary belongs to the boundary (RFC 2046 section 5.1.1), be it of the body or, without one, of the header. */
 static void end_body(const struct parser *parser, struct message_part *part, bool at_boundary, uint64_t lines_before)
 {
-	const char *start = parser->message->bytes.data + part->body_start, *end = parser->at;
+	const char *start = parser->message->bytes.data + part->header_start, *end = parser->at;
 	uint64_t lines = parser->lines - lines_before;
 
 	if (at_boundary && end > start && end[-1] == '\n') {
 		end--;
-		lines--;
+		lines -= lines > 0;
 		if (end > start && end[-1] == '\r')
 			end--;
 	}
-	part->body_end = part->body_start + (uint64_t)(end - start);
 	part->body_lines = lines < UINT32_MAX ? (uint32_t)lines : UINT32_MAX;
+	clamp(part, part->header_start + (uint64_t)(end - start));
 }
 
 /* Returns the boundary of an outer multipart at which it ended; NULL: at the end of the message. */
@@ -241,7 +255,8 @@ static struct boundary *parse_part(struct parser *parser, struct message_part *p
 	part_conclude(part, in_digest);
 	part->body_start = offset(parser);
 	lines_before = parser->lines;
-	if (!found)
+	/* A message has its inside even where its place is empty. */
+	if (!found || part->kind == MESSAGE_PART_MESSAGE)
 		found = parse_body(parser, part, depth);
 	end_body(parser, part, found != NULL, lines_before);
 	return found;
@@ -288,6 +303,7 @@ struct message *message_parse(struct arena *arena, struct slice bytes, const str
 		.arena = arena,
 		.message = message,
 		.limits = limits_or_default(limits),
+		.parameters_left = PARAMETERS_MAX,
 		.at = bytes.data,
 		.end = bytes.data + bytes.len,
 	};

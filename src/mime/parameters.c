@@ -107,23 +107,28 @@ static bool read_piece(struct lexer *lexer, struct piece *piece)
 }
 
 /* Room for one piece per semicolon. */
-static struct piece *pieces_new(struct lexer *lexer)
+static unsigned count_semicolons(struct slice text, unsigned max)
 {
 	unsigned count = 0;
+	size_t at;
 
-	for (const char *at = lexer->at; at < lexer->end && count < PIECES_MAX; at++)
-		count += *at == ';';
-	return count ? ARENA_ARRAY(lexer->arena, struct piece, count) : NULL;
+	while (count < max && (at = slice_find_byte(text, ';')) != SLICE_NOT_FOUND) {
+		text = slice_skip(text, at + 1);
+		count++;
+	}
+	return count;
 }
 
 static struct piece *read_pieces(struct lexer *lexer, unsigned *count)
 {
+	unsigned max = *count < PIECES_MAX ? *count : PIECES_MAX;
 	struct piece *pieces;
 
 	*count = 0;
 	skip_to_semicolon(lexer);
-	pieces = pieces_new(lexer);
-	for (unsigned tried = 0; lexer->at < lexer->end && tried < PIECES_MAX; tried++) {
+	max = count_semicolons(slice_of(lexer->at, (size_t)(lexer->end - lexer->at)), max);
+	pieces = max ? ARENA_ARRAY(lexer->arena, struct piece, max) : NULL;
+	for (unsigned tried = 0; lexer->at < lexer->end && tried < max; tried++) {
 		if (read_piece(lexer, &pieces[*count]))
 			++*count;
 		skip_to_semicolon(lexer);
@@ -269,9 +274,10 @@ void parameter_decode(struct arena *arena, struct mime_parameter *parameter)
 
 void parameters_parse(struct lexer *lexer, struct mime_parameter **parameters, unsigned *count)
 {
-	unsigned piece_count, made = 0, sections = 0;
+	unsigned piece_count = *count, made = 0, sections = 0;
 	struct piece *pieces = read_pieces(lexer, &piece_count);
 
+	*count = 0;
 	if (piece_count == 0)
 		return;
 	*parameters = ARENA_ARRAY(lexer->arena, struct mime_parameter, piece_count);

@@ -4,7 +4,8 @@
 #include "mime/lexer.h"
 #include "mime/message.h"
 
-/* Reads to the lexer's end; what can't be read is passed over. At most 1,000 pieces are looked at. */
+/* Reads to the lexer's end; what can't be read is passed over. At most *count pieces are looked at, and never more than 1,000; *count
+ * becomes how many parameters they make. */
 void parameters_parse(struct lexer *lexer, struct mime_parameter **parameters, unsigned *count);
 /* Fills name and value from wire_name and wire_value. */
 void parameter_decode(struct arena *arena, struct mime_parameter *parameter);

@@ -3,8 +3,8 @@
 #include "mime/lexer.h"
 #include "mime/parameters.h"
 
-/* RFC 2045 section 5.1. Lenient: a type without subtype is kept, its parameters are not looked at. */
-static void take_type(struct arena *arena, struct message_part *part, struct slice value)
+/* RFC 2045 section 5.1 */
+static void take_type(struct arena *arena, struct message_part *part, struct slice value, unsigned *parameters_left)
 {
 	struct lexer lexer = lexer_of(arena, value);
 
@@ -17,7 +17,9 @@ static void take_type(struct arena *arena, struct message_part *part, struct sli
 	lexer.at++;
 	lexer_skip_space(&lexer);
 	part->subtype = lexer_token(&lexer);
+	part->parameter_count = *parameters_left;
 	parameters_parse(&lexer, &part->parameters, &part->parameter_count);
+	*parameters_left -= part->parameter_count;
 }
 
 static void take_encoding(struct arena *arena, struct message_part *part, struct slice value)
@@ -28,18 +30,22 @@ static void take_encoding(struct arena *arena, struct message_part *part, struct
 	part->encoding = lexer_token(&lexer);
 }
 
-/* RFC 2183 section 2 */
-static void take_disposition(struct arena *arena, struct message_part *part, struct slice value)
+/* RFC 2183 section 2. Lenient: a type in quotes; and where it is missing a file name stays known (as an attachment's, which is what
+ * section 2.8 says of unknown types). */
+static void take_disposition(struct arena *arena, struct message_part *part, struct slice value, unsigned *parameters_left)
 {
 	struct lexer lexer = lexer_of(arena, value);
 	struct slice disposition;
 
 	lexer_skip_space(&lexer);
-	disposition = lexer_token(&lexer);
-	if (disposition.len == 0)
-		return;
-	part->disposition = disposition;
+	disposition = lexer_is_at(&lexer, '"') ? lexer_quoted(&lexer) : lexer_token(&lexer);
+	part->disposition_parameter_count = *parameters_left;
 	parameters_parse(&lexer, &part->disposition_parameters, &part->disposition_parameter_count);
+	*parameters_left -= part->disposition_parameter_count;
+	if (disposition.len == 0 && part->disposition_parameter_count > 0)
+		disposition = SLICE("attachment");
+	if (disposition.len > 0)
+		part->disposition = disposition;
 }
 
 static void take_text(struct slice *slot, struct slice value)
@@ -48,7 +54,8 @@ static void take_text(struct slice *slot, struct slice value)
 		*slot = slice_trim(value);
 }
 
-void part_take_field(struct arena *arena, struct message_part *part, struct slice name, struct slice value)
+void part_take_field(struct arena *arena, struct message_part *part, struct slice name, struct slice value,
+		     unsigned *parameters_left)
 {
 	struct slice what = slice_skip(name, 8);
 
@@ -63,7 +70,7 @@ void part_take_field(struct arena *arena, struct message_part *part, struct slic
 		break;
 	case 4:
 		if (!part->type.data && slice_eq_nocase(what, SLICE("Type")))
-			take_type(arena, part, value);
+			take_type(arena, part, value, parameters_left);
 		break;
 	case 8:
 		if (slice_eq_nocase(what, SLICE("Language")))
@@ -73,7 +80,7 @@ void part_take_field(struct arena *arena, struct message_part *part, struct slic
 		break;
 	case 11:
 		if (!part->disposition.data && slice_eq_nocase(what, SLICE("Disposition")))
-			take_disposition(arena, part, value);
+			take_disposition(arena, part, value, parameters_left);
 		else if (slice_eq_nocase(what, SLICE("Description")))
 			take_text(&part->description, value);
 		break;
@@ -94,7 +101,7 @@ bool part_is_identity_encoded(const struct message_part *part)
 
 static enum message_part_kind kind_of(const struct message_part *part)
 {
-	if (slice_eq_nocase(part->type, SLICE("multipart")) && part->subtype.len > 0)
+	if (slice_eq_nocase(part->type, SLICE("multipart")))
 		return MESSAGE_PART_MULTIPART;
 	if (!slice_eq_nocase(part->type, SLICE("message")))
 		return MESSAGE_PART_LEAF;
@@ -108,9 +115,16 @@ static enum message_part_kind kind_of(const struct message_part *part)
 
 void part_conclude(struct message_part *part, bool in_digest)
 {
-	if (part->type.len == 0) {
+	const struct mime_parameter *boundary;
+
+	part->kind = kind_of(part);
+	boundary = parameter_find(part->parameters, part->parameter_count, SLICE("boundary"));
+	/* RFC 2045 section 5.2: what is invalid is as if it were absent. */
+	if (part->type.len == 0 || part->subtype.len == 0 ||
+	    (part->kind == MESSAGE_PART_MULTIPART && (!boundary || boundary->wire_value.len == 0))) {
 		part->type = in_digest ? SLICE("message") : SLICE("text");
 		part->subtype = in_digest ? SLICE("rfc822") : SLICE("plain");
+		part->parameter_count = 0;
 	}
 	if (!part->encoding.data)
 		part->encoding = SLICE_EMPTY;

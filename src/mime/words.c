@@ -25,20 +25,24 @@ struct decoding {
 	struct slice charset; /* of the pending bytes */
 };
 
-/* A word at the beginning of *rest, which begins with "=?"; *rest then begins behind it. */
+/* A word at the beginning of *rest, which begins with "=?"; *rest then begins behind it, or is empty if no word can follow: a text
+ * full of beginnings without an end must not be searched for one again and again. */
 static bool take_word(struct slice *rest, struct word *word)
 {
 	struct slice text = slice_skip(*rest, 2), charset = slice_cut(&text, '?'), encoding = slice_cut(&text, '?');
-	size_t end = slice_find(text, SLICE(TAIL));
+	size_t end;
 
-	if (charset.len == 0 || encoding.len != 1 || end == SLICE_NOT_FOUND)
+	if (charset.len == 0 || encoding.len != 1 || !memchr("bBqQ", *encoding.data, 4))
+		return false;
+	end = slice_find(text, SLICE(TAIL));
+	*rest = end == SLICE_NOT_FOUND ? SLICE_EMPTY : slice_skip(text, end + 2);
+	if (end == SLICE_NOT_FOUND)
 		return false;
 	/* RFC 2231 section 5: "charset*language" */
 	word->charset = slice_cut(&charset, '*');
 	word->is_base64 = ascii_lower(*encoding.data) == 'b';
 	word->text = slice_sub(text, 0, end);
-	*rest = slice_skip(text, end + 2);
-	return word->is_base64 || ascii_lower(*encoding.data) == 'q';
+	return true;
 }
 
 /* RFC 2047 section 4.2 */
@@ -112,6 +116,8 @@ static void decode(struct decoding *decoding, struct slice value)
 		struct word word;
 
 		if (!take_word(&rest, &word)) {
+			if (rest.len == 0)
+				break;
 			add_plain(decoding, slice_sub(value, 0, plain + 2));
 			value = slice_skip(value, plain + 2);
 			after_word = false;
