@@ -103,6 +103,8 @@ struct deliver_verdict deliver_message(struct ipc *ipc, struct arena *arena, con
 		.body_8bit = envelope->body_8bit,
 		.account = envelope->sender.account,
 	};
+	if (fake_roles.brought)
+		fake_roles.brought(message);
 	if (slice_find(message->body, SLICE("FAIL")) != SLICE_NOT_FOUND)
 		return temporary();
 	if (slice_find(message->body, SLICE("QUOTA")) != SLICE_NOT_FOUND)

@@ -20,6 +20,8 @@ struct fake_roles {
 	struct arena arena;
 	struct fake_message last;
 	unsigned messages, recipients_checked, cancelled;
+	void (*brought)(
+		const struct fake_message *message); /* NULL, or hears of each message, also of one that is refused then */
 };
 extern struct fake_roles fake_roles;
 

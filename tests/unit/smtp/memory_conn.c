@@ -192,30 +192,3 @@ bool conn_channel_binding(struct conn *conn, struct slice type, struct buf *out)
 	buf_add_literal(out, "exported");
 	return true;
 }
-
-/* ---- addresses ---- */
-
-void net_address_format(struct buf *out, const struct net_address *address)
-{
-	const uint8_t *b = address->bytes;
-
-	buf_printf(out, "%u.%u.%u.%u", b[0], b[1], b[2], b[3]);
-}
-
-void net_address_format_literal(struct buf *out, const struct net_address *address)
-{
-	buf_add_byte(out, '[');
-	net_address_format(out, address);
-	buf_add_byte(out, ']');
-}
-
-bool net_address_is_loopback(const struct net_address *address)
-{
-	return address->family == AF_INET && address->bytes[0] == 127;
-}
-
-bool net_prefix_contains(const struct net_prefix *prefix, const struct net_address *address)
-{
-	return address->family == prefix->address.family &&
-	       memcmp(address->bytes, prefix->address.bytes, prefix->bits / 8) == 0;
-}

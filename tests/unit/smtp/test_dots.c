@@ -7,57 +7,16 @@
 
 #include <cmocka.h>
 
-#include "base/buf.h"
-#include "smtp/dots.h"
+#include "simple_dots.h"
 
 #define LENGTH_MAX 8
 
-struct decoded {
-	char bytes[64];
-	size_t len, used;
-	bool has_bare, ended;
-};
-
-/* RFC 5321 section 4.5.2, word by word, on the whole text. */
-static struct decoded decode_simply(struct slice text)
-{
-	struct decoded d = {.used = text.len};
-	bool line_begins = true;
-	size_t i = 0;
-
-	while (i < text.len) {
-		struct slice rest = slice_skip(text, i);
-
-		if (line_begins && slice_starts_with(rest, SLICE(".\r\n"))) {
-			d.ended = true;
-			d.used = i + 3;
-			return d;
-		}
-		if (line_begins && rest.data[0] == '.') {
-			line_begins = false;
-			i++;
-			continue;
-		}
-		line_begins = slice_starts_with(rest, SLICE("\r\n"));
-		if (line_begins) {
-			d.bytes[d.len++] = '\r';
-			d.bytes[d.len++] = '\n';
-			i += 2;
-			continue;
-		}
-		d.has_bare |= rest.data[0] == '\r' || rest.data[0] == '\n';
-		d.bytes[d.len++] = rest.data[0];
-		i++;
-	}
-	return d;
-}
-
-static void feed(struct dots *dots, struct slice in, struct decoded *d)
+static void feed(struct dots *dots, struct slice in, struct simple_text *d)
 {
 	struct slice run, rest = in;
 
 	while (dots_next(dots, &rest, &run)) {
-		assert_true(run.len > 0 && d->len + run.len <= sizeof(d->bytes));
+		assert_true(run.len > 0 && d->len + run.len <= LENGTH_MAX);
 		memcpy(d->bytes + d->len, run.data, run.len);
 		d->len += run.len;
 	}
@@ -66,11 +25,12 @@ static void feed(struct dots *dots, struct slice in, struct decoded *d)
 
 static void check(struct slice text)
 {
-	struct decoded expected = decode_simply(text);
+	char expected_bytes[LENGTH_MAX], found_bytes[LENGTH_MAX];
+	struct simple_text expected = simple_text_decode(text, expected_bytes);
 
 	for (size_t cut = 0; cut <= text.len; cut++) {
 		struct dots dots = {.state = DOTS_START};
-		struct decoded found = {0};
+		struct simple_text found = {.bytes = found_bytes};
 
 		feed(&dots, slice_sub(text, 0, cut), &found);
 		feed(&dots, slice_skip(text, cut), &found);
@@ -108,19 +68,14 @@ static void test_every_text_of_chunks(void **state)
 	(void)state;
 	for (size_t len = 0; len <= LENGTH_MAX; len++) {
 		for (unsigned number = 0; number < 1u << (2 * len); number++) {
-			bool bare = false;
-
 			for (size_t i = 0; i < len; i++)
 				text[i] = alphabet[number >> (2 * i) & 3];
-			for (size_t i = 0; i < len; i++)
-				bare |= (text[i] == '\r' && (i + 1 == len || text[i + 1] != '\n')) ||
-					(text[i] == '\n' && (i == 0 || text[i - 1] != '\r'));
 			for (size_t cut = 0; cut <= len; cut++) {
 				struct dots lines = {.state = DOTS_START};
 
 				dots_check(&lines, slice_of(text, cut));
 				dots_check(&lines, slice_of(text + cut, len - cut));
-				assert_int_equal(dots_has_bare(&lines), bare);
+				assert_int_equal(dots_has_bare(&lines), simple_text_has_bare(slice_of(text, len)));
 			}
 		}
 	}

@@ -209,7 +209,8 @@ static void test_replies(void **state)
 		reply = reply_make((enum reply_id)id);
 		assert_in_range(reply.code, 200, 599);
 		assert_true(reply.text.len > 0);
-		assert_true(reply.enhanced.len > 0 || id == REPLY_GO_AHEAD || id == REPLY_SYNTAX_HELLO || id == REPLY_EARLY_TALKER);
+		assert_true(reply.enhanced.len > 0 || id == REPLY_GO_AHEAD || id == REPLY_SYNTAX_HELLO ||
+			    id == REPLY_EARLY_TALKER);
 		if (reply.enhanced.len > 0)
 			assert_int_equal(reply.enhanced.data[0] - '0', reply.code / 100);
 	}

@@ -381,11 +381,11 @@ static void test_transcript(void **state)
 
 int main(int argc, char **argv)
 {
-	static const char *const names[] = {"basic",    "auth",     "auth_plain", "bdat",        "data",       "dsn",
-					    "errors",   "large",    "limits",     "mail_syntax", "pipelining", "smuggling",
-					    "sequence", "shutdown", "starttls",   "submission",  "trusted",    "utf8",
-					    "loop",     "deadline", "http", "early", "early_buffered", "early_submission",
-					    "hostile", "author", "recipients"};
+	static const char *const names[] = {
+		"basic",    "auth",           "auth_plain",       "bdat",       "data",      "dsn",       "errors",
+		"large",    "limits",         "mail_syntax",      "pipelining", "smuggling", "sequence",  "shutdown",
+		"starttls", "submission",     "trusted",          "utf8",       "loop",      "deadline",  "http",
+		"early",    "early_buffered", "early_submission", "hostile",    "author",    "recipients"};
 	struct CMUnitTest tests[sizeof(names) / sizeof(*names)];
 	size_t count = 0;
 
