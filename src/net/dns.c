@@ -53,7 +53,6 @@ struct dns {
 
 /* Options */
 
-/* Names go to libunbound as text: no other bytes than a name's or an address's. */
 static bool set_option(struct dns *dns, const char *name, const char *value)
 {
 	return ub_ctx_set_option(dns->unbound, name, value) == 0;
@@ -137,6 +136,18 @@ static size_t add_system_forwarders(struct dns *dns, struct arena *arena)
 	return count;
 }
 
+/* "192.0.2.53", "2001:db8::53@5353": stricter than libunbound. */
+static bool is_forwarder(struct slice text)
+{
+	size_t at = slice_find_byte(text, '@');
+	struct net_address address;
+	uint32_t port = 1;
+
+	if (at != SLICE_NOT_FOUND && !slice_to_u32(slice_skip(text, at + 1), UINT16_MAX, &port))
+		return false;
+	return port > 0 && net_address_parse(slice_sub(text, 0, at), &address);
+}
+
 static bool set_forwarders(struct dns *dns, const struct dns_options *options, struct arena *arena, struct error *error)
 {
 	size_t count = options->forwarder_count;
@@ -144,7 +155,7 @@ static bool set_forwarders(struct dns *dns, const struct dns_options *options, s
 	for (size_t i = 0; i < options->forwarder_count; i++) {
 		struct slice address = options->forwarders[i];
 
-		if (slice_find_byte(address, '\0') == SLICE_NOT_FOUND && add_forwarder(dns, arena, address))
+		if (is_forwarder(address) && add_forwarder(dns, arena, address))
 			continue;
 		(void)error_set(error, arena, STATUS_REFUSED,
 				"\"%.*s\" is no address of a DNS server (192.0.2.53, 127.0.0.1@5353)", SLICE_ARG(address));
