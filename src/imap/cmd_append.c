@@ -97,9 +97,10 @@ static enum next take_message(struct imap_session *s, struct imap_command *comma
 		return NEXT_CLOSE;
 	if (line.len > 0)
 		return imap_bad(s, command, SLICE("APPEND: one message at a time"));
-	/* RFC 3516 section 4.4 leaves it to the server whether a mailbox takes binary content. */
-	if (slice_find_byte(buf_slice(&message), '\0') != SLICE_NOT_FOUND)
-		return imap_no(s, command, SLICE("UNKNOWN-CTE"), SLICE("Messages with NUL bytes are not kept"));
+	/* RFC 3516 section 4.4 leaves it to the server whether a mailbox takes binary content; lines have to be lines. */
+	if (slice_find_byte(buf_slice(&message), '\0') != SLICE_NOT_FOUND ||
+	    (command->literal.binary && has_bare_lf(buf_slice(&message))))
+		return imap_no(s, command, SLICE("UNKNOWN-CTE"), SLICE("Messages with binary content are not kept"));
 	if (!has_bare_lf(buf_slice(&message)))
 		return append_message(s, command, append, mailbox, buf_slice(&message));
 	make_crlf(&fixed, buf_slice(&message));
@@ -114,6 +115,8 @@ enum next imap_append(struct imap_session *s, struct imap_command *command)
 
 	if (!imap_parse_append(&command->args, &append) || !command->has_literal)
 		return imap_bad_arguments(s, command);
+	if (command->args.is_impossible)
+		return refuse(s, command, STATUS_OK, SLICE("CANNOT"), SLICE("That can't be the name of a mailbox"));
 	if (command->literal.size > imap_append_limit(s))
 		return refuse(s, command, STATUS_OK, SLICE("TOOBIG"), SLICE("The message is larger than APPENDLIMIT"));
 	if (command->literal.size == 0)

@@ -77,6 +77,8 @@ static enum next copy(struct imap_session *s, struct imap_command *command, bool
 				      &copied.uid_validity);
 	if (status != STATUS_OK)
 		return imap_answer_target(s, command, status, SLICE_EMPTY);
+	if (copied.count == 0 && count > 0)
+		return imap_answer_missing(s, command);
 	if (copied.count > 0) {
 		command->news = IMAP_NEWS_FRESH;
 		imap_announce(s);

@@ -333,6 +333,6 @@ enum next imap_fetch(struct imap_session *s, struct imap_command *command)
 	if (f.unknown_encoding)
 		return imap_no(s, command, SLICE("UNKNOWN-CTE"), SLICE("A part's encoding is not known"));
 	if (f.missing)
-		return imap_no(s, command, SLICE("EXPUNGEISSUED"), SLICE("Some of the messages no longer exist"));
+		return imap_answer_missing(s, command);
 	return imap_ok(s, command, SLICE("FETCH completed"));
 }

@@ -352,7 +352,7 @@ static void lsub_entry(struct imap_session *s, const struct list_request *reques
 
 	if (!matches(request, entry->name) || (!entry->subscribed && !implied))
 		return;
-	if (implied) {
+	if (implied || !entry->mailbox) {
 		buf_add_literal(out, "* LSUB (\\Noselect) \"/\" ");
 		imap_put_mailbox(out, entry->name, s->rev2);
 	} else {

@@ -25,6 +25,21 @@ static enum status find(struct imap_session *s, struct slice name, struct mailbo
 	return mailbox_find(imap_store(s), imap_arena(s), s->account, name, mailbox);
 }
 
+static bool has_children(struct imap_session *s, struct slice name)
+{
+	struct mailbox *mailboxes;
+	size_t count;
+
+	if (mailbox_list(imap_store(s), imap_arena(s), s->account, &mailboxes, &count) != STATUS_OK)
+		return false;
+	for (size_t i = 0; i < count; i++) {
+		if (imap_name_is_below(mailboxes[i].name, name))
+			return true;
+	}
+	return false;
+}
+
+/* RFC 9051 section 6.3.5: a mailbox with children becomes a mere level, which can't be deleted as long as it has some. */
 enum next imap_delete(struct imap_session *s, struct imap_command *command)
 {
 	struct mailbox mailbox;
@@ -34,6 +49,8 @@ enum next imap_delete(struct imap_session *s, struct imap_command *command)
 	if (!parse_one_mailbox(command, &name))
 		return imap_bad_arguments(s, command);
 	status = find(s, name, &mailbox);
+	if (status == STATUS_OK && !mailbox.selectable && has_children(s, name))
+		return imap_no(s, command, SLICE("HASCHILDREN"), SLICE("There are mailboxes below it"));
 	if (status == STATUS_OK)
 		status = mailbox_delete(imap_store(s), s->account, mailbox.id);
 	if (status == STATUS_OK)

@@ -229,7 +229,7 @@ static void put_extended(struct imap_session *s, const struct imap_command *comm
 	buf_add_literal(out, "\r\n");
 }
 
-/* RFC 5182 section 2.1: MIN and MAX alone save only these; what fails saves nothing. */
+/* RFC 5182 section 2.1: MIN and MAX alone save only these. */
 static void save(struct search *search, unsigned returns)
 {
 	struct imap_session *s = search->s;
@@ -272,6 +272,9 @@ enum next imap_search(struct imap_session *s, struct imap_command *command)
 
 	if (!imap_parse_space(&command->args) || !imap_parse_search(&command->args, &request))
 		return imap_bad_arguments(s, command);
+	/* RFC 5182 section 2.1: a search that is answered by NO saves nothing. */
+	if (request.unknown_charset && request.returns & SEARCH_RETURN_SAVE)
+		buf_clear(&s->saved);
 	if (request.unknown_charset)
 		return imap_no(s, command, SLICE("BADCHARSET (US-ASCII UTF-8)"), SLICE("That charset isn't known"));
 	if (!imap_parse_end(&command->args))

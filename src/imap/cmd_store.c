@@ -136,6 +136,6 @@ enum next imap_store_flags(struct imap_session *s, struct imap_command *command)
 	if (status == STATUS_OK && targets.count > 0)
 		status = change_flags(s, command, &request, bits, &targets);
 	if (status == STATUS_OK && targets.missing)
-		return imap_no(s, command, SLICE("EXPUNGEISSUED"), SLICE("Some of the messages no longer exist"));
+		return imap_answer_missing(s, command);
 	return imap_answer(s, command, status, SLICE("STORE completed"));
 }

@@ -30,7 +30,7 @@ struct fetch_section {
 	struct slice *fields;
 	size_t field_count;
 	bool is_partial;
-	uint32_t offset, length; /* of a partial */
+	uint64_t offset, length; /* of a partial */
 	struct slice label;      /* "BODY[1.TEXT]<0>" */
 	struct fetch_section *next;
 };

@@ -408,8 +408,10 @@ static bool parse_name(struct imap_parser *p, bool is_new, struct slice *name)
 		return false;
 	if (is_new && raw.len > 1 && slice_ends_with(raw, SLICE("/")))
 		raw = slice_sub(raw, 0, raw.len - 1);
-	if (!imap_name_decode(p->arena, raw, p->utf8, name) || !imap_name_is_valid(*name))
+	if (!imap_name_decode(p->arena, raw, p->utf8, name) || !imap_name_is_valid(*name)) {
+		p->is_impossible = p->fault.len == 0;
 		return imap_fault(p, SLICE("that can't be the name of a mailbox"));
+	}
 	*name = imap_name_canonical(p->arena, *name);
 	return true;
 }
@@ -447,7 +449,7 @@ bool imap_parse_append(struct imap_parser *p, struct imap_append *append)
 	struct imap_literal literal;
 
 	*append = (struct imap_append){0};
-	if (!imap_parse_space(p) || !imap_parse_mailbox(p, &append->mailbox) || !imap_parse_space(p))
+	if (!imap_parse_space(p) || (!imap_parse_mailbox(p, &append->mailbox) && !p->is_impossible) || !imap_parse_space(p))
 		return false;
 	if (imap_peek(p) == '(' && (!imap_parse_flags(p, false, &append->flags) || !imap_parse_space(p)))
 		return false;

@@ -25,6 +25,7 @@ struct imap_parser {
 	struct slice rest;
 	struct arena *arena;
 	struct slice fault; /* the first; empty: none */
+	bool is_impossible; /* the fault isn't one of grammar: no mailbox can have such a name (RFC 5530 section 3: CANNOT) */
 	bool utf8;          /* mailbox names are UTF-8 (IMAP4rev2 enabled), else modified UTF-7 */
 };
 
@@ -100,5 +101,6 @@ struct imap_append {
 	bool has_date;
 	int64_t received_ms;
 };
-/* From behind "APPEND" to the head of the message's literal, which is the end of the text. */
+/* From behind "APPEND" to the head of the message's literal, which is the end of the text. An impossible name is left to the
+ * caller, who has to deal with the literal. */
 MUST_CHECK bool imap_parse_append(struct imap_parser *p, struct imap_append *append);

@@ -84,7 +84,7 @@ static bool parse_partial(struct imap_parser *p, struct fetch_section *section)
 	if (section->kind == FETCH_BINARY_SIZE || !imap_accept(p, '<'))
 		return true;
 	section->is_partial = true;
-	if (!imap_parse_u32(p, &section->offset) || !imap_parse_byte(p, '.') || !imap_parse_u32(p, &section->length) ||
+	if (!imap_parse_u64(p, &section->offset) || !imap_parse_byte(p, '.') || !imap_parse_u64(p, &section->length) ||
 	    !imap_parse_byte(p, '>'))
 		return false;
 	return section->length > 0 || imap_fault(p, SLICE("a partial has at least one byte"));

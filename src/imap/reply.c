@@ -51,17 +51,15 @@ static void put_login_capabilities(struct imap_session *s, struct buf *out)
 	}
 }
 
+/* All that there is is told before log-in too: some libraries (imaplib) never ask again. */
 void imap_put_capabilities(struct imap_session *s, struct buf *out)
 {
-	buf_add_literal(out, " IMAP4rev2 IMAP4rev1 LITERAL+ SASL-IR ID ENABLE");
-	if (s->state == IMAP_NOT_AUTHENTICATED) {
-		put_login_capabilities(s, out);
-		return;
-	}
 	buf_add_literal(out,
-			" IDLE NAMESPACE UNSELECT UIDPLUS MOVE CHILDREN LIST-EXTENDED LIST-STATUS SPECIAL-USE ESEARCH SEARCHRES"
-			" BINARY STATUS=SIZE APPENDLIMIT=");
+			" IMAP4rev2 IMAP4rev1 LITERAL+ SASL-IR ID ENABLE IDLE NAMESPACE UNSELECT UIDPLUS MOVE CHILDREN LIST-EXTENDED"
+			" LIST-STATUS SPECIAL-USE ESEARCH SEARCHRES BINARY STATUS=SIZE APPENDLIMIT=");
 	buf_add_u64(out, imap_append_limit(s));
+	if (s->state == IMAP_NOT_AUTHENTICATED)
+		put_login_capabilities(s, out);
 }
 
 /* ---- answers ---- */
@@ -139,6 +137,8 @@ enum next imap_bad_arguments(struct imap_session *s, struct imap_command *comman
 		buf_add_literal(&text, ": ");
 	}
 	buf_add(&text, command->args.fault.len ? command->args.fault : SLICE("malformed"));
+	if (command->args.is_impossible)
+		return imap_no(s, command, SLICE("CANNOT"), buf_slice(&text));
 	return imap_bad(s, command, buf_slice(&text));
 }
 
@@ -174,6 +174,15 @@ enum next imap_answer_target(struct imap_session *s, struct imap_command *comman
 	if (status == STATUS_LIMIT)
 		return imap_no(s, command, SLICE("OVERQUOTA"), SLICE("The account is full"));
 	return imap_answer(s, command, status, text);
+}
+
+/* RFC 9051 section 6.4.9: an unknown uid is no error. A number that the client was told of is one (RFC 2180 section 4.1.2). */
+enum next imap_answer_missing(struct imap_session *s, struct imap_command *command)
+{
+	struct slice text = SLICE("Some of the messages no longer exist");
+
+	return command->uid ? imap_ok_code(s, command, SLICE("EXPUNGEISSUED"), text)
+			    : imap_no(s, command, SLICE("EXPUNGEISSUED"), text);
 }
 
 void imap_continue(struct imap_session *s, struct slice text)

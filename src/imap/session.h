@@ -100,12 +100,14 @@ enum next imap_ok_code(struct imap_session *s, struct imap_command *command, str
 enum next imap_no(struct imap_session *s, struct imap_command *command, struct slice code, struct slice text);
 /* The client's mistake: counted, and BYE when there are too many. */
 enum next imap_bad(struct imap_session *s, struct imap_command *command, struct slice text);
-/* BAD with what the parser found wrong. */
+/* What the parser found wrong: BAD, or NO if only a mailbox's name is. */
 enum next imap_bad_arguments(struct imap_session *s, struct imap_command *command);
 /* The store's answer as NO with the right code; `text` for STATUS_OK. */
 enum next imap_answer(struct imap_session *s, struct imap_command *command, enum status status, struct slice text);
 /* Likewise where the mailbox is the target of APPEND, COPY or MOVE: TRYCREATE and OVERQUOTA. */
 enum next imap_answer_target(struct imap_session *s, struct imap_command *command, enum status status, struct slice text);
+/* Some messages have been expunged meanwhile. */
+enum next imap_answer_missing(struct imap_session *s, struct imap_command *command);
 /* "* BYE [code] text", and the end. */
 enum next imap_bye(struct imap_session *s, struct slice code, struct slice text);
 /* "+ text", sent at once. */
