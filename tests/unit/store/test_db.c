@@ -408,20 +408,13 @@ static void test_urls(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		FIXTURE_TEST(test_values),
-		FIXTURE_TEST(test_nested_queries),
-		FIXTURE_TEST(test_errors_stick),
-		FIXTURE_TEST(test_wrong_statement_is_our_bug),
-		FIXTURE_TEST(test_savepoints),
-		FIXTURE_TEST(test_release_rolls_back),
-		FIXTURE_TEST(test_snapshot),
-		FIXTURE_TEST(test_bad_text),
-		FIXTURE_TEST(test_write_alone),
-		FIXTURE_TEST(test_late_errors),
-		FIXTURE_TEST(test_write_together),
-		FIXTURE_TEST(test_write_gives_up),
-		FIXTURE_TEST(test_pool_is_bounded),
-		FIXTURE_TEST(test_urls),
+		FIXTURE_TEST(test_values),          FIXTURE_TEST(test_nested_queries),
+		FIXTURE_TEST(test_errors_stick),    FIXTURE_TEST(test_wrong_statement_is_our_bug),
+		FIXTURE_TEST(test_savepoints),      FIXTURE_TEST(test_release_rolls_back),
+		FIXTURE_TEST(test_snapshot),        FIXTURE_TEST(test_bad_text),
+		FIXTURE_TEST(test_write_alone),     FIXTURE_TEST(test_late_errors),
+		FIXTURE_TEST(test_write_together),  FIXTURE_TEST(test_write_gives_up),
+		FIXTURE_TEST(test_pool_is_bounded), FIXTURE_TEST(test_urls),
 	};
 
 	return FIXTURE_MAIN(argc, argv, "store/db", tests);

@@ -169,7 +169,8 @@ static void test_filters(void **state)
 	assert_int_equal(list(fixture, (struct queue_filter){.state = -1}).count, 4);
 	assert_int_equal(list(fixture, (struct queue_filter){.queue_id = SLICE("Q2"), .state = -1}).count, 2);
 	assert_int_equal(list(fixture, (struct queue_filter){.sender = SLICE("alice@EXAMPLE.test"), .state = -1}).count, 4);
-	assert_int_equal(list(fixture, (struct queue_filter){.recipient_domain = SLICE("other.example"), .state = -1}).count, 2);
+	assert_int_equal(list(fixture, (struct queue_filter){.recipient_domain = SLICE("other.example"), .state = -1}).count,
+			 2);
 	struct queue_filter q1 = {.queue_id = SLICE("Q1"), .state = -1}, held = {.state = QUEUE_HELD};
 
 	assert_int_equal(queue_hold(fixture->store, &q1, true, &count), STATUS_OK);
@@ -244,7 +245,8 @@ static void test_trace(void **state)
 
 	/* A message is followed into its bounce. */
 	for (size_t i = 0; i < 3; i++) {
-		assert_int_equal(trace_find(fixture->store, &fixture->arena, slice_from_cstr(ids[i]), &steps, &count), STATUS_OK);
+		assert_int_equal(trace_find(fixture->store, &fixture->arena, slice_from_cstr(ids[i]), &steps, &count),
+				 STATUS_OK);
 		assert_int_equal(count, 6);
 		for (size_t j = 0; j < count; j++)
 			assert_true(slice_eq(steps[j].event, slice_from_cstr(events[j])));
@@ -256,8 +258,11 @@ static void test_trace(void **state)
 	}
 	assert_int_equal(trace_find(fixture->store, &fixture->arena, SLICE("nothing"), &steps, &count), STATUS_NOT_FOUND);
 	assert_int_equal(trace_find(fixture->store, &fixture->arena, SLICE(""), &steps, &count), STATUS_NOT_FOUND);
-	struct trace_step refused = {
-		.at_ms = 500, .queue_id = SLICE("Q0"), .event = SLICE("refused"), .subject = SLICE("z@example.test"), .detail = SLICE("550")};
+	struct trace_step refused = {.at_ms = 500,
+				     .queue_id = SLICE("Q0"),
+				     .event = SLICE("refused"),
+				     .subject = SLICE("z@example.test"),
+				     .detail = SLICE("550")};
 
 	assert_int_equal(trace_add(fixture->store, &refused, 1), STATUS_OK);
 	assert_int_equal(trace_add(fixture->store, &refused, 1), STATUS_OK);
@@ -276,8 +281,11 @@ static void test_hostile_bytes(void **state)
 	struct fixture *fixture = *state;
 	static const char *const recipients[] = {"\xff\xfe@remote.example"};
 	static const char message[] = "Message-ID: <\xff\0\xfe@x>\r\nSubject: \xc3\x28 \x01\r\n\r\n\0\xff\r\n";
-	struct trace_step step = {
-		.at_ms = 1, .queue_id = SLICE("\xff"), .event = SLICE("refused"), .subject = SLICE("\xf0\x28"), .detail = SLICE("a\0b")};
+	struct trace_step step = {.at_ms = 1,
+				  .queue_id = SLICE("\xff"),
+				  .event = SLICE("refused"),
+				  .subject = SLICE("\xf0\x28"),
+				  .detail = SLICE("a\0b")};
 
 	assert_int_equal(enqueue(fixture, SLICE("Q\xff"), slice_of(message, sizeof message - 1), recipients, 1), STATUS_OK);
 	fixture_deliver(fixture, fixture->alice, slice_of(message, sizeof message - 1));
@@ -291,12 +299,8 @@ static void test_hostile_bytes(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		FIXTURE_TEST(test_take_and_finish),
-		FIXTURE_TEST(test_leases),
-		FIXTURE_TEST(test_filters),
-		FIXTURE_TEST(test_bounce),
-		FIXTURE_TEST(test_trace),
-		FIXTURE_TEST(test_hostile_bytes),
+		FIXTURE_TEST(test_take_and_finish), FIXTURE_TEST(test_leases), FIXTURE_TEST(test_filters),
+		FIXTURE_TEST(test_bounce),          FIXTURE_TEST(test_trace),  FIXTURE_TEST(test_hostile_bytes),
 	};
 
 	return FIXTURE_MAIN(argc, argv, "store/queue", tests);

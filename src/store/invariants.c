@@ -1,0 +1,125 @@
+/* Each claim is a query that counts what contradicts it. Sums are made once per table and joined, never counted row by row. Accounts
+ * that are being removed (table `removal`) lose their rows in pieces and are left out. */
+#include "store/invariants.h"
+
+#include "store/store_internal.h"
+
+#define COUNT "SELECT count(*) FROM "
+#define KEPT  " NOT IN (SELECT account FROM removal)"
+
+#define MAILBOXES                                                                                                         \
+	COUNT "mailbox m LEFT JOIN (SELECT account, mailbox, count(*) AS messages,"                                       \
+	      " sum(CASE WHEN (flags & 1) = 0 THEN 1 ELSE 0 END) AS unseen,"                                              \
+	      " sum(CASE WHEN (flags & 16) <> 0 THEN 1 ELSE 0 END) AS deleted, sum(size) AS bytes, max(uid) AS last_uid," \
+	      " max(modseq) AS modseq FROM mailbox_email GROUP BY account, mailbox) e"                                    \
+	      " ON e.account = m.account AND e.mailbox = m.id WHERE "
+#define ACCOUNTS                                                                                                 \
+	COUNT "account a LEFT JOIN (SELECT account, count(*) AS messages, sum(size) AS bytes FROM mailbox_email" \
+	      " GROUP BY account) e ON e.account = a.id WHERE "
+#define CHUNKS(owner)                                                                                                          \
+	" FROM blob b WHERE b.account = " owner ".account AND b.id >= " owner ".id AND b.id < " owner ".id + " owner ".chunks" \
+														     ")"
+#define GIVEN_OUT(table, row, size)                                                                                         \
+	COUNT "account a WHERE EXISTS (SELECT 1 FROM " table " " row " WHERE " row ".account = a.id AND " row ".id + " size \
+	      " > a.id * 4294967296 + a.next_email AND " row ".id < (a.id + 1) * 4294967296)"
+
+static const struct claim {
+	const char *text, *contradictions;
+} claims[] = {
+	{"a mailbox counts its messages", MAILBOXES "m.messages <> coalesce(e.messages, 0)"},
+	{"a mailbox counts its unseen messages", MAILBOXES "m.unseen <> coalesce(e.unseen, 0)"},
+	{"a mailbox counts its deleted messages", MAILBOXES "m.deleted <> coalesce(e.deleted, 0)"},
+	{"a mailbox sums up its messages' sizes", MAILBOXES "m.size_bytes <> coalesce(e.bytes, 0)"},
+	{"a mailbox's next uid is greater than all it has", MAILBOXES "m.uid_next <= coalesce(e.last_uid, 0)"},
+	{"a mailbox's modseq is the highest of its messages at least", MAILBOXES "m.highest_modseq < coalesce(e.modseq, 0)"},
+	{"a mailbox that is only a level has no messages", MAILBOXES "m.selectable = 0 AND m.messages <> 0"},
+	{"a mailbox has an account that is ahead of its numbers",
+	 COUNT "mailbox m LEFT JOIN account a ON a.id = m.account WHERE a.id IS NULL OR m.highest_modseq > a.modseq"
+	       " OR m.id >= a.next_mailbox OR m.uid_validity >= a.next_uid_validity"},
+	{"an account has an INBOX", COUNT "account a LEFT JOIN mailbox m ON m.account = a.id AND m.id = 1"
+					  " WHERE a.id > 0 AND (m.id IS NULL OR m.name <> 'INBOX' OR m.selectable = 0)"},
+	{"an account is in a domain that is here",
+	 COUNT "account a LEFT JOIN domain d ON d.name = a.domain WHERE a.id > 0 AND d.name IS NULL"},
+	{"an account counts its messages", ACCOUNTS "a.used_messages <> coalesce(e.messages, 0)"},
+	{"an account sums up its messages' sizes", ACCOUNTS "a.used_bytes <> coalesce(e.bytes, 0)"},
+	{"an account's modseq is the highest of its changes at least",
+	 COUNT "account a JOIN (SELECT account, max(modseq) AS modseq FROM change GROUP BY account) c ON c.account = a.id"
+	       " WHERE a.modseq < c.modseq"},
+	{"an account is ahead of the numbers of its messages", GIVEN_OUT("email", "e", "e.chunks")},
+	{"an account is ahead of the numbers of its bodies", GIVEN_OUT("blob", "b", "1")},
+	{"the queue is ahead of the numbers of its recipients", GIVEN_OUT("queue_recipient", "r", "1")},
+	{"a message is in as many mailboxes as it counts",
+	 COUNT "email e LEFT JOIN (SELECT account, email, count(*) AS copies FROM mailbox_email GROUP BY account, email) m"
+	       " ON m.account = e.account AND m.email = e.id WHERE e.copies <> coalesce(m.copies, 0) AND e.account" KEPT},
+	{"a message in a mailbox is there, and as large as it is said to be",
+	 COUNT "mailbox_email m LEFT JOIN email e ON e.account = m.account AND e.id = m.email"
+	       " WHERE (e.id IS NULL OR e.size <> m.size) AND m.account" KEPT},
+	{"a message is in a mailbox that is there",
+	 COUNT "mailbox_email m LEFT JOIN mailbox b ON b.account = m.account AND b.id = m.mailbox"
+	       " WHERE b.id IS NULL AND m.account" KEPT},
+	{"a message has its body", COUNT
+	 "email e WHERE e.size <> (SELECT coalesce(sum(b.size), 0)" CHUNKS("e") " OR e.chunks <> (SELECT count(*)" CHUNKS("e")},
+	{"a queued message has its body", COUNT "queue_message q WHERE q.size <> (SELECT coalesce(sum(b.size), 0)" CHUNKS(
+						  "q") " OR q.chunks <> (SELECT count(*)" CHUNKS("q")},
+	{"a body belongs to a message", "SELECT CAST((SELECT count(*) FROM blob) - (SELECT coalesce(sum(chunks), 0) FROM email)"
+					" - (SELECT coalesce(sum(chunks), 0) FROM queue_message) AS BIGINT)"},
+	{"a change of a message is in the log",
+	 COUNT "mailbox_email m JOIN account a ON a.id = m.account WHERE m.modseq > a.log_modseq AND NOT EXISTS"
+	       " (SELECT 1 FROM change c WHERE c.account = m.account AND c.modseq = m.modseq AND c.mailbox = m.mailbox"
+	       " AND c.first_uid <= m.uid AND c.last_uid >= m.uid AND c.kind = 1)"},
+	{"keywords and subscriptions belong to an account",
+	 "SELECT (SELECT count(*) FROM keyword k LEFT JOIN account a ON a.id = k.account WHERE a.id IS NULL)"
+	 " + (SELECT count(*) FROM subscription s LEFT JOIN account a ON a.id = s.account WHERE a.id IS NULL)"},
+	{"a queued message counts its recipients, and has some",
+	 COUNT "queue_message q LEFT JOIN (SELECT message, count(*) AS recipients FROM queue_recipient GROUP BY message) r"
+	       " ON r.message = q.id WHERE q.recipients <> coalesce(r.recipients, 0) OR q.recipients = 0"},
+	{"a queued recipient has its message",
+	 COUNT "queue_recipient r LEFT JOIN queue_message q ON q.account = r.account AND q.id = r.message WHERE q.id IS NULL"},
+};
+
+static int64_t ask(struct db *db, const char *sql)
+{
+	int64_t number = 0;
+	struct db_query query = db_query(db, sql);
+
+	if (db_row(&query))
+		number = db_i64(&query, 0);
+	db_done(&query);
+	return number;
+}
+
+/* SQLite looks at its own structure too. */
+static int64_t count_damages(struct db *db)
+{
+	int64_t damages = 0;
+	struct db_query query = db_query(db, "PRAGMA integrity_check");
+
+	while (db_row(&query))
+		damages += !slice_eq(db_slice(&query, 0), SLICE("ok"));
+	db_done(&query);
+	return damages;
+}
+
+static void note(struct list *violations, const char *claim, int64_t rows)
+{
+	struct store_violation *violation = rows != 0 ? list_add(violations) : NULL;
+
+	if (violation)
+		*violation = (struct store_violation){slice_from_cstr(claim), rows};
+}
+
+enum status store_check_invariants(struct store *store, struct arena *arena, struct store_violation **violations, size_t *count)
+{
+	struct db *db SCOPED_DB = db_acquire(store->pool);
+	struct list found = LIST(arena, struct store_violation);
+
+	if (!db || db_begin(db, DB_READ) != STATUS_OK)
+		return STATUS_TEMPORARY;
+	for (size_t i = 0; i < sizeof claims / sizeof claims[0] && db_status(db) == STATUS_OK; i++)
+		note(&found, claims[i].text, ask(db, claims[i].contradictions));
+	if (!db_pool_is_postgresql(store->pool))
+		note(&found, "the database file is whole", count_damages(db));
+	*violations = found.items;
+	*count = found.count;
+	return found.failed ? STATUS_LIMIT : db_status(db);
+}
