@@ -20,6 +20,8 @@ enum slot_state { SLOT_FREE, SLOT_NEW, SLOT_OPEN, SLOT_CLOSED };
 struct slot {
 	enum slot_state state; /* under the mutex */
 	bool announced;
+	bool has_event; /* under the mutex, as is the event */
+	enum event_kind event;
 	int client, server;
 	struct session_env env;
 	struct arena session_arena, command_arena;
@@ -148,12 +150,27 @@ static bool take_announcement(struct harness *h, struct slot *slot)
 	return announced;
 }
 
+static bool take_event(struct harness *h, struct slot *slot, struct event *event)
+{
+	bool has_event;
+
+	pthread_mutex_lock(&h->mutex);
+	has_event = slot->has_event && slot->state == SLOT_OPEN;
+	*event = (struct event){.kind = slot->event};
+	slot->has_event = false;
+	pthread_mutex_unlock(&h->mutex);
+	return has_event;
+}
+
 static void serve_slot(struct harness *h, int number, bool readable)
 {
 	struct slot *slot = &h->slots[number];
+	struct event event;
 
 	if (state_of(h, number) == SLOT_NEW)
 		begin_session(h, slot);
+	if (take_event(h, slot, &event))
+		after(h, slot, imap_protocol.event(slot->session, &event));
 	if (take_announcement(h, slot))
 		after(h, slot, imap_protocol.event(slot->session, &(struct event){EVENT_TOPIC, slot->topic}));
 	if (readable && state_of(h, number) == SLOT_OPEN)
@@ -347,6 +364,20 @@ struct imap_context *harness_context(struct harness *h)
 	return &h->context;
 }
 
+void harness_offer_tls(struct harness *h)
+{
+	h->listener.tls = (struct tls_context *)h;
+}
+
+void harness_event(struct harness *h, int number, enum event_kind kind)
+{
+	pthread_mutex_lock(&h->mutex);
+	h->slots[number].event = kind;
+	h->slots[number].has_event = true;
+	pthread_mutex_unlock(&h->mutex);
+	wake(h);
+}
+
 /* ---- clients ---- */
 
 void harness_connect(struct harness *h, int number)
@@ -363,7 +394,7 @@ void harness_connect(struct harness *h, int number)
 	buf_init(&slot->input, NULL, 0);
 	pthread_mutex_lock(&h->mutex);
 	slot->state = SLOT_NEW;
-	slot->announced = false;
+	slot->announced = slot->has_event = false;
 	pthread_mutex_unlock(&h->mutex);
 	wake(h);
 }

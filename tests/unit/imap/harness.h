@@ -16,6 +16,10 @@ void harness_free(struct harness *h);
 struct store *harness_store(struct harness *h);
 int64_t harness_account(struct harness *h);
 struct imap_context *harness_context(struct harness *h); /* to be changed before the first session */
+/* Before the first session: the listener has a certificate (see fake_conn.c for what TLS is here). */
+void harness_offer_tls(struct harness *h);
+/* What the engine would tell a parked session. */
+void harness_event(struct harness *h, int number, enum event_kind kind);
 
 /* Opens session `number` (from 0); its greeting is still to be read. */
 void harness_connect(struct harness *h, int number);

@@ -16,6 +16,7 @@
 #include <cmocka.h>
 
 #include "harness.h"
+#include "store/directory.h"
 
 #define TRANSCRIPTS_MAX 64
 #define WILDCARD        SLICE("{{*}}")
@@ -234,6 +235,109 @@ static void test_append_limit(void **state)
 	harness_free(h);
 }
 
+/* RFC 9051 section 6.2.1: what came before TLS is thrown away; RFC 9051 section 11.1: no password in the clear. */
+static void test_starttls(void **state)
+{
+	struct harness *h = harness_new();
+
+	(void)state;
+	harness_context(h)->options.plaintext = IMAP_PLAINTEXT_NEVER;
+	harness_offer_tls(h);
+	harness_connect(h, 0);
+	expect_line(h, SLICE("* OK [CAPABILITY {{*}} STARTTLS LOGINDISABLED AUTH=SCRAM-SHA-256] {{*}}"));
+	harness_send(h, 0, SLICE("a LOGIN " HARNESS_USER " " HARNESS_PASSWORD "\r\n"), false);
+	expect_line(h, SLICE("a NO [PRIVACYREQUIRED]{{*}}"));
+	harness_send(h, 0, SLICE("b AUTHENTICATE PLAIN =\r\n"), false);
+	expect_line(h, SLICE("b NO{{*}}"));
+	harness_send(h, 0, SLICE("c STARTTLS\r\nd NOOP\r\n"), false);
+	expect_line(h, SLICE("c OK{{*}}"));
+	harness_send(h, 0, SLICE("e CAPABILITY\r\n"), false);
+	expect_line(h, SLICE("* CAPABILITY {{*}} AUTH=SCRAM-SHA-256 AUTH=PLAIN"));
+	expect_line(h, SLICE("e OK{{*}}"));
+	harness_send(h, 0, SLICE("f STARTTLS\r\ng LOGIN " HARNESS_USER " " HARNESS_PASSWORD "\r\nh STARTTLS\r\n"), false);
+	expect_line(h, SLICE("f BAD{{*}}"));
+	expect_line(h, SLICE("g OK{{*}}"));
+	expect_line(h, SLICE("h BAD{{*}}"));
+	harness_free(h);
+}
+
+static void test_quota(void **state)
+{
+	struct harness *h = harness_new();
+
+	(void)state;
+	assert_int_equal(directory_set_quota(harness_store(h), SLICE(HARNESS_USER), 0, 2), STATUS_OK);
+	log_in(h);
+	harness_send(h, 0, SLICE("b APPEND INBOX {5+}\r\nHello\r\nc SELECT INBOX\r\n"), false);
+	assert_true(harness_read_until(h, 0, SLICE("c OK")) > 0);
+	harness_send(h, 0, SLICE("d COPY 1 Archive\r\n"), false);
+	expect_line(h, SLICE("d OK [COPYUID {{*}}"));
+	harness_send(h, 0, SLICE("e COPY 1 Archive\r\n"), false);
+	expect_line(h, SLICE("e NO [OVERQUOTA]{{*}}"));
+	harness_send(h, 0, SLICE("f APPEND INBOX {5+}\r\nHello\r\n"), false);
+	expect_line(h, SLICE("f NO [OVERQUOTA]{{*}}"));
+	/* it is the same mail somewhere else */
+	harness_send(h, 0, SLICE("g MOVE 1 Archive\r\n"), false);
+	expect_line(h, SLICE("* OK [COPYUID {{*}}"));
+	expect_line(h, SLICE("* 1 EXPUNGE"));
+	expect_line(h, SLICE("g OK{{*}}"));
+	harness_free(h);
+}
+
+static void expect_end(struct harness *h, enum event_kind kind, struct slice bye)
+{
+	struct slice line;
+
+	harness_event(h, 0, kind);
+	expect_line(h, bye);
+	assert_false(harness_read_line(h, 0, &line));
+	harness_disconnect(h, 0);
+}
+
+static void test_ends(void **state)
+{
+	struct harness *h = harness_new();
+
+	(void)state;
+	log_in(h);
+	expect_end(h, EVENT_DEADLINE, SLICE("* BYE Idle{{*}}"));
+	log_in(h);
+	harness_send(h, 0, SLICE("b IDLE\r\n"), false);
+	expect_line(h, SLICE("+ idling"));
+	expect_end(h, EVENT_SHUTDOWN, SLICE("* BYE [UNAVAILABLE]{{*}}"));
+	harness_free(h);
+}
+
+/* A set as long as a line may be; and a literal that nobody waits for is passed over with the rest of its command. */
+static void test_long_commands(void **state)
+{
+	struct harness *h = harness_new();
+	struct buf line SCOPED_BUF;
+
+	(void)state;
+	log_in(h);
+	buf_add_literal(&line, "b SELECT INBOX\r\nc UID FETCH 1");
+	for (unsigned uid = 3; line.len < 64 * 1024 - 30; uid += 2)
+		buf_printf(&line, ",%u", uid);
+	buf_add_literal(&line, " FLAGS\r\n");
+	harness_send(h, 0, buf_slice(&line), false);
+	assert_true(harness_read_until(h, 0, SLICE("c OK")) > 0);
+	harness_send(h, 0, SLICE("d SEARCH TEXT {1048577+}\r\n"), false);
+	expect_line(h, SLICE("* BYE [TOOBIG]{{*}}"));
+	harness_disconnect(h, 0);
+	harness_connect(h, 0);
+	expect_line(h, SLICE("* OK{{*}}"));
+	buf_clear(&line);
+	buf_add_literal(&line, "a LOGIN {5000+}\r\n");
+	for (int i = 0; i < 500; i++)
+		buf_add_literal(&line, "b NOOP  \r\n");
+	buf_add_literal(&line, " {3+}\r\nabc\r\nc NOOP\r\n");
+	harness_send(h, 0, buf_slice(&line), false);
+	expect_line(h, SLICE("a BAD{{*}}"));
+	expect_line(h, SLICE("c OK{{*}}"));
+	harness_free(h);
+}
+
 static int is_visible(const struct dirent *entry)
 {
 	return entry->d_name[0] != '.';
@@ -253,6 +357,10 @@ int main(void)
 	tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_line_too_long);
 	tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_large_message);
 	tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_append_limit);
+	tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_starttls);
+	tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_quota);
+	tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_ends);
+	tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_long_commands);
 	failures = _cmocka_run_group_tests("imap sessions", tests, count, NULL, NULL);
 	for (int i = 0; i < found; i++)
 		free(files[i]);
