@@ -109,8 +109,9 @@ struct credentials *credentials_open(const struct credential_options *options, c
 	if (status == STATUS_OK)
 		status = open_tables(credentials, options->url, arena, error);
 	if (status == STATUS_OK && !make_dummy_hash(credentials))
-		status = error_set(error, arena, STATUS_REFUSED, "Argon2 refuses a cost of %u KB and %u passes",
-				   credentials->cost.argon2_memory_kb, credentials->cost.argon2_passes);
+		status = error_set(error, arena, STATUS_REFUSED, "Argon2 with %u KB and %u passes is over the limits (%u KB, about %u ms) or this machine's memory",
+				   credentials->cost.argon2_memory_kb, credentials->cost.argon2_passes, PASSWORD_MEMORY_MAX_KB,
+				   PASSWORD_TIME_MAX_MS);
 	if (status == STATUS_OK)
 		return credentials;
 	credentials_close(credentials);

@@ -45,6 +45,12 @@ static bool parse_parameters(struct slice text, struct password_hash *hash)
 	       hash->memory_kb >= 8 * hash->lanes;
 }
 
+static void set_cost(struct password_hash *hash)
+{
+	hash->cost_kb = hash->memory_kb;
+	hash->cost_ms = (uint64_t)hash->memory_kb * hash->passes / ARGON2_KB_PER_MS;
+}
+
 /* RFC 9106 doesn't define this form; it is the reference implementation's: $argon2id$v=19$m=..,t=..,p=..$salt$hash */
 bool password_argon2_parse(struct arena *arena, struct slice text, struct password_hash *hash)
 {
@@ -64,8 +70,7 @@ bool password_argon2_parse(struct arena *arena, struct slice text, struct passwo
 	if (!parse_type(hash->text, &type) || !parse_parameters(parameters, hash) ||
 	    !password_base64(arena, salt, &hash->salt) || !password_base64(arena, text, &hash->hash))
 		return false;
-	hash->cost_kb = hash->memory_kb;
-	hash->cost_ms = (uint64_t)hash->memory_kb * hash->passes / ARGON2_KB_PER_MS;
+	set_cost(hash);
 	return (hash->version == ARGON2_VERSION_10 || hash->version == ARGON2_VERSION_13) &&
 	       hash->salt.len >= ARGON2_MIN_SALT_LENGTH && hash->hash.len >= 12 && hash->hash.len <= ARGON2_OUTPUT_MAX;
 }
@@ -121,6 +126,10 @@ bool password_hash_new(struct arena *arena, const struct password_cost *cost, st
 	};
 	struct buf text;
 
+	/* One over the limits could be made, and would fit no password ever after. */
+	set_cost(&hash);
+	if (hash.cost_kb > PASSWORD_MEMORY_MAX_KB || hash.cost_ms > PASSWORD_TIME_MAX_MS)
+		return false;
 	random_bytes(salt, sizeof salt);
 	if (!run(&hash, password, out, sizeof out))
 		return false;

@@ -60,7 +60,7 @@ MUST_CHECK bool password_verify(struct slice stored, struct slice password);
 struct password_cost {
 	uint32_t argon2_memory_kb, argon2_passes;
 };
-/* "{ARGON2ID}$argon2id$...". False only if memory is short. */
+/* "{ARGON2ID}$argon2id$...". False if memory is short, or the cost is one that password_hash_parse would refuse. */
 MUST_CHECK bool password_hash_new(struct arena *arena, const struct password_cost *cost, struct slice password,
 				  struct slice *stored);
 /* Was it made by password_hash_new at this cost? */

@@ -53,6 +53,7 @@ struct attempt {
 	struct auth_service *service;
 	struct caller caller;
 	struct slice password;
+	struct arena *arena;
 	struct credential credential; /* if known */
 	bool known;
 	struct remember_tag tag;
@@ -253,8 +254,8 @@ static bool verify(const struct attempt *attempt)
 		fits(dummy, attempt->password);
 		return false;
 	}
-	if (fits(credential->password_hash, attempt->password))
-		return credential->enabled;
+	if (fits(credential->password_hash, attempt->password) && credential->enabled)
+		return true;
 	/* A hash that is quicker to check than our own must not tell that its user exists. */
 	if (!credential_is_current(attempt->service->credentials, credential))
 		fits(dummy, attempt->password);
@@ -285,7 +286,20 @@ static void upgrade(struct attempt *attempt)
 	attempt->known = remember_make_tag(service->remember, attempt->caller.user, version, attempt->password, &attempt->tag);
 }
 
-/* On a check thread, perhaps after a wait: others may have settled the question meanwhile. */
+/* The credential as it is now, and the tag that belongs to it. */
+static bool read_credential(struct attempt *attempt)
+{
+	struct auth_service *service = attempt->service;
+	enum status status =
+		credential_find(service->credentials, attempt->arena, attempt->caller.user, &attempt->credential);
+
+	attempt->known = status == STATUS_OK;
+	return (status == STATUS_OK || status == STATUS_NOT_FOUND) &&
+	       remember_make_tag(service->remember, attempt->caller.user, attempt->known ? attempt->credential.version : 0,
+				 attempt->password, &attempt->tag);
+}
+
+/* On a check thread, perhaps after a wait: others may have settled the question meanwhile, or changed the password. */
 static void check(void *context)
 {
 	struct attempt *attempt = context;
@@ -293,6 +307,8 @@ static void check(void *context)
 
 	if (lockout_is_locked(service->lockout, attempt->caller.keys, clock_monotonic_ms())) {
 		attempt->outcome = AUTH_LOCKED_OUT;
+	} else if (!read_credential(attempt)) {
+		attempt->outcome = AUTH_UNAVAILABLE;
 	} else if (is_remembered(attempt)) {
 		attempt->outcome = AUTH_ACCEPTED;
 	} else if (is_known_guess(attempt) || !verify(attempt)) {
@@ -317,18 +333,11 @@ static enum auth_outcome check_in_line(struct attempt *attempt)
 	return attempt->outcome;
 }
 
-static enum auth_outcome decide(struct attempt *attempt, struct arena *arena)
+static enum auth_outcome decide(struct attempt *attempt)
 {
-	struct auth_service *service = attempt->service;
-
-	if (is_locked(service, &attempt->caller))
+	if (is_locked(attempt->service, &attempt->caller))
 		return AUTH_LOCKED_OUT;
-	enum status status = credential_find(service->credentials, arena, attempt->caller.user, &attempt->credential);
-
-	attempt->known = status == STATUS_OK;
-	if ((status != STATUS_OK && status != STATUS_NOT_FOUND) ||
-	    !remember_make_tag(service->remember, attempt->caller.user, attempt->known ? attempt->credential.version : 0,
-			       attempt->password, &attempt->tag))
+	if (!read_credential(attempt))
 		return AUTH_UNAVAILABLE;
 	if (is_remembered(attempt))
 		return AUTH_ACCEPTED;
@@ -338,13 +347,13 @@ static enum auth_outcome decide(struct attempt *attempt, struct arena *arena)
 static struct auth_reply check_password(struct auth_service *service, struct arena *arena, struct slice protocol,
 					const struct net_address *address, struct slice user, struct slice password)
 {
-	struct attempt attempt = {.service = service, .password = password};
+	struct attempt attempt = {.service = service, .password = password, .arena = arena};
 
 	if (password.len > CREDENTIAL_PASSWORD_MAX)
 		return (struct auth_reply){.outcome = AUTH_MALFORMED};
 	attempt.caller = (struct caller){.user = name_of(arena, user), .protocol = protocol, .address = address};
 	attempt.caller.keys = lockout_keys(service->lockout, attempt.caller.user, address);
-	struct auth_reply reply = {.outcome = decide(&attempt, arena)};
+	struct auth_reply reply = {.outcome = decide(&attempt)};
 
 	if (reply.outcome == AUTH_REFUSED) {
 		refuse(service, &attempt.caller, remember_guess(&attempt.tag));

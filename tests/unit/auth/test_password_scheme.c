@@ -175,12 +175,16 @@ static void own_hashes(void **state)
 {
 	struct arena arena SCOPED_ARENA;
 	struct password_cost cost = {256, 1}, dearer = {512, 1};
+	struct password_cost too_large = {PASSWORD_MEMORY_MAX_KB + 1, 1}, too_slow = {PASSWORD_MEMORY_MAX_KB, 1000};
 	struct slice one, two;
 
 	(void)state;
 	arena_init(&arena, 0);
 	assert_true(password_hash_new(&arena, &cost, PASSWORD, &one));
 	assert_true(password_hash_new(&arena, &cost, PASSWORD, &two));
+	/* what would never fit again isn't made */
+	assert_false(password_hash_new(&arena, &too_large, PASSWORD, &two));
+	assert_false(password_hash_new(&arena, &too_slow, PASSWORD, &two));
 	assert_false(slice_eq(one, two));
 	assert_true(slice_starts_with(one, SLICE("{ARGON2ID}$argon2id$v=19$m=256,t=1,p=1$")));
 	assert_true(password_verify(one, PASSWORD));
