@@ -31,6 +31,14 @@ static void keep_pace(const struct pace *pace, uint64_t size)
 static void end_pace(const struct pace *pace)
 {
 	conn_set_timeout(pace->session->conn, pace->session->options.command_timeout_ms);
+	smtp_set_time_limit(pace->session, LINE_TIMEOUT_MS);
+}
+
+static enum next lost(struct smtp_session *s)
+{
+	LOG_INFO(s->log, "smtp.lost", LOG_STR("id", s->transaction.envelope.queue_id), LOG_STR("peer", s->peer),
+		 LOG_STR("reason", conn_error(s->conn) == CONN_TIMED_OUT ? SLICE("too slow") : SLICE("connection lost")));
+	return NEXT_CLOSE;
 }
 
 /* ---- DATA ---- */
@@ -68,7 +76,7 @@ enum next cmd_data(struct smtp_session *s, struct slice argument)
 	conn_flush(s->conn);
 	if (!read_dotted(s, &dots, &incoming)) {
 		incoming_close(&incoming);
-		return NEXT_CLOSE;
+		return lost(s);
 	}
 	next = smtp_message_finish(s, &incoming, dots_has_bare(&dots));
 	return dots.ended ? next : NEXT_CLOSE;
@@ -119,7 +127,7 @@ static enum next refuse_chunk(struct smtp_session *s, uint64_t size, bool last, 
 	enum next next;
 
 	if (!read_chunk(s, size, NULL, NULL))
-		return NEXT_CLOSE;
+		return lost(s);
 	next = smtp_answer(s, fault);
 	if (last && s->transaction.chunk_failed)
 		smtp_transaction_end(s);
@@ -158,6 +166,6 @@ enum next cmd_bdat(struct smtp_session *s, struct slice argument)
 		s->state = STATE_BDAT;
 	}
 	if (!read_chunk(s, size, &t->lines, &t->incoming))
-		return NEXT_CLOSE;
+		return lost(s);
 	return last ? smtp_message_finish(s, &t->incoming, dots_has_bare(&t->lines)) : answer_chunk(s);
 }

@@ -12,6 +12,7 @@
 #define DATA_TIMEOUT_DEFAULT    180000
 #define SESSION_TIMEOUT_DEFAULT 7200000
 #define TRANSACTION_LIMIT       (4 * 1024 * 1024)
+#define LAST_WORDS_MS           5000
 
 /* ---- answers ---- */
 
@@ -38,8 +39,10 @@ enum next smtp_answer_verdict(struct smtp_session *s, const struct deliver_verdi
 	return answer(s, &reply);
 }
 
+/* Whatever time was up: for this there is some. */
 enum next smtp_say_last(struct smtp_session *s, enum reply_id id)
 {
+	conn_set_deadline(s->conn, clock_monotonic_ms() + LAST_WORDS_MS);
 	smtp_answer(s, id);
 	return NEXT_CLOSE;
 }
@@ -55,18 +58,21 @@ void smtp_log_refused(const struct smtp_session *s, unsigned code, struct slice 
 
 /* ---- limits of time ---- */
 
-void smtp_set_time_limit(struct smtp_session *s, int64_t ms)
+static int64_t not_after_end(const struct smtp_session *s, int64_t until_ms)
 {
-	int64_t until_ms = clock_monotonic_ms() + ms;
-
-	conn_set_deadline(s->conn, until_ms < s->ends_ms ? until_ms : s->ends_ms);
+	return until_ms < s->ends_ms ? until_ms : s->ends_ms;
 }
 
+void smtp_set_time_limit(struct smtp_session *s, int64_t ms)
+{
+	conn_set_deadline(s->conn, not_after_end(s, clock_monotonic_ms() + ms));
+}
+
+/* With input there the next command is run before parking: it sets its own limits. */
 static enum next park(struct smtp_session *s)
 {
-	int64_t until_ms = clock_monotonic_ms() + s->options.command_timeout_ms;
-
-	engine_set_deadline(s->env, until_ms < s->ends_ms ? until_ms : s->ends_ms);
+	if (!conn_has_input(s->conn))
+		engine_set_deadline(s->env, not_after_end(s, clock_monotonic_ms() + s->options.command_timeout_ms));
 	return NEXT_PARK;
 }
 
@@ -138,7 +144,8 @@ static struct smtp_session *session_new(struct session_env *env)
 	return s;
 }
 
-/* Who doesn't wait to be greeted is no mail server (RFC 5321 section 4.3.1). One look at what is here already; nobody waits for it. */
+/* Who doesn't wait to be greeted is no mail server (RFC 5321 section 4.3.1). One look at what is here already; nobody waits for it.
+ * Deviation: nobody waits for such a client's QUIT either (RFC 5321 section 3.1). */
 static bool has_spoken(const struct smtp_session *s)
 {
 	char bytes[512];
@@ -241,11 +248,12 @@ static enum next read_and_run(struct smtp_session *s)
 static enum next session_command(void *session)
 {
 	struct smtp_session *s = session;
+	int64_t now_ms = clock_monotonic_ms();
 	enum next next;
 
-	if (clock_monotonic_ms() >= s->ends_ms)
+	if (now_ms >= s->ends_ms)
 		return smtp_say_last(s, REPLY_SESSION_TOO_LONG);
-	smtp_set_time_limit(s, LINE_TIMEOUT_MS);
+	conn_set_deadline(s->conn, not_after_end(s, now_ms + LINE_TIMEOUT_MS));
 	next = read_and_run(s);
 	if (next == NEXT_CLOSE || conn_failed(s->conn))
 		return NEXT_CLOSE;

@@ -139,6 +139,7 @@ enum next smtp_message_finish(struct smtp_session *s, struct incoming *incoming,
 
 		verdict = (struct deliver_verdict){STATUS_REFUSED, reply.code, reply.enhanced, reply.text};
 	}
+	smtp_set_time_limit(s, LINE_TIMEOUT_MS); /* for the answer, however long the delivery took */
 	next = verdict.status == STATUS_OK ? answer_accepted(s, incoming, &verdict) : answer_refused(s, &verdict);
 	incoming_close(incoming);
 	smtp_transaction_end(s);

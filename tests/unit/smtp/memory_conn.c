@@ -1,5 +1,7 @@
 #include "memory_conn.h"
 
+#include "base/clock.h"
+
 void memory_conn_init(struct conn *conn, bool (*more)(void *, struct conn *), void *context)
 {
 	*conn = (struct conn){.more = more, .context = context, .fd = -1};
@@ -31,14 +33,18 @@ void memory_conn_run(struct conn *conn, const struct protocol *protocol, const s
 	session = protocol->open(&env);
 	while (session && next == NEXT_PARK && !conn->ended) {
 		arena_reset(&command_arena);
-		if (!conn_has_input(conn) && !memory_conn_arrive(conn))
+		if (!conn_has_input(conn) && (!conn_flush(conn) || !memory_conn_arrive(conn)))
 			break;
-		if (conn_has_input(conn))
+		if (conn_has_input(conn)) {
 			next = protocol->command(session);
-		else if (conn->event)
+		} else if (conn->event) {
+			/* Much time has passed: what was to be done by then is too late. */
+			conn->deadline_ms = 1;
 			next = protocol->event(session, conn->event);
+		}
 		conn->event = NULL;
 	}
+	conn_flush(conn);
 	if (session)
 		protocol->close(session);
 }
@@ -154,14 +160,21 @@ void conn_flush_if_high(struct conn *conn)
 
 bool conn_flush(struct conn *conn)
 {
-	return !conn->ended;
+	if (conn->deadline_ms && clock_monotonic_ms() >= conn->deadline_ms)
+		conn->ended = true;
+	if (conn->ended || conn->sent == conn->output.len)
+		return !conn->ended;
+	conn->sent = conn->output.len;
+	conn->sends++;
+	return true;
 }
 
 bool conn_start_tls_server(struct conn *conn, struct tls_context *tls)
 {
 	(void)tls;
-	conn->is_tls = true;
-	return true;
+	conn->is_tls = !conn->tls_is_broken;
+	conn->ended |= conn->tls_is_broken;
+	return conn->is_tls;
 }
 
 bool conn_is_tls(const struct conn *conn)

@@ -8,10 +8,12 @@ struct conn {
 	struct net_address peer, local;
 	struct buf input; /* what has come; used up to `at` */
 	size_t at, arrived;
-	size_t piece; /* it arrives so many bytes at a time; 0: all at once */
-	struct buf output;
+	size_t piece;      /* it arrives so many bytes at a time; 0: all at once */
+	struct buf output; /* gone out up to `sent` */
+	size_t sent;
+	unsigned sends;
 	int fd; /* -1; or a socket that is looked at before the greeting */
-	bool is_tls, ended;
+	bool is_tls, tls_is_broken, ended;
 	const struct event *event; /* set by `more`: comes while the session is parked, then is forgotten */
 	/* Appends to `input`. False: the client is gone. */
 	bool (*more)(void *context, struct conn *conn);

@@ -1,18 +1,21 @@
 /* Golden transcripts: tests/data/smtp/NAME.txt, replayed through a session as a client would speak it, with what it says coming whole,
  * byte by byte, and in pieces of seven bytes. A line begins with what it is:
  *
- *     set KEY VALUE      before the greeting: listener, tls, peer, plaintext, trusted, size, recipients, errors, hops;
+ *     set KEY VALUE      before the greeting: listener, tls (offered, broken, on), session, peer, plaintext, trusted, size, recipients, errors, hops;
  *                        early, buffered: what it said before the greeting, still in the socket or read with a PROXY header
  *     C: text            the client says that, with CRLF; \r \n \0 \xHH are bytes
  *     X: text            likewise without CRLF
  *     fill N             the client sends N bytes of lines
+ *     long N             the client sends N bytes of base64, and a line end
  *     S: text            the server says that; '*' stands for anything
  *     R: text            the Received field of the message that was delivered last, unfolded
  *     B: text            a line of that message behind it
  *     M: from | to       its envelope
  *     F: words           and its marks
  *     none               no message has been delivered
+ *     sends N            since the last such line the server's words went out in N pieces, if what the client said came whole
  *     event NAME         shutdown, deadline
+ *     gone               the client is gone
  *     end                the server closes
  */
 #include <setjmp.h>
@@ -37,6 +40,7 @@ struct script {
 	size_t output_at; /* what of the output has been looked at */
 	size_t body_at;
 	bool body_begun, ended;
+	unsigned sends;
 	struct log log;
 	struct smtp_context context;
 	struct listener listener;
@@ -80,10 +84,10 @@ static struct slice cut_line(const struct script *s, struct slice *rest)
 
 static void check_reply(struct script *s, struct slice expected)
 {
-	struct slice rest = slice_skip(buf_slice(&s->conn.output), s->output_at);
+	struct slice rest = slice_sub(buf_slice(&s->conn.output), s->output_at, s->conn.sent);
 
 	demand(s, expected, cut_line(s, &rest));
-	s->output_at = s->conn.output.len - rest.len;
+	s->output_at = s->conn.sent - rest.len;
 }
 
 /* ---- what was delivered ---- */
@@ -188,7 +192,34 @@ static void fill(struct script *s, struct slice number)
 		buf_add_byte(&s->conn.input, i % 80 == 78 ? '\r' : i % 80 == 79 ? '\n' : 'x');
 }
 
+static void say_long(struct script *s, struct slice number)
+{
+	uint64_t count;
+
+	assert_true(slice_to_u64(number, 1 << 30, &count));
+	for (uint64_t i = 0; i < count; i++)
+		buf_add_byte(&s->conn.input, 'A');
+	buf_add_literal(&s->conn.input, "\r\n");
+}
+
+static void check_sends(struct script *s, struct slice number)
+{
+	uint64_t count;
+
+	assert_true(slice_to_u64(number, 1000, &count));
+	if (s->conn.piece == 0 && s->conn.sends - s->sends != count)
+		fail_msg("%s:%u: %u pieces", s->name, s->line, s->conn.sends - s->sends);
+	s->sends = s->conn.sends;
+}
+
 /* ---- the script ---- */
+
+static void set_tls(struct script *s, struct slice value)
+{
+	s->listener.tls = (struct tls_context *)s;
+	s->conn.tls_is_broken = slice_eq(value, SLICE("broken"));
+	s->conn.is_tls = slice_eq(value, SLICE("on"));
+}
 
 static void say_early(struct script *s, struct slice text)
 {
@@ -209,7 +240,9 @@ static void set(struct script *s, struct slice key, struct slice value)
 	if (slice_eq(key, SLICE("listener")))
 		s->listener.name = slice_cstr(&s->arena, value);
 	else if (slice_eq(key, SLICE("tls")))
-		s->listener.tls = (struct tls_context *)s;
+		set_tls(s, value);
+	else if (slice_eq(key, SLICE("session")))
+		options->session_timeout_ms = -1;
 	else if (slice_eq(key, SLICE("peer")) && slice_eq(value, SLICE("loopback")))
 		s->conn.peer.bytes[0] = 127;
 	else if (slice_eq(key, SLICE("plaintext")))
@@ -249,6 +282,8 @@ static bool check_line(struct script *s, struct slice word, struct slice text)
 		check_envelope(s, text);
 	else if (slice_eq(word, SLICE("F:")))
 		check_marks(s, text);
+	else if (slice_eq(word, SLICE("sends")))
+		check_sends(s, text);
 	else if (slice_eq(word, SLICE("none")))
 		assert_int_equal(fake_roles.messages, 0);
 	else if (slice_eq(word, SLICE("end")))
@@ -287,10 +322,14 @@ static bool more(void *context, struct conn *conn)
 			add_text(s, text, word.data[0] == 'C');
 		} else if (slice_eq(word, SLICE("fill"))) {
 			fill(s, text);
+		} else if (slice_eq(word, SLICE("long"))) {
+			say_long(s, text);
 		} else if (conn->input.len > had) {
 			s->rest = before; /* that is for when the server has answered */
 			s->line--;
 			return true;
+		} else if (slice_eq(word, SLICE("gone"))) {
+			return false;
 		} else if (!check_line(s, word, text)) {
 			fail_msg("%s:%u: what is \"%.*s\"?", s->name, s->line, SLICE_ARG(word));
 		}
@@ -342,9 +381,9 @@ static void finish(struct script *s)
 			fail_msg("%s:%u: the server has closed", s->name, s->line);
 	}
 	end_body(s);
-	if (s->output_at != s->conn.output.len)
+	if (s->output_at != s->conn.sent)
 		fail_msg("%s: the server says more: %.*s", s->name,
-			 SLICE_ARG(slice_skip(buf_slice(&s->conn.output), s->output_at)));
+			 SLICE_ARG(slice_sub(buf_slice(&s->conn.output), s->output_at, s->conn.sent)));
 }
 
 static void replay(const char *name, size_t piece)
@@ -381,11 +420,41 @@ static void test_transcript(void **state)
 
 int main(int argc, char **argv)
 {
-	static const char *const names[] = {
-		"basic",    "auth",           "auth_plain",       "bdat",       "data",      "dsn",       "errors",
-		"large",    "limits",         "mail_syntax",      "pipelining", "smuggling", "sequence",  "shutdown",
-		"starttls", "submission",     "trusted",          "utf8",       "loop",      "deadline",  "http",
-		"early",    "early_buffered", "early_submission", "hostile",    "author",    "recipients"};
+	static const char *const names[] = {"auth",
+					    "auth_long",
+					    "auth_plain",
+					    "author",
+					    "basic",
+					    "bdat",
+					    "bdat_limits",
+					    "data",
+					    "deadline",
+					    "deadline_mail",
+					    "dsn",
+					    "early",
+					    "early_buffered",
+					    "early_submission",
+					    "errors",
+					    "hostile",
+					    "http",
+					    "implicit_tls",
+					    "large",
+					    "limits",
+					    "loop",
+					    "lost_chunk",
+					    "lost_data",
+					    "mail_syntax",
+					    "pipelining",
+					    "recipients",
+					    "sequence",
+					    "session_over",
+					    "shutdown",
+					    "smuggling",
+					    "starttls",
+					    "starttls_broken",
+					    "submission",
+					    "trusted",
+					    "utf8"};
 	struct CMUnitTest tests[sizeof(names) / sizeof(*names)];
 	size_t count = 0;
 
