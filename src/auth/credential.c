@@ -55,7 +55,10 @@ static enum status make_directory(struct slice url, struct arena *arena, struct 
 	struct slice file = slice_skip(url, 7);
 	size_t slash = slice_find_last_byte(file, '/');
 
-	if (slash == SLICE_NOT_FOUND || slash == 0)
+	/* In the role's chroot that directory is the root. */
+	if (slash == 0)
+		return STATUS_OK;
+	if (slash == SLICE_NOT_FOUND)
 		return error_set(error, arena, STATUS_REFUSED, "the credential file needs a directory of its own: %.*s",
 				 SLICE_ARG(url));
 	char *directory = slice_cstr(arena, slice_sub(file, 0, slash));

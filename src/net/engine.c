@@ -174,6 +174,13 @@ static struct connection *claim(struct engine *engine, uint64_t data)
 	return state & STATE_RUNNING ? NULL : slot->connection;
 }
 
+static void pause_a_moment(void)
+{
+	struct timespec step = {.tv_nsec = SHUTDOWN_STEP_MS * 1000000L};
+
+	nanosleep(&step, NULL);
+}
+
 static struct connection *connection_for(struct engine *engine, uint64_t data)
 {
 	uint32_t source = (uint32_t)data;
@@ -184,6 +191,10 @@ static struct connection *connection_for(struct engine *engine, uint64_t data)
 	}
 	if (source == SOURCE_QUEUE)
 		return wake_take_queued(engine);
+	if (source == SOURCE_STOP) {
+		pause_a_moment();
+		return NULL;
+	}
 	if (source >= SOURCE_LISTENER)
 		return accept_one(engine, source - SOURCE_LISTENER);
 	return claim(engine, data);
@@ -203,9 +214,8 @@ static bool end_thread(struct engine *engine, unsigned keep)
 /* Waits for something to do and does it. False: nothing came for long. */
 static bool take_turn(struct engine *engine, struct arena *arena)
 {
-	bool stopping = atomic_load(&engine->stopping);
 	struct epoll_event event;
-	int count = epoll_wait(engine->epoll, &event, 1, stopping ? SHUTDOWN_STEP_MS : THREAD_IDLE_MS);
+	int count = epoll_wait(engine->epoll, &event, 1, THREAD_IDLE_MS);
 	struct connection *connection = count > 0 ? connection_for(engine, event.data.u64) : NULL;
 
 	if (connection) {
@@ -213,7 +223,7 @@ static bool take_turn(struct engine *engine, struct arena *arena)
 		serve(connection, arena);
 		atomic_fetch_add(&engine->waiting, 1);
 	}
-	return count != 0 || stopping;
+	return count != 0;
 }
 
 static bool has_work(struct engine *engine)
@@ -283,10 +293,8 @@ void engine_start(struct engine *engine)
 
 static void wait_for_connections(struct engine *engine, int64_t until_ms)
 {
-	struct timespec step = {.tv_nsec = SHUTDOWN_STEP_MS * 1000000L};
-
 	while (atomic_load(&engine->connections_now) > 0 && clock_monotonic_ms() < until_ms)
-		nanosleep(&step, NULL);
+		pause_a_moment();
 }
 
 /* Reads and writes of those that are still at work fail from now on. */
@@ -313,6 +321,7 @@ void engine_stop(struct engine *engine, int grace_ms)
 	if (was_started) {
 		wait_for_connections(engine, clock_monotonic_ms() + grace_ms);
 		break_connections(engine);
+		wake_threads(engine);
 	}
 	pthread_mutex_lock(&engine->thread_lock);
 	while (atomic_load(&engine->threads) > 0)

@@ -31,6 +31,7 @@ enum {
 
 /* The low half of an epoll event's data; the high half is the epoch, 0 for those that are not connections. */
 enum {
+	SOURCE_STOP = 0xfffffffdu,
 	SOURCE_TIMER = 0xfffffffeu,
 	SOURCE_QUEUE = 0xffffffffu,
 	SOURCE_LISTENER = 0xf0000000u, /* + index */
@@ -108,6 +109,7 @@ struct engine {
 	struct topics topics;
 	struct timer timer;
 	struct run_queue queue;
+	int stop_fd; /* readable: threads end */
 	pthread_mutex_t thread_lock;
 	pthread_cond_t thread_ended;
 	_Atomic unsigned threads, waiting;
@@ -145,5 +147,7 @@ void wake_the_due(struct engine *engine);
 /* The run queue's descriptor is readable; NULL: another thread was faster. */
 struct connection *wake_take_queued(struct engine *engine);
 void wake_all(struct engine *engine, uint32_t flag);
+/* Every thread that waits comes back from waiting, again and again. */
+void wake_threads(struct engine *engine);
 /* Takes the connection off all lists; nobody wakes it any more. */
 void wake_forget(struct connection *connection);

@@ -13,8 +13,7 @@
 
 static bool watch_source(struct engine *engine, int fd, uint32_t source)
 {
-	/* Exclusive: one waiting thread is woken, not all. */
-	struct epoll_event event = {.events = EPOLLIN | EPOLLEXCLUSIVE, .data.u64 = source};
+	struct epoll_event event = {.events = EPOLLIN, .data.u64 = source};
 
 	return fd >= 0 && epoll_ctl(engine->epoll, EPOLL_CTL_ADD, fd, &event) == 0;
 }
@@ -27,13 +26,16 @@ bool wake_init(struct engine *engine)
 	engine->queue.last = &engine->queue.first;
 	engine->timer.fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	engine->queue.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK | EFD_SEMAPHORE);
-	return watch_source(engine, engine->timer.fd, SOURCE_TIMER) && watch_source(engine, engine->queue.fd, SOURCE_QUEUE);
+	engine->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	return watch_source(engine, engine->timer.fd, SOURCE_TIMER) && watch_source(engine, engine->queue.fd, SOURCE_QUEUE) &&
+	       watch_source(engine, engine->stop_fd, SOURCE_STOP);
 }
 
 void wake_free(struct engine *engine)
 {
 	close(engine->timer.fd);
 	close(engine->queue.fd);
+	close(engine->stop_fd);
 	free(engine->timer.heap);
 	pthread_mutex_destroy(&engine->topics.lock);
 	pthread_mutex_destroy(&engine->timer.lock);
@@ -42,17 +44,27 @@ void wake_free(struct engine *engine)
 
 /* ---- the run queue ---- */
 
-static void enqueue(struct engine *engine, struct connection *connection)
+static void make_readable(int fd)
 {
 	uint64_t one = 1;
 
+	while (write(fd, &one, sizeof(one)) < 0 && errno == EINTR)
+		continue;
+}
+
+void wake_threads(struct engine *engine)
+{
+	make_readable(engine->stop_fd);
+}
+
+static void enqueue(struct engine *engine, struct connection *connection)
+{
 	pthread_mutex_lock(&engine->queue.lock);
 	connection->queue_next = NULL;
 	*engine->queue.last = connection;
 	engine->queue.last = &connection->queue_next;
 	pthread_mutex_unlock(&engine->queue.lock);
-	while (write(engine->queue.fd, &one, sizeof(one)) < 0 && errno == EINTR)
-		continue;
+	make_readable(engine->queue.fd);
 }
 
 void wake_connection(struct connection *connection, uint32_t flag)
