@@ -93,7 +93,7 @@ static enum status read_original(struct making *m, int64_t message, size_t wante
 }
 
 static enum status write_notification(struct making *m, const struct parcel *parcel, const struct settlement *settlement,
-                                      int64_t now_ms)
+				      int64_t now_ms)
 {
 	const struct queue_item *item = &parcel->recipients->item;
 	bool whole = item->return_full && settlement->has_failed_report && item->size <= WHOLE_MAX;

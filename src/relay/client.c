@@ -44,7 +44,7 @@ void client_read(struct client *client, struct arena *arena, const char *stage, 
 
 	reply_begin(&builder, arena);
 	if (client->broken && client->trouble.code != 0) { /* nothing more is asked: the answer stays what it was */
-		*reply = client->trouble;
+		*reply = reply_dup(arena, &client->trouble);
 		return;
 	}
 	limit_time(client, timeout_ms);
@@ -139,6 +139,15 @@ static bool start_tls(struct client *client, struct reply *failure)
 	return false;
 }
 
+/* Some servers accept the handshake and then drop the connection: that is TLS trouble too. */
+static bool greet_over_tls(struct client *client, struct reply *failure)
+{
+	bool went_well = say_hello(client, failure);
+
+	client->tls_failed = !went_well && client->broken;
+	return went_well;
+}
+
 /* True: TLS runs, or may be done without. */
 static bool negotiate_tls(struct client *client, struct reply *failure)
 {
@@ -154,7 +163,7 @@ static bool negotiate_tls(struct client *client, struct reply *failure)
 		if (client->broken)
 			return false;
 		if (reply.code == 220)
-			return start_tls(client, failure) && say_hello(client, failure);
+			return start_tls(client, failure) && greet_over_tls(client, failure);
 	}
 	if (client->options->tls != RELAY_TLS_REQUIRED)
 		return true;

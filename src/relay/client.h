@@ -43,7 +43,7 @@ struct client {
 	bool needs_reset;
 	bool broken;
 	struct reply trouble; /* what broke it; code 0: we did */
-	bool tls_failed;
+	bool tls_failed;      /* the handshake, or the first words after it */
 	unsigned transactions;
 };
 

@@ -83,6 +83,14 @@ static int64_t next_attempt(const struct settling *s, const struct queue_item *i
 	return due > expires && expires > s->now_ms ? expires : due;
 }
 
+/* RFC 3463 section 2: what will be tried again is of class 4, whatever the last answer said. */
+static struct slice temporary(struct arena *arena, struct slice status)
+{
+	const struct slice parts[] = {SLICE("4"), slice_skip(status, 1)};
+
+	return slice_join(arena, parts, 2);
+}
+
 static void settle_deferred(struct settling *s, struct recipient *recipient, struct queue_result *result)
 {
 	const struct queue_item *item = &recipient->item;
@@ -97,7 +105,9 @@ static void settle_deferred(struct settling *s, struct recipient *recipient, str
 	result->delay_warned = item->delay_warned;
 	s->settlement->deferred++;
 	if (!item->delay_warned && warn_after >= 0 && s->now_ms - item->created_ms >= warn_after && wants(item, NOTIFY_DELAY)) {
-		report(s, recipient, DSN_DELAYED, reply_status(&s->parcel->arena, &recipient->reply));
+		struct arena *arena = &s->parcel->arena;
+
+		report(s, recipient, DSN_DELAYED, temporary(arena, reply_status(arena, &recipient->reply)));
 		result->delay_warned = true;
 	}
 }

@@ -15,7 +15,7 @@ struct outcome_policy {
 struct settlement { /* in the parcel's arena */
 	struct queue_result *results;
 	size_t count;
-	struct dsn_recipient *reports;  /* none: no notification */
+	struct dsn_recipient *reports; /* none: no notification */
 	size_t report_count;
 	bool has_failed_report; /* only then may the whole message be returned (RFC 3461 section 4.3) */
 	unsigned delivered, deferred, failed;

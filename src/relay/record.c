@@ -388,7 +388,7 @@ struct recorder *recorder_new(const struct recorder_options *options)
 	return recorder;
 }
 
-void recorder_free(struct recorder *recorder)
+void recorder_stop(struct recorder *recorder)
 {
 	pthread_mutex_lock(&recorder->lock);
 	recorder->stopping = true;
@@ -397,6 +397,10 @@ void recorder_free(struct recorder *recorder)
 	pthread_mutex_unlock(&recorder->lock);
 	for (size_t i = 0; i < 1 + RECORD_BOUNCE_THREADS; i++)
 		pthread_join(recorder->threads[i], NULL);
+}
+
+void recorder_free(struct recorder *recorder)
+{
 	pthread_cond_destroy(&recorder->recorded);
 	pthread_cond_destroy(&recorder->plain.wake);
 	pthread_cond_destroy(&recorder->bounces.wake);

@@ -44,6 +44,8 @@ bool recorder_wait(struct recorder *recorder, struct record_gate *gate, int time
 /* From now on recorder_wait returns false at once where it would wait. */
 void recorder_break_waits(struct recorder *recorder);
 struct recorder_counts recorder_counts(struct recorder *recorder);
-/* Records what is there, with one last try for each, and frees. Nobody may submit or wait any more. What could not be
- * recorded is logged and handed to `done` too. */
+/* Records what is there, with one last try for each. Nobody may submit or wait any more. What could not be recorded is logged and
+ * handed to `done` too. */
+void recorder_stop(struct recorder *recorder);
+/* After recorder_stop. */
 void recorder_free(struct recorder *recorder);

@@ -11,10 +11,11 @@
 #include "relay/thread.h"
 
 #define TAKE_MAX          500              /* recipients taken from the queue in one transaction */
-#define LEASE_MS          (60 * 60 * 1000) /* longer than any transaction may last */
-#define GATHER_MS         10               /* announcements that come together cost one look into the queue */
-#define LOOK_AT_LEAST_MS  (30 * 1000)      /* also for a wall clock that was set */
-#define LOOK_AGAIN_MS     1000             /* when the store is away, or what is due is in hand already */
+#define LEASE_MS          (60 * 60 * 1000) /* of what is in hand; renewed in time, for what waits for long or is sent slowly */
+#define RENEW_LEASES_MS   (LEASE_MS / 4)
+#define GATHER_MS         10          /* announcements that come together cost one look into the queue */
+#define LOOK_AT_LEAST_MS  (30 * 1000) /* also for a wall clock that was set */
+#define LOOK_AGAIN_MS     1000        /* when the store is away, or what is due is in hand already */
 #define SWEEP_MS          (60 * 1000)
 #define CLOCK_JUMP_MS     (60 * 1000)
 #define SUSPENSION_MAX_MS (60 * 1000) /* of the first one, which is never longer than the first retry */
@@ -38,7 +39,8 @@ bool relay_tls_parse(struct slice name, enum relay_tls *policy)
 struct feeder {
 	struct relay *relay;
 	int64_t clock_offset_ms; /* wall minus monotonic */
-	int64_t swept_ms;        /* monotonic */
+	int64_t swept_ms;        /* monotonic, as the next */
+	int64_t renewed_ms;
 };
 
 /* Where the recipient's mail goes: the smarthost, the hop that deliver chose, or the domain. A hop with a port is a smarthost of
@@ -143,6 +145,9 @@ static void keep_house(struct feeder *feeder)
 	if (now < feeder->swept_ms + SWEEP_MS)
 		return;
 	feeder->swept_ms = now;
+	if (now >= feeder->renewed_ms + RENEW_LEASES_MS &&
+	    queue_renew_leases(relay->environment.store, relay->options.node, clock_wall_ms() + LEASE_MS) == STATUS_OK)
+		feeder->renewed_ms = now;
 	pthread_mutex_lock(&relay->lock);
 	scheduler_sweep(relay->scheduler, now);
 	pthread_mutex_unlock(&relay->lock);
@@ -165,13 +170,35 @@ static bool look_into_queue(struct relay *relay, unsigned room)
 	return more;
 }
 
+/* What this node had in hand in its former life is due again. Until that is done nothing is taken: it could not be told apart. */
+static void release_leases(struct relay *relay)
+{
+	bool is_released = false;
+
+	while (!is_released) {
+		is_released = queue_release_leases(relay->environment.store, relay->options.node) == STATUS_OK;
+		pthread_mutex_lock(&relay->lock);
+		if (!is_released && !relay->stopping) {
+			LOG_WARNING(relay->environment.log, "relay.leases_kept");
+			thread_wait_until(&relay->feed, &relay->lock, clock_monotonic_ms() + LOOK_AGAIN_MS);
+		}
+		is_released |= relay->stopping;
+		pthread_mutex_unlock(&relay->lock);
+	}
+}
+
 static void *feeder_run(void *context)
 {
-	struct feeder feeder = {.relay = context, .clock_offset_ms = clock_wall_ms() - clock_monotonic_ms()};
 	struct relay *relay = context;
+	struct feeder feeder = {
+		.relay = relay,
+		.clock_offset_ms = clock_wall_ms() - clock_monotonic_ms(),
+		.renewed_ms = clock_monotonic_ms(),
+	};
 	int64_t fed_ms = 0;
 	bool more = false;
 
+	release_leases(relay);
 	pthread_mutex_lock(&relay->lock);
 	while (!relay->stopping) {
 		unsigned room = wait_for_reason(relay);
@@ -326,8 +353,6 @@ struct relay *relay_new(const struct relay_options *options, const struct relay_
 
 void relay_start(struct relay *relay)
 {
-	if (queue_release_leases(relay->environment.store, relay->options.node) != STATUS_OK)
-		LOG_WARNING(relay->environment.log, "relay.leases_kept");
 	relay->woken = true;
 	relay->next_due_ms = INT64_MAX;
 	relay->feeder_runs = thread_start(&relay->feeder, THREAD_STACK_STORE, feeder_run, relay);
@@ -375,14 +400,15 @@ void relay_stop(struct relay *relay, int grace_ms)
 	if (relay->feeder_runs)
 		pthread_join(relay->feeder, NULL);
 	relay->feeder_runs = false;
-	recorder_free(relay->recorder);
-	relay->recorder = NULL;
+	recorder_stop(relay->recorder);
+	relay->is_stopped = true;
 }
 
 void relay_free(struct relay *relay)
 {
-	if (relay->recorder)
+	if (!relay->is_stopped)
 		relay_stop(relay, 0);
+	recorder_free(relay->recorder);
 	scheduler_free(relay->scheduler);
 	pthread_cond_destroy(&relay->feed);
 	pthread_cond_destroy(&relay->worker_gone);
@@ -393,16 +419,14 @@ void relay_free(struct relay *relay)
 
 struct relay_counts relay_counts(struct relay *relay)
 {
-	struct relay_counts counts = {0};
+	struct recorder_counts recorded_counts = recorder_counts(relay->recorder);
+	struct relay_counts counts = {
+		.delivered = recorded_counts.delivered,
+		.deferred = recorded_counts.deferred,
+		.failed = recorded_counts.failed,
+		.bounces = recorded_counts.bounces,
+	};
 
-	if (relay->recorder) {
-		struct recorder_counts recorded_counts = recorder_counts(relay->recorder);
-
-		counts.delivered = recorded_counts.delivered;
-		counts.deferred = recorded_counts.deferred;
-		counts.failed = recorded_counts.failed;
-		counts.bounces = recorded_counts.bounces;
-	}
 	pthread_mutex_lock(&relay->lock);
 	counts.connections = relay->connections;
 	counts.transactions = relay->transactions;

@@ -92,7 +92,7 @@ struct relay_environment {
 
 /* Never NULL. */
 struct relay *relay_new(const struct relay_options *options, const struct relay_environment *environment);
-/* Gives up the leases of this node's former life and starts the feeder. */
+/* Starts the feeder, which first gives up the leases of this node's former life. */
 void relay_start(struct relay *relay);
 /* There may be something new in the queue (announcement "queue"). */
 void relay_wake(struct relay *relay);

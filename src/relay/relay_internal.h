@@ -37,7 +37,8 @@ struct relay {
 	pthread_cond_t worker_gone;
 	pthread_cond_t feed;
 	pthread_t feeder;
-	bool feeder_runs;    /* there is a thread to join */
+	bool feeder_runs; /* there is a thread to join */
+	bool is_stopped;
 	bool stopping;       /* no new work */
 	bool breaking;       /* work that runs is broken off */
 	bool woken;          /* something new may be in the queue */

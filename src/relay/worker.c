@@ -162,6 +162,12 @@ static bool is_loop(const struct reply *reply)
 	return reply->is_ours && slice_eq(reply->enhanced, SLICE("5.4.6"));
 }
 
+/* We are a host of the hop, but not the best one, as it turns out: the better ones are only away (RFC 5321 section 5.1). */
+static void wait_for_better_hosts(struct arena *arena, struct slice hop, struct reply *failure)
+{
+	*failure = reply_ours(arena, 450, "4.4.6", "no better mail host of %.*s than myself can be reached", SLICE_ARG(hop));
+}
+
 /* The first host that takes us. NULL: *failure is the last host's, or the route's. */
 static struct client *open_to_hop(struct relay *relay, const struct client_options *options, struct arena *arena,
 				  struct slice hop, struct reply *failure)
@@ -179,8 +185,11 @@ static struct client *open_to_hop(struct relay *relay, const struct client_optio
 		if (!client) {
 			LOG_INFO(relay->environment.log, "relay.host_failed", LOG_STR("hop", hop),
 				 LOG_STR("reply", failure->text));
-			if (is_loop(failure))
-				break;
+			if (!is_loop(failure))
+				continue;
+			if (i > 0)
+				wait_for_better_hosts(arena, hop, failure);
+			break;
 		}
 	}
 	return client;
@@ -231,7 +240,8 @@ static void fail_hop(struct worker *worker, struct hop *hop, struct parcel *parc
 	}
 }
 
-/* The hop can't be reached now. `parcel` may be NULL: it was dealt with. */
+/* The hop can't be reached now. `parcel` may be NULL: it was dealt with. When it was we who broke the connection that says nothing
+ * about the hop. */
 static void suspend_hop(struct relay *relay, struct hop *hop, bool was_connected, struct parcel *parcel,
 			const struct reply *failure)
 {
@@ -241,7 +251,7 @@ static void suspend_hop(struct relay *relay, struct hop *hop, bool was_connected
 	pthread_mutex_lock(&relay->lock);
 	if (parcel) /* put off with the others, or tried again by those that work */
 		scheduler_return(relay->scheduler, parcel);
-	if (scheduler_failed(relay->scheduler, hop, was_connected, failure, now))
+	if (!relay->breaking && scheduler_failed(relay->scheduler, hop, was_connected, failure, now))
 		put_off = scheduler_take_put_off(relay->scheduler, now);
 	scheduler_leave(relay->scheduler, hop, was_connected, now);
 	pthread_mutex_unlock(&relay->lock);
@@ -279,17 +289,40 @@ static void give_back(struct relay *relay, struct parcel *parcel)
 	pthread_mutex_unlock(&relay->lock);
 }
 
+static bool is_breaking(struct relay *relay)
+{
+	bool breaking;
+
+	pthread_mutex_lock(&relay->lock);
+	breaking = relay->breaking;
+	pthread_mutex_unlock(&relay->lock);
+	return breaking;
+}
+
+/* relay_stop broke the session, not the peer: whoever has no answer of the peer's has none at all. */
+static void take_back(struct parcel *parcel)
+{
+	for (struct recipient *recipient = parcel->recipients; recipient; recipient = recipient->next)
+		if (recipient->state == RECIPIENT_DEFERRED && recipient->reply.is_ours)
+			recipient->state = RECIPIENT_WAITING;
+}
+
 /* Recipients that are still waiting: the session broke. On a session that worked before, or by our own will, that says nothing
  * about the message: it gets another connection at once. */
 static void conclude(struct worker *worker, struct client *client, struct parcel *parcel, enum status status,
 		     unsigned completed)
 {
 	struct relay *relay = worker->relay;
+	bool by_us = client->trouble.code == 0;
 
+	if (client->broken && is_breaking(relay)) {
+		take_back(parcel);
+		by_us = true;
+	}
 	if (has_state(parcel, RECIPIENT_WAITING)) {
 		struct reply unreadable = {451, SLICE("4.3.0"), SLICE("the message could not be read from the store"), true};
 
-		if (status == STATUS_OK && (client->trouble.code == 0 || completed > 0)) {
+		if (status == STATUS_OK && (by_us || completed > 0)) {
 			give_back(relay, parcel);
 			return;
 		}
@@ -380,14 +413,14 @@ static void serve_connection(struct worker *worker, struct client *client, struc
 		completed += !client->broken;
 		parcel = next_parcel(worker, client, hop);
 	}
+	client_close(client);
 	if (client->broken && completed == 0 && client->trouble.code != 0) {
 		suspend_hop(relay, hop, true, NULL, &client->trouble);
-	} else {
-		pthread_mutex_lock(&relay->lock);
-		scheduler_leave(relay->scheduler, hop, true, clock_monotonic_ms());
-		pthread_mutex_unlock(&relay->lock);
+		return;
 	}
-	client_close(client);
+	pthread_mutex_lock(&relay->lock);
+	scheduler_leave(relay->scheduler, hop, true, clock_monotonic_ms());
+	pthread_mutex_unlock(&relay->lock);
 }
 
 static void serve(struct worker *worker, struct parcel *parcel)

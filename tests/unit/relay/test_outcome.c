@@ -89,8 +89,7 @@ static void table(void **state)
 		{RECIPIENT_DEFERRED, 9, 0, 40000, false, "a@b", false, QUEUE_DEFERRED, 20000, DSN_DELAYED, "4.0.0"},
 		{RECIPIENT_DEFERRED, 9, 0, 40000, true, "a@b", false, QUEUE_DEFERRED, 20000, -1, NULL},
 		{RECIPIENT_DEFERRED, 9, NOTIFY_FAILURE, 40000, false, "a@b", false, QUEUE_DEFERRED, 20000, -1, NULL},
-		{RECIPIENT_DEFERRED, 9, NOTIFY_DELAY, 40000, false, "a@b", false, QUEUE_DEFERRED, 20000, DSN_DELAYED,
-		 "4.0.0"},
+		{RECIPIENT_DEFERRED, 9, NOTIFY_DELAY, 40000, false, "a@b", false, QUEUE_DEFERRED, 20000, DSN_DELAYED, "4.0.0"},
 		{RECIPIENT_DEFERRED, 9, 0, 40000, false, "", false, QUEUE_DEFERRED, 20000, -1, NULL},
 		/* the last attempt is made when the time is up, and then it is given up */
 		{RECIPIENT_DEFERRED, 9, 0, 90000, true, "a@b", false, QUEUE_DEFERRED, 10000, -1, NULL},
@@ -122,9 +121,42 @@ static void put_off(void **state)
 	arena_free(&parcel.arena);
 }
 
+/* What the notification is made of. */
+static void report(void **state)
+{
+	struct recipient recipient = {
+		.item = {.sender = SLICE("a@b"),
+			 .recipient = SLICE("b@example.net"),
+			 .original_recipient = SLICE("rfc822;x+2By+3D+zz@example.net"),
+			 .created_ms = 900000,
+			 .attempts = 9},
+		.state = RECIPIENT_DEFERRED,
+		.reply = {554, SLICE("5.7.1"), SLICE("554 5.7.1 no service"), false},
+		.remote = SLICE("mx.example.net [192.0.2.1]"),
+	};
+	struct parcel parcel = {.count = 1, .recipients = &recipient};
+	struct outcome_policy patient = POLICY;
+	struct settlement settlement;
+	const struct dsn_recipient *told;
+
+	(void)state;
+	patient.expire_ms = 1000000;
+	outcome_settle(&patient, &parcel, 1000000, &settlement);
+	assert_int_equal(settlement.report_count, 1);
+	assert_false(settlement.has_failed_report);
+	told = &settlement.reports[0];
+	assert_int_equal(told->action, DSN_DELAYED);
+	assert_true(slice_eq(told->status, SLICE("4.7.1"))); /* it is tried again, so it isn't permanent */
+	assert_true(slice_eq(told->original, SLICE("rfc822;x+y=+zz@example.net")));
+	assert_true(slice_eq(told->remote_mta, SLICE("mx.example.net")));
+	assert_true(slice_eq(told->diagnostic, SLICE("554 5.7.1 no service")));
+	assert_int_equal(told->retry_until_ms, 1900000);
+	arena_free(&parcel.arena);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(table), cmocka_unit_test(put_off)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(table), cmocka_unit_test(put_off), cmocka_unit_test(report)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
