@@ -65,8 +65,7 @@ static int add_one(struct cli *cli, struct slice address, struct slice name, uin
 	enum status status = directory_add_account(cli->store, address, name, quota, &id);
 
 	if (status == STATUS_NOT_FOUND)
-		return cli_fail(cli, EXIT_FAILED, "the domain of %.*s is not ours; add it with: posthorn domain add",
-				SLICE_ARG(address));
+		return cli_not_ours(cli, address);
 	if (status != STATUS_OK)
 		return cli_status(cli, status, address);
 	status = set_password(cli, address, id, new);
@@ -124,6 +123,8 @@ int command_account_list(struct cli *cli)
 	for (size_t i = 0; i < count; i++)
 		list_account(&list, &accounts[i]);
 	listing_print(&list);
+	if (count == 0)
+		listing_hint(&list, "no accounts there; add one with: posthorn account add ADDRESS");
 	return EXIT_OK;
 }
 
@@ -172,8 +173,7 @@ int command_account_quota(struct cli *cli)
 	if (status != STATUS_OK)
 		return cli_status(cli, status, address);
 	cli_announce(cli, SLICE("directory"), address);
-	printf("%.*s has its new quota\n", SLICE_ARG(address));
-	return EXIT_OK;
+	return cli_done(cli, address, "has its new quota");
 }
 
 static bool confirm(struct cli *cli, struct slice address)
@@ -205,8 +205,7 @@ int command_account_remove(struct cli *cli)
 	if (status != STATUS_OK)
 		return cli_status(cli, status, address);
 	announce(cli, address);
-	printf("%.*s removed\n", SLICE_ARG(address));
-	return EXIT_OK;
+	return cli_done(cli, address, "removed");
 }
 
 static int enable(struct cli *cli, bool enabled)
@@ -223,8 +222,7 @@ static int enable(struct cli *cli, bool enabled)
 	if (status != STATUS_OK)
 		return cli_status(cli, status, address);
 	announce(cli, address);
-	printf("%.*s %s\n", SLICE_ARG(address), enabled ? "enabled" : "disabled");
-	return EXIT_OK;
+	return cli_done(cli, address, enabled ? "enabled" : "disabled");
 }
 
 int command_account_enable(struct cli *cli)

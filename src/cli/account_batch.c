@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "cli/commands.h"
 #include "cli/csv.h"
+#include "cli/output.h"
 #include "cli/password.h"
 #include "store/directory.h"
 
@@ -30,6 +31,7 @@ struct row {
 
 struct batch {
 	struct cli *cli;
+	struct listing list; /* what was added, for JSON */
 	struct row *rows;
 	size_t count, capacity;
 	size_t added, failed;
@@ -218,8 +220,7 @@ static void tell_failure(struct cli *cli, const struct row *row, const char *pat
 	buf_init(&where, &cli->arena, 0);
 	buf_printf(&where, "%s:%u: %.*s", path, row->line, SLICE_ARG(row->address));
 	if (row->status == STATUS_NOT_FOUND)
-		cli_fail(cli, EXIT_FAILED, "%.*s: the domain is not ours; add it with: posthorn domain add",
-			 SLICE_ARG(buf_slice(&where)));
+		cli_not_ours(cli, buf_slice(&where));
 	else if (row->status == STATUS_REFUSED)
 		cli_fail(cli, EXIT_FAILED, "%.*s: the password or hash can't be taken", SLICE_ARG(buf_slice(&where)));
 	else
@@ -230,7 +231,9 @@ static void tell_row(struct batch *batch, const struct row *row, const char *pat
 {
 	if (row->status == STATUS_OK) {
 		batch->added++;
-		if (row->generated)
+		listing_text(&batch->list, row->address);
+		listing_text(&batch->list, row->generated ? row->password : SLICE_EMPTY);
+		if (row->generated && !batch->cli->json)
 			printf("%.*s,%.*s\n", SLICE_ARG(row->address), SLICE_ARG(row->password));
 		return;
 	}
@@ -268,11 +271,13 @@ static void run_chunks(struct batch *batch, const char *path)
 
 int account_add_batch(struct cli *cli, const char *path)
 {
-	struct batch batch = {.cli = cli};
+	struct batch batch = {.cli = cli, .list = listing_new(cli, "address,password")};
 
 	if (!read_rows(&batch, path) || !cli_open_store(cli) || !cli_open_credentials(cli))
 		return cli->failed;
 	run_chunks(&batch, path);
+	if (cli->json)
+		listing_print(&batch.list);
 	if (batch.added) {
 		cli_announce(cli, SLICE("directory"), SLICE_EMPTY);
 		cli_announce(cli, SLICE("credential"), SLICE_EMPTY);

@@ -4,6 +4,8 @@
 #include "cli/output.h"
 #include "store/directory.h"
 
+#define TARGETS_MAX 100
+
 /* "sales@example.test", or "@example.test": all that has no other recipient there. */
 static bool alias_address(struct cli *cli, struct slice text, struct slice *address)
 {
@@ -17,27 +19,52 @@ static bool alias_address(struct cli *cli, struct slice text, struct slice *addr
 	return true;
 }
 
+/* All are looked at before the first is added. */
+static bool take_targets(struct cli *cli, struct slice *targets)
+{
+	for (size_t i = 1; i < cli->argument_count; i++) {
+		if (!cli_address(cli, cli_argument(cli, i), &targets[i - 1]))
+			return false;
+	}
+	return true;
+}
+
+static enum status add_target(struct cli *cli, struct listing *list, struct slice address, struct slice target)
+{
+	const struct slice parts[] = {address, SLICE(" -> "), target};
+	struct slice whole = slice_join(&cli->arena, parts, 3);
+	enum status status = directory_add_alias(cli->store, address, target);
+
+	if (status == STATUS_NOT_FOUND)
+		cli_not_ours(cli, address);
+	else if (status == STATUS_EXISTS)
+		cli_fail(cli, EXIT_FAILED, "%.*s is there already, or %.*s is an account", SLICE_ARG(whole), SLICE_ARG(address));
+	else if (status != STATUS_OK)
+		cli_status(cli, status, whole);
+	if (status == STATUS_OK) {
+		listing_text(list, address);
+		listing_text(list, target);
+	}
+	return status;
+}
+
 int command_alias_add(struct cli *cli)
 {
-	struct slice address, target;
+	struct listing list = listing_new(cli, "address,target");
+	struct slice address, targets[TARGETS_MAX];
+	enum status status = STATUS_OK;
+	size_t added = 0, count;
 
-	if (!cli_finish(cli, 2, 100) || !alias_address(cli, cli_argument(cli, 0), &address) || !cli_open_store(cli))
+	if (!cli_finish(cli, 2, TARGETS_MAX + 1) || !alias_address(cli, cli_argument(cli, 0), &address) ||
+	    !take_targets(cli, targets) || !cli_open_store(cli))
 		return cli->failed;
-	for (size_t i = 1; i < cli->argument_count; i++) {
-		enum status status;
-
-		if (!cli_address(cli, cli_argument(cli, i), &target))
-			return cli->failed;
-		status = directory_add_alias(cli->store, address, target);
-		if (status == STATUS_NOT_FOUND)
-			return cli_fail(cli, EXIT_FAILED, "the domain of %.*s is not ours; add it with: posthorn domain add",
-					SLICE_ARG(address));
-		if (status != STATUS_OK)
-			return cli_status(cli, status, address);
-		printf("%.*s -> %.*s added\n", SLICE_ARG(address), SLICE_ARG(target));
-	}
-	cli_announce(cli, SLICE("directory"), address);
-	return EXIT_OK;
+	count = cli->argument_count - 1;
+	for (; added < count && status == STATUS_OK; added += status == STATUS_OK)
+		status = add_target(cli, &list, address, targets[added]);
+	if (added)
+		cli_announce(cli, SLICE("directory"), address);
+	listing_print(&list);
+	return cli->failed;
 }
 
 int command_alias_list(struct cli *cli)
@@ -57,6 +84,8 @@ int command_alias_list(struct cli *cli)
 		listing_text(&list, aliases[i].target);
 	}
 	listing_print(&list);
+	if (count == 0)
+		listing_hint(&list, "no aliases; add one with: posthorn alias add ADDRESS TARGET");
 	return EXIT_OK;
 }
 
@@ -75,6 +104,5 @@ int command_alias_remove(struct cli *cli)
 	if (status != STATUS_OK)
 		return cli_status(cli, status, address);
 	cli_announce(cli, SLICE("directory"), address);
-	printf("%.*s removed\n", SLICE_ARG(address));
-	return EXIT_OK;
+	return cli_done(cli, address, "removed");
 }

@@ -29,11 +29,16 @@ const char *cli_option(struct cli *cli, const char *name)
 			remove_arguments(cli, i, 1);
 			return argument + length + 1;
 		}
-		if (strcmp(argument, name) == 0 && i + 1 < end) {
-			argument = cli->arguments[i + 1];
-			remove_arguments(cli, i, 2);
-			return argument;
+		if (strcmp(argument, name) != 0)
+			continue;
+		if (i + 1 == end || strncmp(cli->arguments[i + 1], "--", 2) == 0) {
+			cli->lacking = name;
+			remove_arguments(cli, i, 1);
+			return NULL;
 		}
+		argument = cli->arguments[i + 1];
+		remove_arguments(cli, i, 2);
+		return argument;
 	}
 	return NULL;
 }
@@ -61,9 +66,13 @@ bool cli_finish(struct cli *cli, size_t least, size_t most)
 {
 	size_t end = options_end(cli);
 
+	if (cli->lacking) {
+		tell_usage(cli, "a value is wanted behind ", cli->lacking);
+		return false;
+	}
 	for (size_t i = 0; i < end; i++) {
 		if (cli->arguments[i][0] == '-' && cli->arguments[i][1]) {
-			tell_usage(cli, "there is no option, or nothing behind ", cli->arguments[i]);
+			tell_usage(cli, "there is no option ", cli->arguments[i]);
 			return false;
 		}
 	}

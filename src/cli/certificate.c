@@ -1,14 +1,10 @@
 #include "cli/certificate.h"
 
 #include <arpa/inet.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <openssl/ec.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
-#include <stdio.h>
-#include <unistd.h>
 
 #include "base/buf.h"
 #include "base/random.h"
@@ -23,6 +19,11 @@ static void free_certificate(X509 **certificate)
 static void free_key(EVP_PKEY **key)
 {
 	EVP_PKEY_free(*key);
+}
+
+static void free_bio(BIO **memory)
+{
+	BIO_free(*memory);
 }
 
 static bool is_ip_address(const char *text)
@@ -86,30 +87,26 @@ static bool fill(X509 *certificate, EVP_PKEY *key, const struct slice *names, si
 	       X509_sign(certificate, key, EVP_sha256()) > 0;
 }
 
-static bool write_pem(const char *path, mode_t mode, X509 *certificate, EVP_PKEY *key)
+/* One of the two. */
+static bool to_pem(X509 *certificate, EVP_PKEY *key, struct arena *arena, struct slice *pem)
 {
-	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
-	FILE *file = fd >= 0 ? fdopen(fd, "w") : NULL;
-	bool written;
+	__attribute__((cleanup(free_bio))) BIO *memory = BIO_new(BIO_s_mem());
+	char *text = NULL;
+	long length;
 
-	if (!file)
+	if (!memory || !(key ? PEM_write_bio_PrivateKey(memory, key, NULL, NULL, 0, NULL, NULL)
+			     : PEM_write_bio_X509(memory, certificate)))
 		return false;
-	written = key ? PEM_write_PrivateKey(file, key, NULL, NULL, 0, NULL, NULL) : PEM_write_X509(file, certificate);
-	return fclose(file) == 0 && written;
+	length = BIO_get_mem_data(memory, &text);
+	*pem = slice_dup(arena, slice_of(text, (size_t)length));
+	return length > 0;
 }
 
-bool certificate_make(const char *certificate_path, const char *key_path, const struct slice *names, size_t count,
-		      struct arena *arena, struct error *error)
+bool certificate_make(const struct slice *names, size_t count, struct arena *arena, struct slice *certificate, struct slice *key)
 {
-	__attribute__((cleanup(free_key))) EVP_PKEY *key = EVP_EC_gen("P-256");
-	__attribute__((cleanup(free_certificate))) X509 *certificate = X509_new();
+	__attribute__((cleanup(free_key))) EVP_PKEY *new_key = EVP_EC_gen("P-256");
+	__attribute__((cleanup(free_certificate))) X509 *made = X509_new();
 
-	if (!key || !certificate || !fill(certificate, key, names, count, arena)) {
-		error_set(error, arena, STATUS_BUG, "a certificate could not be made");
-		return false;
-	}
-	if (write_pem(key_path, 0600, NULL, key) && write_pem(certificate_path, 0644, certificate, NULL))
-		return true;
-	error_set(error, arena, STATUS_REFUSED, "%s can't be written: %s", certificate_path, strerror(errno));
-	return false;
+	return new_key && made && fill(made, new_key, names, count, arena) && to_pem(NULL, new_key, arena, key) &&
+	       to_pem(made, NULL, arena, certificate);
 }

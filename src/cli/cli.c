@@ -7,8 +7,6 @@
 #include "cli/commands.h"
 #include "store/store.h"
 
-#define DEFAULT_CONFIG "/etc/posthorn/posthorn.yaml"
-
 static const struct command *command_at(const struct cli *cli, size_t index)
 {
 	if (index < cli->extra_count)
@@ -62,8 +60,8 @@ static int print_overview(struct cli *cli)
 	printf("posthorn " POSTHORN_VERSION ", a mail server\n\n"
 	       "usage: posthorn COMMAND [ARGUMENTS] [--config FILE] [--json]\n\n");
 	print_summaries(cli, SLICE_EMPTY);
-	printf("\n  --config FILE      the configuration; default $POSTHORN_CONFIG or " DEFAULT_CONFIG "\n"
-	       "  --json             answer as JSON: list, show, trace, status\n"
+	printf("\n  --config FILE      the configuration; default $POSTHORN_CONFIG or " CLI_DEFAULT_CONFIG "\n"
+	       "  --json             answer as JSON\n"
 	       "  --version          the version\n\n"
 	       "Each command tells more with --help, as does posthorn(1). To try it: posthorn setup --demo DIR\n");
 	return EXIT_OK;
@@ -167,7 +165,7 @@ static void take_global_options(struct cli *cli)
 
 	if (!path)
 		path = getenv("POSTHORN_CONFIG");
-	cli->config_path = path && path[0] ? path : DEFAULT_CONFIG;
+	cli->config_path = path && path[0] ? path : CLI_DEFAULT_CONFIG;
 	cli->json = cli_flag(cli, "--json");
 }
 

@@ -15,6 +15,8 @@
 #include "base/log.h"
 #include "config/config.h"
 
+#define CLI_DEFAULT_CONFIG "/etc/posthorn/posthorn.yaml"
+
 enum exit_status { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_TEMPORARY = 75 };
 
 struct cli;
@@ -39,6 +41,7 @@ struct cli {
 	bool json;
 	char **arguments; /* what is left of them */
 	size_t argument_count;
+	const char *lacking;     /* an option that came without its value */
 	enum exit_status failed; /* the first trouble */
 	struct config *config;
 	struct store *store;
@@ -50,7 +53,8 @@ int cli_main(int argc, char **argv, const struct command *extra, size_t extra_co
 
 /* ---- arguments ---- */
 
-/* Takes "--name VALUE" or "--name=VALUE" out of the arguments; NULL if it isn't there. */
+/* Takes "--name VALUE" or "--name=VALUE" out of the arguments; NULL if it isn't there. A VALUE that begins with "--" needs the
+ * second form. */
 const char *cli_option(struct cli *cli, const char *name);
 /* Takes "--name" out. */
 bool cli_flag(struct cli *cli, const char *name);
@@ -64,6 +68,11 @@ struct slice cli_argument(const struct cli *cli, size_t index);
 __attribute__((format(printf, 3, 4))) int cli_fail(struct cli *cli, enum exit_status status, const char *format, ...);
 /* The same for what store/ or auth/ returned; STATUS_OK gives EXIT_OK. `what` is what was tried: "alice@example.test". */
 int cli_status(struct cli *cli, enum status status, struct slice what);
+
+/* The domain of `address` isn't there. */
+int cli_not_ours(struct cli *cli, struct slice address);
+/* What was done, for people or as JSON: "example.org added". Returns EXIT_OK. */
+int cli_done(struct cli *cli, struct slice what, const char *done);
 
 /* ---- what commands stand on: each tells its trouble and returns false ---- */
 

@@ -55,6 +55,14 @@ int cli_status(struct cli *cli, enum status status, struct slice what)
 	return cli_fail(cli, answers[status].exit, "%.*s %s", SLICE_ARG(what), answers[status].text);
 }
 
+int cli_not_ours(struct cli *cli, struct slice address)
+{
+	struct slice domain = slice_skip(address, slice_find_last_byte(address, '@') + 1);
+
+	return cli_fail(cli, EXIT_FAILED, "%.*s: its domain is not ours; add it with: posthorn domain add %.*s",
+			SLICE_ARG(address), SLICE_ARG(domain));
+}
+
 bool cli_load_config(struct cli *cli)
 {
 	struct error error = {0};
@@ -128,6 +136,15 @@ static bool prepare(struct cli *cli, struct slice folder_name)
 	return false;
 }
 
+static void cant_open(struct cli *cli, const char *what, const struct error *error)
+{
+	bool is_foreign = is_sqlite(cli) && access(cli->config->data[0] ? cli->config->data : "/", W_OK) != 0;
+
+	cli_fail(cli, error->status == STATUS_TEMPORARY && !is_foreign ? EXIT_TEMPORARY : EXIT_FAILED,
+		 "%s can't be opened: %.*s%s", what, SLICE_ARG(error->text),
+		 is_foreign ? "; run posthorn as root, or as the owner of the data folder" : "");
+}
+
 bool cli_open_store(struct cli *cli)
 {
 	struct error error = {0};
@@ -144,8 +161,7 @@ bool cli_open_store(struct cli *cli)
 	};
 	cli->store = store_open(&options, true, &cli->log, &cli->arena, &error);
 	if (!cli->store)
-		cli_fail(cli, error.status == STATUS_TEMPORARY ? EXIT_TEMPORARY : EXIT_FAILED,
-			 "the store can't be opened: %.*s", SLICE_ARG(error.text));
+		cant_open(cli, "the store", &error);
 	return cli->store != NULL;
 }
 
@@ -166,8 +182,7 @@ bool cli_open_credentials(struct cli *cli)
 	};
 	cli->credentials = credentials_open(&options, &cli->log, &cli->arena, &error);
 	if (!cli->credentials)
-		cli_fail(cli, error.status == STATUS_TEMPORARY ? EXIT_TEMPORARY : EXIT_FAILED,
-			 "the credentials can't be opened: %.*s", SLICE_ARG(error.text));
+		cant_open(cli, "the credentials", &error);
 	return cli->credentials != NULL;
 }
 

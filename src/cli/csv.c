@@ -68,7 +68,9 @@ bool csv_next(struct csv *csv, struct arena *arena, struct csv_row *row)
 {
 	while (!csv->failed && csv->rest.len) {
 		read_row(csv, arena, row);
-		if (!csv->failed && (row->count > 1 || row->fields[0].len))
+		if (csv->failed)
+			csv->line = row->line; /* a quote that isn't closed runs to the end of the file */
+		else if (row->count > 1 || row->fields[0].len)
 			return true;
 	}
 	return false;

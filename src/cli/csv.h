@@ -17,12 +17,13 @@ struct csv_row {
 struct csv {
 	struct slice rest;
 	unsigned line; /* the next to read */
-	bool failed;   /* a quote isn't closed, or there are too many fields: at `line` */
+	bool failed;   /* a quote isn't closed, or there are too many fields: in the row of `line` */
 };
 
 static inline struct csv csv_begin(struct slice text)
 {
-	return (struct csv){text, 1, false};
+	/* Spreadsheets like to begin with a byte order mark. */
+	return (struct csv){slice_starts_with(text, SLICE("\xEF\xBB\xBF")) ? slice_skip(text, 3) : text, 1, false};
 }
 /* The next row that isn't empty; false at the end or at a fault. */
 bool csv_next(struct csv *csv, struct arena *arena, struct csv_row *row);

@@ -14,8 +14,7 @@ static bool begin(struct cli *cli, struct slice *domain)
 static int changed(struct cli *cli, struct slice domain, const char *what)
 {
 	cli_announce(cli, SLICE("directory"), domain);
-	printf("%.*s %s\n", SLICE_ARG(domain), what);
-	return EXIT_OK;
+	return cli_done(cli, domain, what);
 }
 
 int command_domain_add(struct cli *cli)
@@ -44,6 +43,8 @@ int command_domain_list(struct cli *cli)
 	for (size_t i = 0; i < count; i++)
 		listing_text(&list, domains[i]);
 	listing_print(&list);
+	if (count == 0)
+		listing_hint(&list, "no domains; add one with: posthorn domain add DOMAIN");
 	return EXIT_OK;
 }
 

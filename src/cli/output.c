@@ -89,6 +89,12 @@ static void json_cell(struct buf *out, const struct cell *cell)
 	case CELL_BOOL:
 		buf_add(out, cell->number ? SLICE("true") : SLICE("false"));
 		return;
+	case CELL_LIMIT:
+		if (cell->number)
+			buf_add_i64(out, cell->number);
+		else
+			buf_add_literal(out, "null");
+		return;
 	case CELL_TIME:
 		if (cell->number == 0) {
 			buf_add_literal(out, "null");
@@ -248,6 +254,27 @@ void listing_print(const struct listing *list)
 	}
 	buf_add_literal(&out, "]\n");
 	fwrite(out.data, 1, out.len, stdout);
+}
+
+void listing_hint(const struct listing *list, const char *hint)
+{
+	if (!list->cli->json)
+		printf("%s\n", hint);
+}
+
+int cli_done(struct cli *cli, struct slice what, const char *done)
+{
+	struct listing list = listing_new(cli, "subject,done");
+
+	if (cli->json) {
+		listing_text(&list, what);
+		listing_text(&list, slice_from_cstr(done));
+		listing_print_one(&list);
+	} else {
+		print_safely(what);
+		printf(" %s\n", done);
+	}
+	return EXIT_OK;
 }
 
 void listing_print_one(const struct listing *list)

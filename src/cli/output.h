@@ -31,7 +31,7 @@ struct listing listing_new(struct cli *cli, const char *columns);
 void listing_text(struct listing *list, struct slice text);
 void listing_number(struct listing *list, int64_t number);
 void listing_size(struct listing *list, uint64_t bytes);  /* 5.2 MB; bytes in JSON */
-void listing_limit(struct listing *list, uint64_t bytes); /* likewise; 0: none */
+void listing_limit(struct listing *list, uint64_t bytes); /* likewise; 0: none, null in JSON */
 void listing_time(struct listing *list, int64_t wall_ms); /* RFC 3339; 0: none */
 void listing_bool(struct listing *list, bool value);
 /* As a table, or as a JSON array of objects. */
@@ -40,6 +40,8 @@ void listing_print(const struct listing *list);
 void listing_print_one(const struct listing *list);
 /* A row as a JSON object, appended. */
 void listing_json_row(const struct listing *list, size_t row, struct buf *out);
+/* For people, who would else see nothing. */
+void listing_hint(const struct listing *list, const char *hint);
 void json_string(struct buf *out, struct slice text);
 
 /* Characters that would act on a terminal are shown as "?": queue and traces hold what strangers sent. */

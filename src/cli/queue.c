@@ -61,8 +61,8 @@ int command_queue_list(struct cli *cli)
 	listing_print(&list);
 	if (count == max)
 		fprintf(stderr, "there may be more; see them with --max N\n");
-	else if (count == 0 && !cli->json)
-		printf("the queue is empty\n");
+	else if (count == 0)
+		listing_hint(&list, "the queue is empty");
 	return EXIT_OK;
 }
 
@@ -184,13 +184,16 @@ static bool begin_change(struct cli *cli, struct queue_filter *filter)
 
 static int end_change(struct cli *cli, enum status status, size_t count, const char *done)
 {
+	struct buf what;
+
 	if (status != STATUS_OK)
 		return cli_status(cli, status, SLICE("the queue"));
 	if (count == 0)
 		return cli_fail(cli, EXIT_FAILED, "nothing in the queue fits; see: posthorn queue list");
 	cli_announce(cli, SLICE("queue"), SLICE_EMPTY);
-	printf("%zu %s %s\n", count, count == 1 ? "recipient" : "recipients", done);
-	return EXIT_OK;
+	buf_init(&what, &cli->arena, 0);
+	buf_printf(&what, "%zu %s", count, count == 1 ? "recipient" : "recipients");
+	return cli_done(cli, buf_slice(&what), done);
 }
 
 int command_queue_retry(struct cli *cli)

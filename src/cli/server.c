@@ -158,7 +158,7 @@ int command_check_config(struct cli *cli)
 	if (!cli_finish(cli, 0, 0) || !cli_load_config(cli) || !check_files(cli))
 		return cli->failed;
 	if (!print)
-		printf("%s is good\n", cli->config_path);
+		return cli_done(cli, slice_from_cstr(cli->config_path), "is good");
 	else if (config_to_text(cli->config, &cli->arena, &text))
 		fwrite(text.data, 1, text.len, stdout);
 	return EXIT_OK;

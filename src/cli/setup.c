@@ -1,17 +1,14 @@
 /* setup: a configuration, a data folder, a certificate and the first accounts; --demo: all that in one folder, on loopback. */
-#include <errno.h>
-#include <fcntl.h>
-#include <grp.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "auth/credential.h"
 #include "cli/certificate.h"
 #include "cli/commands.h"
+#include "cli/files.h"
 #include "cli/output.h"
 #include "cli/password.h"
 #include "config/paths.h"
@@ -23,58 +20,13 @@ struct plan {
 	struct slice domain, hostname;
 	char *config_path, *data;
 	const char *user; /* NULL: not started by root */
+	struct file_owner owner;
 	struct slice accounts[ACCOUNTS_MAX];
 	struct new_password passwords[ACCOUNTS_MAX];
 	size_t account_count;
 	bool is_demo;
 	unsigned port_offset;
 };
-
-static char *join(struct cli *cli, const char *folder, const char *name)
-{
-	const struct slice parts[] = {slice_from_cstr(folder), SLICE("/"), slice_from_cstr(name)};
-
-	return slice_cstr(&cli->arena, slice_join(&cli->arena, parts, 3));
-}
-
-/* ---- files ---- */
-
-static bool cant(struct cli *cli, const char *path)
-{
-	cli_fail(cli, EXIT_FAILED, "%s can't be made: %s", path, strerror(errno));
-	return false;
-}
-
-/* With the folders above it. */
-static bool make_folder(struct cli *cli, const char *path, mode_t mode)
-{
-	char *part = slice_cstr(&cli->arena, slice_from_cstr(path));
-
-	for (char *slash = strchr(part + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
-		*slash = '\0';
-		if (mkdir(part, 0755) != 0 && errno != EEXIST)
-			return cant(cli, part);
-		*slash = '/';
-	}
-	return mkdir(path, mode) == 0 || errno == EEXIST || cant(cli, path);
-}
-
-static bool write_new_file(struct cli *cli, const char *path, mode_t mode, struct slice text)
-{
-	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
-	bool written = fd >= 0 && write(fd, text.data, text.len) == (ssize_t)text.len;
-
-	if (fd >= 0 && close(fd) == 0 && written)
-		return true;
-	return cant(cli, path);
-}
-
-static bool give_to_user(struct cli *cli, const struct plan *plan, const char *path)
-{
-	struct passwd *user = plan->user ? getpwnam(plan->user) : NULL;
-
-	return !user || chown(path, user->pw_uid, user->pw_gid) == 0 || cant(cli, path);
-}
 
 /* ---- the configuration ---- */
 
@@ -113,8 +65,8 @@ static struct slice config_text(struct cli *cli, const struct plan *plan)
 	if (plan->is_demo)
 		add_listeners(&out, plan->port_offset);
 	buf_add_literal(&out, "\ntls:\n  certificates:\n");
-	add_setting(&out, "    - certificate: ", slice_from_cstr(join(cli, plan->data, "tls/certificate.pem")));
-	add_setting(&out, "      key: ", slice_from_cstr(join(cli, plan->data, "tls/key.pem")));
+	add_setting(&out, "    - certificate: ", slice_from_cstr(file_path(cli, plan->data, "tls/certificate.pem")));
+	add_setting(&out, "      key: ", slice_from_cstr(file_path(cli, plan->data, "tls/key.pem")));
 	return buf_slice(&out);
 }
 
@@ -171,43 +123,43 @@ static bool run_as_owner(struct cli *cli, const struct plan *plan)
 
 static bool make_certificate(struct cli *cli, const struct plan *plan)
 {
-	struct slice names[] = {plan->hostname, SLICE("localhost"), SLICE("127.0.0.1")};
-	char *certificate = join(cli, plan->data, "tls/certificate.pem"), *key = join(cli, plan->data, "tls/key.pem");
-	struct error error;
+	struct slice names[] = {plan->hostname, SLICE("localhost"), SLICE("127.0.0.1")}, certificate, key;
+	char *certificate_path = file_path(cli, plan->data, "tls/certificate.pem");
+	char *key_path = file_path(cli, plan->data, "tls/key.pem");
 
-	if (access(certificate, F_OK) == 0 && access(key, F_OK) == 0)
+	if (file_exists(certificate_path) && file_exists(key_path))
 		return true; /* from an earlier life of this data folder */
-	if (certificate_make(certificate, key, names, plan->is_demo ? 3 : 1, &cli->arena, &error))
-		return give_to_user(cli, plan, certificate) && give_to_user(cli, plan, key);
-	cli_fail(cli, EXIT_FAILED, "%.*s", SLICE_ARG(error.text));
-	return false;
+	if (!certificate_make(names, plan->is_demo ? 3 : 1, &cli->arena, &certificate, &key)) {
+		cli_fail(cli, EXIT_FAILED, "a certificate could not be made");
+		return false;
+	}
+	return file_write_new(cli, key_path, 0600, FILE_OWNER_NONE, key) &&
+	       file_write_new(cli, certificate_path, 0644, FILE_OWNER_NONE, certificate);
 }
 
+/* The roles' user gets what the roles write. The key stays with whoever starts the server: the supervisor alone reads it. */
 static bool make_folders(struct cli *cli, const struct plan *plan)
 {
-	static const struct {
-		const char *name;
-		mode_t mode;
-	} folders[] = {
-		{"store", 0700}, {"auth", 0700}, {"tls", 0755 /* certificates are public, keys have a mode of their own */}};
+	return file_make_folder(cli, plan->data, 0755, plan->owner) &&
+	       file_make_folder(cli, file_path(cli, plan->data, "store"), 0700, plan->owner) &&
+	       file_make_folder(cli, file_path(cli, plan->data, "auth"), 0700, plan->owner) &&
+	       file_make_folder(cli, file_path(cli, plan->data, "tls"), 0755, FILE_OWNER_NONE);
+}
 
-	if (!make_folder(cli, plan->data, 0755) || !give_to_user(cli, plan, plan->data))
-		return false;
-	for (size_t i = 0; i < 3; i++) {
-		char *folder = join(cli, plan->data, folders[i].name);
+/* Read by root and by the data folder's owner: store.url may come to hold a password. */
+static bool write_config(struct cli *cli, const struct plan *plan)
+{
+	struct file_owner readers = {(uid_t)-1, plan->owner.gid};
 
-		if (!make_folder(cli, folder, folders[i].mode) || !give_to_user(cli, plan, folder))
-			return false;
-	}
-	return true;
+	return file_make_folder_of(cli, plan->config_path) &&
+	       file_write_new(cli, plan->config_path, plan->is_demo ? 0644 : 0640, readers, config_text(cli, plan));
 }
 
 /* The configuration is written before the accounts, which need it, and taken back if they fail: so setup can be run again. */
 static bool carry_out(struct cli *cli, const struct plan *plan)
 {
 	cli->config_path = plan->config_path;
-	if (!make_folders(cli, plan) || !make_certificate(cli, plan) ||
-	    !write_new_file(cli, plan->config_path, 0644, config_text(cli, plan)))
+	if (!make_folders(cli, plan) || !make_certificate(cli, plan) || !write_config(cli, plan))
 		return false;
 	if (cli_load_config(cli) && run_as_owner(cli, plan))
 		return true;
@@ -217,19 +169,56 @@ static bool carry_out(struct cli *cli, const struct plan *plan)
 
 static bool refuse_existing(struct cli *cli, const char *path)
 {
-	if (access(path, F_OK) != 0)
+	if (!file_exists(path))
 		return true;
 	cli_fail(cli, EXIT_FAILED, "%s exists already and is not overwritten; remove it first, or choose another place", path);
 	return false;
 }
 
+/* {"config":...,"accounts":[{"address":...,"password":...}]}; a password that was given is not shown. */
+static bool print_as_json(struct cli *cli, const struct plan *plan)
+{
+	struct listing accounts = listing_new(cli, "address,password");
+	struct buf out SCOPED_BUF;
+
+	if (!cli->json)
+		return false;
+	buf_add_literal(&out, "{\"config\":");
+	json_string(&out, slice_from_cstr(plan->config_path));
+	buf_add_literal(&out, ",\"accounts\":[");
+	for (size_t i = 0; i < plan->account_count; i++) {
+		if (i)
+			buf_add_byte(&out, ',');
+		listing_text(&accounts, plan->accounts[i]);
+		listing_text(&accounts, plan->passwords[i].generated ? plan->passwords[i].password : SLICE_EMPTY);
+		listing_json_row(&accounts, i, &out);
+	}
+	buf_add_literal(&out, "]}\n");
+	fwrite(out.data, 1, out.len, stdout);
+	return true;
+}
+
 /* ---- demo ---- */
 
-static const char *demo_user(void)
+static void set_user(struct plan *plan, const char *name, const struct passwd *user)
 {
+	plan->user = name;
+	plan->owner = (struct file_owner){user->pw_uid, user->pw_gid};
+}
+
+/* Posthorn's own user if there is one, else nobody. */
+static bool choose_demo_user(struct cli *cli, struct plan *plan)
+{
+	const char *name = getpwnam("posthorn") ? "posthorn" : "nobody";
+	struct passwd *user = getpwnam(name);
+
 	if (geteuid() != 0)
-		return NULL;
-	return getpwnam("posthorn") ? "posthorn" : "nobody";
+		return true;
+	if (user)
+		set_user(plan, name, user);
+	else
+		cli_fail(cli, EXIT_FAILED, "there is no user posthorn or nobody for the server to run as");
+	return user != NULL;
 }
 
 static struct slice passwords_text(struct cli *cli, const struct plan *plan)
@@ -245,9 +234,11 @@ static struct slice passwords_text(struct cli *cli, const struct plan *plan)
 static void print_demo(struct cli *cli, const struct plan *plan)
 {
 	struct slice alice = plan->passwords[0].password, bob = plan->passwords[1].password;
-	const char *certificate = join(cli, plan->data, "tls/certificate.pem");
+	const char *certificate = file_path(cli, plan->data, "tls/certificate.pem");
 	unsigned n = plan->port_offset;
 
+	if (print_as_json(cli, plan))
+		return;
 	printf("A demo server is ready: domain example.test, users and passwords:\n"
 	       "  alice@example.test  %.*s\n  bob@example.test    %.*s\n\n"
 	       "Start it:\n  posthorn serve --config %s\n\n",
@@ -271,7 +262,7 @@ static int setup_demo(struct cli *cli, const char *folder, const char *offset_te
 	struct plan plan = {
 		.domain = SLICE("example.test"),
 		.hostname = SLICE("mail.example.test"),
-		.user = demo_user(),
+		.owner = FILE_OWNER_NONE,
 		.accounts = {SLICE("alice@example.test"), SLICE("bob@example.test")},
 		.account_count = 2,
 		.is_demo = true,
@@ -281,19 +272,21 @@ static int setup_demo(struct cli *cli, const char *folder, const char *offset_te
 
 	if (offset_text && !slice_to_u32(slice_from_cstr(offset_text), 65535 - 993, &plan.port_offset))
 		return cli_fail(cli, EXIT_USAGE, "--port-offset wants a number of at most %d", 65535 - 993);
-	if (!cli_finish(cli, 0, 0) || !make_folder(cli, folder, 0755))
+	if (!cli_finish(cli, 0, 0) || !choose_demo_user(cli, &plan) || !file_make_folder(cli, folder, 0755, FILE_OWNER_NONE))
 		return cli->failed;
 	absolute = realpath(folder, NULL);
-	if (!absolute)
-		return cant(cli, folder) ? EXIT_OK : EXIT_FAILED;
-	plan.config_path = join(cli, absolute, "posthorn.yaml");
-	plan.data = join(cli, absolute, "data");
+	if (!absolute) {
+		file_failed(cli, folder);
+		return cli->failed;
+	}
+	plan.config_path = file_path(cli, absolute, "posthorn.yaml");
+	plan.data = file_path(cli, absolute, "data");
+	free(absolute);
 	for (size_t i = 0; i < plan.account_count; i++)
 		plan.passwords[i] = (struct new_password){.password = password_generate(&cli->arena), .generated = true};
 	if (refuse_existing(cli, plan.config_path) && carry_out(cli, &plan) &&
-	    write_new_file(cli, join(cli, absolute, "passwords.txt"), 0600, passwords_text(cli, &plan)))
+	    file_write_new(cli, file_path(cli, folder, "passwords.txt"), 0600, FILE_OWNER_NONE, passwords_text(cli, &plan)))
 		print_demo(cli, &plan);
-	free(absolute);
 	return cli->failed;
 }
 
@@ -327,15 +320,22 @@ static struct slice prefixed(struct cli *cli, struct slice prefix, struct slice 
 
 static bool choose_user(struct cli *cli, struct plan *plan, const char *given)
 {
+	const char *name = given ? given : "posthorn";
+	struct passwd *user;
+
 	if (geteuid() != 0)
 		return true;
-	plan->user = given ? given : "posthorn";
-	if (getpwnam(plan->user))
+	user = getpwnam(name);
+	if (user && user->pw_uid != 0) {
+		set_user(plan, name, user);
 		return true;
+	}
 	cli_fail(cli, EXIT_FAILED,
-		 "there is no user %s for the server to run as; make it with: useradd --system --no-create-home "
-		 "--shell /usr/sbin/nologin %s",
-		 plan->user, plan->user);
+		 user ? "%s is root, whom the server may not run as; give another with --user, as made by: useradd --system "
+			"--no-create-home --shell /usr/sbin/nologin posthorn"
+		      : "there is no user %s for the server to run as; make it with: useradd --system --no-create-home "
+			"--shell /usr/sbin/nologin %s",
+		 name, name);
 	return false;
 }
 
@@ -362,38 +362,43 @@ static bool choose_names(struct cli *cli, struct plan *plan, const char *domain,
 	return false;
 }
 
-static void print_next_steps(const struct plan *plan)
+static void print_records(const struct plan *plan)
 {
+	printf("\nSet these DNS records; ADDRESS is this machine's public one:\n"
+	       "  %.*s.  A     ADDRESS   (AAAA likewise)\n"
+	       "  %.*s.  MX    10 %.*s.\n"
+	       "  %.*s.  TXT   \"v=spf1 mx -all\"\n"
+	       "  and let whoever gave you ADDRESS make it resolve back (PTR) to %.*s\n\n",
+	       SLICE_ARG(plan->hostname), SLICE_ARG(plan->domain), SLICE_ARG(plan->hostname), SLICE_ARG(plan->domain),
+	       SLICE_ARG(plan->hostname));
+}
+
+static void print_next_steps(struct cli *cli, const struct plan *plan)
+{
+	const char *option = strcmp(plan->config_path, CLI_DEFAULT_CONFIG) == 0 ? "" : " --config ";
+
+	if (print_as_json(cli, plan))
+		return;
 	printf("Posthorn is set up: %s, data in %s.\nFirst account: %.*s", plan->config_path, plan->data,
 	       SLICE_ARG(plan->accounts[0]));
 	if (plan->passwords[0].generated)
 		printf(", password: %.*s", SLICE_ARG(plan->passwords[0].password));
-	printf("\n\nSet these DNS records (ADDRESS is this machine's public one, which must resolve back to %.*s):\n"
-	       "  %.*s.  A    ADDRESS\n"
-	       "  %.*s.  MX   10 %.*s.\n"
-	       "  %.*s.  TXT  \"v=spf1 mx -all\"\n\n",
-	       SLICE_ARG(plan->hostname), SLICE_ARG(plan->hostname), SLICE_ARG(plan->domain), SLICE_ARG(plan->hostname),
-	       SLICE_ARG(plan->domain));
+	putchar('\n');
+	print_records(plan);
 	printf("The certificate in %s/tls is self-signed; name a real one in tls.certificates when you have it.\n"
-	       "Start the server:\n  posthorn serve --config %s\n",
-	       plan->data, plan->config_path);
+	       "Start the server:\n  posthorn serve%s%s\n",
+	       plan->data, option, option[0] ? plan->config_path : "");
 }
 
+/* Where it is in the end, if it is there: a data folder may be a symbolic link to another disk. */
 static char *absolute_path(struct cli *cli, const char *path)
 {
-	char *current = path[0] == '/' ? NULL : realpath(".", NULL);
-	char *whole = current ? join(cli, current, path) : slice_cstr(&cli->arena, slice_from_cstr(path));
+	char *real = realpath(path, NULL), *current = real || path[0] == '/' ? NULL : realpath(".", NULL);
+	char *whole = current ? file_path(cli, current, path) : slice_cstr(&cli->arena, slice_from_cstr(real ? real : path));
 
+	free(real);
 	free(current);
 	return whole;
-}
-
-static bool make_config_folder(struct cli *cli, const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return !slash || slash == path ||
-	       make_folder(cli, slice_cstr(&cli->arena, slice_of(path, (size_t)(slash - path))), 0755);
 }
 
 static bool setup_real(struct cli *cli, struct plan *plan, struct password_source source)
@@ -404,7 +409,21 @@ static bool setup_real(struct cli *cli, struct plan *plan, struct password_sourc
 		cli_fail(cli, EXIT_USAGE, "setup takes no --hash; set one later with: posthorn account password");
 		return false;
 	}
-	return make_config_folder(cli, plan->config_path) && carry_out(cli, plan);
+	return carry_out(cli, plan);
+}
+
+/* What says nothing in a demo, and the other way round. */
+static bool fits_together(struct cli *cli, bool is_demo, const char *offset, const char *const *others, size_t count)
+{
+	bool has_others = false;
+
+	for (size_t i = 0; i < count; i++)
+		has_others |= others[i] != NULL;
+	if (is_demo ? !has_others : !offset)
+		return true;
+	cli_fail(cli, EXIT_USAGE, is_demo ? "--demo takes --port-offset and no other options; leave them out"
+					  : "--port-offset is for --demo DIR; for ports of a real server see: posthorn help settings");
+	return false;
 }
 
 int command_setup(struct cli *cli)
@@ -412,16 +431,19 @@ int command_setup(struct cli *cli)
 	const char *demo = cli_option(cli, "--demo"), *offset = cli_option(cli, "--port-offset");
 	const char *domain = cli_option(cli, "--domain"), *hostname = cli_option(cli, "--hostname");
 	const char *admin = cli_option(cli, "--admin"), *data = cli_option(cli, "--data"), *user = cli_option(cli, "--user");
+	const char *const others[] = {domain, hostname, admin, data, user};
 	struct password_source source = password_source_of(cli);
-	struct plan plan = {.data = absolute_path(cli, data ? data : "/var/lib/posthorn")};
+	struct plan plan = {.data = absolute_path(cli, data ? data : "/var/lib/posthorn"), .owner = FILE_OWNER_NONE};
 
+	if (!fits_together(cli, demo != NULL, offset, others, sizeof(others) / sizeof(others[0])))
+		return cli->failed;
 	if (demo)
 		return setup_demo(cli, demo, offset);
-	plan.config_path = slice_cstr(&cli->arena, slice_from_cstr(cli->config_path));
+	plan.config_path = absolute_path(cli, cli->config_path);
 	if (!cli_finish(cli, 0, 0) || !refuse_existing(cli, plan.config_path) || !choose_user(cli, &plan, user) ||
 	    !choose_names(cli, &plan, domain, hostname, admin))
 		return cli->failed;
 	if (setup_real(cli, &plan, source))
-		print_next_steps(&plan);
+		print_next_steps(cli, &plan);
 	return cli->failed;
 }

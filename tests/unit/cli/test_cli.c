@@ -14,6 +14,7 @@
 #include "cli/certificate.h"
 #include "cli/commands.h"
 #include "cli/csv.h"
+#include "cli/files.h"
 #include "cli/output.h"
 #include "cli/password.h"
 
@@ -61,10 +62,24 @@ static void csv_faults(void **state)
 	}
 }
 
+static void csv_marks_and_lines(void **state)
+{
+	struct csv csv = csv_begin(SLICE("\xEF\xBB\xBF" "a@b.test,x\n\n\"b,\nc\n"));
+	struct arena arena SCOPED_ARENA;
+	struct csv_row row;
+
+	(void)state;
+	assert_true(csv_next(&csv, &arena, &row));
+	assert_slice(row.fields[0], SLICE("a@b.test"));
+	assert_false(csv_next(&csv, &arena, &row));
+	assert_true(csv.failed);
+	assert_int_equal(csv.line, 3);
+}
+
 static void json_rows(void **state)
 {
 	struct cli cli = {.json = true};
-	struct listing list = listing_new(&cli, "address,size,enabled,due,last_reply");
+	struct listing list = listing_new(&cli, "address,size,enabled,due,last_reply,quota,limit");
 	struct buf out SCOPED_BUF;
 
 	(void)state;
@@ -73,10 +88,12 @@ static void json_rows(void **state)
 	listing_bool(&list, true);
 	listing_time(&list, 0);
 	listing_text(&list, SLICE("\xE2\x82\xAC"));
+	listing_limit(&list, 0);
+	listing_limit(&list, 7);
 	listing_json_row(&list, 0, &out);
 	assert_slice(buf_slice(&out),
 		     SLICE("{\"address\":\"a\\\"\\\\\\u000a\\u007f\\u00ff\",\"size\":5000,\"enabled\":true,\"due\":null,"
-			   "\"last_reply\":\"\xE2\x82\xAC\"}"));
+			   "\"last_reply\":\"\xE2\x82\xAC\",\"quota\":null,\"limit\":7}"));
 	arena_free(&cli.arena);
 }
 
@@ -119,6 +136,21 @@ static void wrong_usage_is_refused(void **state)
 	assert_true(finishes((char *)"a", (char *)"-", 2, 2));
 }
 
+static void an_option_wants_its_value(void **state)
+{
+	char *at_end[] = {(char *)"a", (char *)"--name"}, *before_another[] = {(char *)"--name", (char *)"--flag"};
+	struct cli cli = {.command = &a_command, .arguments = at_end, .argument_count = 2};
+	struct cli other = {.command = &a_command, .arguments = before_another, .argument_count = 2};
+
+	(void)state;
+	assert_int_not_equal(dup2(STDOUT_FILENO, STDERR_FILENO), -1);
+	assert_null(cli_option(&cli, "--name"));
+	assert_false(cli_finish(&cli, 0, 1));
+	assert_null(cli_option(&other, "--name"));
+	assert_true(cli_flag(&other, "--flag"));
+	assert_false(cli_finish(&other, 0, 1));
+}
+
 static void every_command_is_documented(void **state)
 {
 	static char page[64 * 1024];
@@ -156,33 +188,74 @@ static void hashes_are_told_from_passwords(void **state)
 static void a_certificate_names_its_hosts(void **state)
 {
 	const struct slice names[] = {SLICE("mail.example.test"), SLICE("localhost"), SLICE("127.0.0.1")};
-	char folder[] = "/tmp/posthorn-cli-XXXXXX";
 	struct arena arena SCOPED_ARENA;
-	struct error error;
-	struct stat facts;
+	struct slice pem, key_pem;
 	X509 *certificate;
-	FILE *file;
+	EVP_PKEY *key;
+	BIO *memory;
 
 	(void)state;
-	assert_non_null(mkdtemp(folder));
-	assert_int_equal(chdir(folder), 0);
-	assert_true(certificate_make("c.pem", "k.pem", names, 3, &arena, &error));
-	assert_false(certificate_make("c.pem", "k.pem", names, 3, &arena, &error));
-	assert_int_equal(stat("k.pem", &facts), 0);
-	assert_int_equal(facts.st_mode & 0777, 0600);
-	file = fopen("c.pem", "r");
-	certificate = PEM_read_X509(file, NULL, NULL, NULL);
-	fclose(file);
+	assert_true(certificate_make(names, 3, &arena, &pem, &key_pem));
+	memory = BIO_new_mem_buf(pem.data, (int)pem.len);
+	certificate = PEM_read_bio_X509(memory, NULL, NULL, NULL);
+	BIO_free(memory);
+	memory = BIO_new_mem_buf(key_pem.data, (int)key_pem.len);
+	key = PEM_read_bio_PrivateKey(memory, NULL, NULL, NULL);
+	BIO_free(memory);
 	assert_non_null(certificate);
 	assert_int_equal(X509_check_host(certificate, "mail.example.test", 0, 0, NULL), 1);
 	assert_int_equal(X509_check_host(certificate, "localhost", 0, 0, NULL), 1);
 	assert_int_equal(X509_check_ip_asc(certificate, "127.0.0.1", 0), 1);
 	assert_int_equal(X509_check_host(certificate, "example.test", 0, 0, NULL), 0);
-	assert_int_equal(X509_verify(certificate, X509_get0_pubkey(certificate)), 1);
+	assert_int_equal(X509_verify(certificate, key), 1);
 	X509_free(certificate);
-	unlink("c.pem");
-	unlink("k.pem");
+	EVP_PKEY_free(key);
+}
+
+static mode_t mode_of(const char *path)
+{
+	struct stat facts;
+
+	assert_int_equal(lstat(path, &facts), 0);
+	return facts.st_mode & 07777;
+}
+
+static void files_are_whole_new_and_hidden(void **state)
+{
+	char folder[] = "/tmp/posthorn-cli-XXXXXX", text[16] = {0};
+	struct cli cli = {.config_path = NULL};
+	mode_t mask = umask(022);
+	FILE *file;
+
+	(void)state;
+	assert_int_not_equal(dup2(STDOUT_FILENO, STDERR_FILENO), -1);
+	assert_non_null(mkdtemp(folder));
+	assert_int_equal(chdir(folder), 0);
+	assert_true(file_make_folder(&cli, "a/b", 0700, FILE_OWNER_NONE));
+	assert_int_equal(mode_of("a/b"), 0700);
+	assert_int_equal(chmod("a/b", 0755), 0);
+	assert_true(file_make_folder(&cli, "a/b", 0700, FILE_OWNER_NONE));
+	assert_int_equal(mode_of("a/b"), 0700);
+	assert_true(file_write_new(&cli, "a/b/c", 0600, FILE_OWNER_NONE, SLICE("one")));
+	assert_int_equal(mode_of("a/b/c"), 0600);
+	assert_false(file_write_new(&cli, "a/b/c", 0600, FILE_OWNER_NONE, SLICE("two")));
+	assert_false(file_exists("a/b/c.new"));
+	file = fopen("a/b/c", "r");
+	assert_non_null(file);
+	assert_int_equal(fread(text, 1, sizeof(text) - 1, file), 3);
+	fclose(file);
+	assert_string_equal(text, "one");
+	assert_int_equal(symlink("/etc", "a/link"), 0);
+	assert_false(file_make_folder(&cli, "a/link", 0755, FILE_OWNER_NONE));
+	assert_false(file_make_folder(&cli, "a/b/c/d", 0755, FILE_OWNER_NONE));
+	assert_int_equal(cli.failed, EXIT_FAILED);
+	unlink("a/link");
+	unlink("a/b/c");
+	rmdir("a/b");
+	rmdir("a");
 	rmdir(folder);
+	umask(mask);
+	arena_free(&cli.arena);
 }
 
 int main(void)
@@ -190,12 +263,15 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(csv_rows),
 		cmocka_unit_test(csv_faults),
+		cmocka_unit_test(csv_marks_and_lines),
 		cmocka_unit_test(json_rows),
 		cmocka_unit_test(options_are_taken_out),
 		cmocka_unit_test(wrong_usage_is_refused),
+		cmocka_unit_test(an_option_wants_its_value),
 		cmocka_unit_test(every_command_is_documented),
 		cmocka_unit_test(hashes_are_told_from_passwords),
 		cmocka_unit_test(a_certificate_names_its_hosts),
+		cmocka_unit_test(files_are_whole_new_and_hidden),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
