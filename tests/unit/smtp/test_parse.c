@@ -48,6 +48,8 @@ static void test_mail(void **state)
 		{"FROM:<a@b.test> BODY=7BIT RET=HDRS", REPLY_NONE, "a@b.test", "", 0, false, false, false},
 		{"FROM:<a@b.test> SIZE=18446744073709551616", REPLY_NONE, "a@b.test", "", UINT64_MAX, false, false, false},
 		{"FROM:<a@b.test> SIZE=1 SIZE=2", REPLY_PARAMETER_VALUE, NULL, NULL, 0, false, false, false},
+		{"FROM:<a@b.test> SIZE=00000000000000000010", REPLY_NONE, "a@b.test", "", 10, false, false, false},
+		{"FROM:<a@b.test> SIZE=000000000000000000010", REPLY_PARAMETER_VALUE, NULL, NULL, 0, false, false, false},
 		{"FROM:<a@b.test> SIZE=-1", REPLY_PARAMETER_VALUE, NULL, NULL, 0, false, false, false},
 		{"FROM:<a@b.test> SIZE=", REPLY_PARAMETER_VALUE, NULL, NULL, 0, false, false, false},
 		{"FROM:<a@b.test> ENVID=+2", REPLY_PARAMETER_VALUE, NULL, NULL, 0, false, false, false},

@@ -6,12 +6,15 @@
  *     C: text            the client says that, with CRLF; \r \n \0 \xHH are bytes
  *     X: text            likewise without CRLF
  *     fill N             the client sends N bytes of lines
+ *     repeat N TEXT      the client says that N times, each with CRLF
+ *     replies N TEXT     the server says that N times
  *     long N             the client sends N bytes of base64, and a line end
  *     S: text            the server says that; '*' stands for anything
  *     R: text            the Received field of the message that was delivered last, unfolded
  *     B: text            a line of that message behind it
  *     M: from | to       its envelope
  *     F: words           and its marks
+ *     cancelled          one exchange of AUTH was
  *     none               no message has been delivered
  *     sends N            since the last such line the server's words went out in N pieces, if what the client said came whole
  *     event NAME         shutdown, deadline
@@ -24,6 +27,7 @@
 #include <stdlib.h>
 
 #include <cmocka.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -192,6 +196,14 @@ static void fill(struct script *s, struct slice number)
 		buf_add_byte(&s->conn.input, i % 80 == 78 ? '\r' : i % 80 == 79 ? '\n' : 'x');
 }
 
+static uint64_t cut_number(struct slice *text)
+{
+	uint64_t number;
+
+	assert_true(slice_to_u64(slice_cut(text, ' '), 100000, &number));
+	return number;
+}
+
 static void say_long(struct script *s, struct slice number)
 {
 	uint64_t count;
@@ -282,8 +294,13 @@ static bool check_line(struct script *s, struct slice word, struct slice text)
 		check_envelope(s, text);
 	else if (slice_eq(word, SLICE("F:")))
 		check_marks(s, text);
+	else if (slice_eq(word, SLICE("replies")))
+		for (uint64_t left = cut_number(&text); left > 0; left--)
+			check_reply(s, text);
 	else if (slice_eq(word, SLICE("sends")))
 		check_sends(s, text);
+	else if (slice_eq(word, SLICE("cancelled")))
+		assert_int_equal(fake_roles.cancelled, 1);
 	else if (slice_eq(word, SLICE("none")))
 		assert_int_equal(fake_roles.messages, 0);
 	else if (slice_eq(word, SLICE("end")))
@@ -324,6 +341,9 @@ static bool more(void *context, struct conn *conn)
 			fill(s, text);
 		} else if (slice_eq(word, SLICE("long"))) {
 			say_long(s, text);
+		} else if (slice_eq(word, SLICE("repeat"))) {
+			for (uint64_t left = cut_number(&text); left > 0; left--)
+				add_text(s, text, true);
 		} else if (conn->input.len > had) {
 			s->rest = before; /* that is for when the server has answered */
 			s->line--;
@@ -386,6 +406,15 @@ static void finish(struct script *s)
 			 SLICE_ARG(slice_sub(buf_slice(&s->conn.output), s->output_at, s->conn.sent)));
 }
 
+static unsigned open_files(void)
+{
+	unsigned count = 0;
+
+	for (int fd = 0; fd < 256; fd++)
+		count += fcntl(fd, F_GETFD) >= 0;
+	return count;
+}
+
 static void replay(const char *name, size_t piece)
 {
 	struct script s = {.name = name, .listener = {.name = "smtp", .protocol = &smtp_protocol}};
@@ -402,7 +431,10 @@ static void replay(const char *name, size_t piece)
 	read_script(&s);
 	settings(&s);
 	s.conn.arrived = s.conn.input.len;
+	unsigned files = open_files();
+
 	memory_conn_run(&s.conn, &smtp_protocol, &s.listener);
+	assert_int_equal(open_files(), files);
 	finish(&s);
 	if (s.conn.fd >= 0)
 		close(s.conn.fd);
@@ -434,6 +466,7 @@ int main(int argc, char **argv)
 					    "early",
 					    "early_buffered",
 					    "early_submission",
+					    "envelope",
 					    "errors",
 					    "hostile",
 					    "http",
@@ -443,6 +476,7 @@ int main(int argc, char **argv)
 					    "loop",
 					    "lost_chunk",
 					    "lost_data",
+					    "lost_large",
 					    "mail_syntax",
 					    "pipelining",
 					    "recipients",
@@ -451,6 +485,7 @@ int main(int argc, char **argv)
 					    "shutdown",
 					    "smuggling",
 					    "starttls",
+					    "starttls_auth",
 					    "starttls_broken",
 					    "submission",
 					    "trusted",
