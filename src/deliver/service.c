@@ -30,6 +30,7 @@ struct work {
 	struct arena *arena;
 	struct deliver_envelope envelope;
 	struct slice bytes;
+	bool again;
 	struct expansion expansion;
 };
 
@@ -301,6 +302,7 @@ static void announce(const struct work *work)
 		ipc_announce(work->service->ipc, SLICE("queue"), SLICE_EMPTY);
 }
 
+/* STATUS_OK also if another try had been at it at the same time, and was quicker. */
 static enum status commit(const struct work *work, struct slice sender)
 {
 	const struct deliver_envelope *envelope = &work->envelope;
@@ -315,20 +317,14 @@ static enum status commit(const struct work *work, struct slice sender)
 		.bytes = work->bytes,
 		.trace_from = envelope->trace_from,
 		.all_or_nothing = true,
+		.again = work->again,
 	};
 
 	fill_targets(work, sender, &delivery);
 	fill_queue(work, &delivery);
-	return store_deliver(work->service->store, &delivery);
-}
+	enum status status = store_deliver(work->service->store, &delivery);
 
-/* The role that died over this message may have committed it: then its trace is there, which is part of the same transaction. */
-static enum status find_committed(const struct work *work)
-{
-	struct trace_step *steps;
-	size_t count;
-
-	return trace_find(work->service->store, work->arena, work->envelope.queue_id, &steps, &count);
+	return delivery.was_committed ? STATUS_OK : status;
 }
 
 static enum verdict_id route_and_commit(struct work *work, struct slice sender, bool *stale)
@@ -367,9 +363,10 @@ static enum verdict_id deliver_anew(struct work *work, struct slice sender)
 	return route_and_commit(work, sender, &stale);
 }
 
+/* The role that died over this message may have committed it; since then a quota may be full, or a recipient gone. */
 static enum verdict_id deliver_again(struct work *work, struct slice sender)
 {
-	switch (find_committed(work)) {
+	switch (store_was_delivered(work->service->store, work->envelope.queue_id)) {
 	case STATUS_OK:
 		if (route(work) == VERDICT_MESSAGE_OK)
 			announce(work); /* which the other may not have come to */
@@ -381,7 +378,7 @@ static enum verdict_id deliver_again(struct work *work, struct slice sender)
 	}
 }
 
-static enum verdict_id deliver(struct work *work, bool again)
+static enum verdict_id deliver(struct work *work)
 {
 	enum verdict_id id = judge_sender(work->service, work->arena, &work->envelope.sender);
 	struct slice sender = SLICE_EMPTY;
@@ -390,7 +387,7 @@ static enum verdict_id deliver(struct work *work, bool again)
 		return id;
 	if (work->envelope.sender.address.len > 0 && !normalise(work->arena, work->envelope.sender.address, &sender))
 		return VERDICT_BAD_SENDER;
-	return again ? deliver_again(work, sender) : deliver_anew(work, sender);
+	return work->again ? deliver_again(work, sender) : deliver_anew(work, sender);
 }
 
 /* ---- requests ---- */
@@ -431,18 +428,19 @@ static enum status handle_message(struct deliver_service *service, struct ipc_re
 	struct work work = {.service = service, .arena = arena};
 	struct unpack in = unpack_begin(request->payload);
 	struct ipc_body body = {.bytes = SLICE_EMPTY};
-	bool again;
 
-	deliver_unpack_envelope(&in, arena, &again, &work.envelope);
+	deliver_unpack_envelope(&in, arena, &work.again, &work.envelope);
 	work.bytes = request->fd < 0 ? unpack_slice(&in) : SLICE_EMPTY;
 	if (!unpack_ok(&in) || work.envelope.recipient_count == 0 || work.envelope.queue_id.len == 0)
 		return STATUS_PEER;
-	if (request->fd >= 0 && !ipc_body_map(request->fd, service->options.max_message_size + ADDED_MAX, &body))
+	if (request->fd >= 0 && !ipc_body_map(request->fd, service->options.max_message_size + ADDED_MAX, &body)) {
+		LOG_ERROR(service->log, "deliver.no_body", LOG_STR("id", work.envelope.queue_id));
 		return answer(reply, VERDICT_TEMPORARY);
+	}
 	if (body.map)
 		work.bytes = body.bytes;
 	begin_expansion(service, arena, &work.expansion);
-	enum verdict_id id = deliver(&work, again);
+	enum verdict_id id = deliver(&work);
 
 	LOG_DEBUG(service->log, "deliver.message", LOG_STR("id", work.envelope.queue_id), LOG_INT("size", work.bytes.len),
 		  LOG_INT("local", work.expansion.local_count), LOG_INT("remote", work.expansion.remote_count),

@@ -372,6 +372,7 @@ class Exim:
         return program
 
     def __init__(self, folder, relay=None, domains=("exim.test",), tls=None):
+        unpacked = self.program()
         self.dir = pathlib.Path(folder) / "exim"
         self.port = free_port()
         self.process = None
@@ -380,10 +381,13 @@ class Exim:
             shutil.chown(self.dir / name, "Debian-exim")
         pathlib.Path(folder).chmod(0o755)
         self.dir.chmod(0o755)
+        # It executes itself, also as its own user, who may not be able to enter our build folder.
+        self.binary = pathlib.Path(shutil.copy(unpacked, self.dir / "exim4"))
         host, port = relay.split(":") if relay else ("127.0.0.1", "25")
         tls_text = f"tls_advertise_hosts = *\ntls_certificate = {tls[0]}\ntls_privatekey = {tls[1]}\n" if tls else "tls_advertise_hosts =\n"
         self.config = self.dir / "exim.conf"
-        self.config.write_text(f"""primary_hostname = mx.exim.test
+        self.config.write_text(f"""exim_path = {self.binary}
+primary_hostname = mx.exim.test
 domainlist local_domains = {' : '.join(domains)}
 spool_directory = {self.dir}/spool
 log_file_path = {self.dir}/log/%slog
@@ -424,7 +428,7 @@ begin retry
 """)
 
     def start(self):
-        self.process = subprocess.Popen([str(self.program()), "-C", str(self.config), "-bdf", "-q2s"], stdout=subprocess.DEVNULL,
+        self.process = subprocess.Popen([str(self.binary), "-C", str(self.config), "-bdf", "-q2s"], stdout=subprocess.DEVNULL,
                                         stderr=open(self.dir / "stderr", "wb"))
         wait_for(lambda: port_is_open(self.port), 20, "Exim listening")
         return self
@@ -438,7 +442,7 @@ begin retry
         return [p.read_bytes() for p in (self.dir / "mail").rglob("*") if p.is_file() and p.parent.name in ("new", "cur")]
 
     def send(self, message, sender, recipient):
-        return subprocess.run([str(self.program()), "-C", str(self.config), "-i", "-f", sender, recipient], input=message, check=True)
+        return subprocess.run([str(self.binary), "-C", str(self.config), "-i", "-f", sender, recipient], input=message, check=True)
 
 
 class PostgreSQL:
