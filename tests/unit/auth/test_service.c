@@ -526,43 +526,50 @@ static void a_crowd_at_a_narrow_door(void **state)
 	setting_free(crowd.setting);
 }
 
-static void *guess_once(void *context)
-{
-	struct setting *setting = context;
+/* A login in a thread of its own. */
+struct login {
+	struct setting *setting;
+	struct slice user, password;
+	enum auth_outcome outcome;
+	pthread_t thread;
+};
 
-	assert_int_equal(try(setting, ALICE, SLICE("x")), AUTH_REFUSED);
+static void *run_login(void *context)
+{
+	struct login *login = context;
+
+	login->outcome = try(login->setting, login->user, login->password);
 	return NULL;
 }
 
-static void *log_in_bob(void *context)
+static void start_login(struct login *login)
 {
-	assert_int_equal(try(context, BOB, SLICE("hidden")), AUTH_ACCEPTED);
-	return NULL;
+	assert_int_equal(pthread_create(&login->thread, NULL, run_login, login), 0);
 }
 
-static void *log_in_with_the_old_password(void *context)
+static enum auth_outcome outcome_of(struct login *login)
 {
-	assert_int_equal(try(context, ALICE, SLICE("secret")), AUTH_REFUSED);
-	return NULL;
+	assert_int_equal(pthread_join(login->thread, NULL), 0);
+	return login->outcome;
 }
 
 /* Who waits in line when a password changes is held to the new one. */
 static void a_password_changes_while_one_waits(void **state)
 {
 	struct setting *setting = setting_new((struct auth_service_options){.check_threads = 1, .delay_ms = 1}, 64);
-	pthread_t bob, alice;
+	struct login bob = {setting, BOB, SLICE("hidden")}, alice = {setting, ALICE, SLICE("secret")};
 
 	(void)state;
 	verified.hold = true;
-	assert_int_equal(pthread_create(&bob, NULL, log_in_bob, setting), 0);
+	start_login(&bob);
 	while (!verified.holding)
 		usleep(1000);
-	assert_int_equal(pthread_create(&alice, NULL, log_in_with_the_old_password, setting), 0);
+	start_login(&alice);
 	usleep(200000);
 	assert_int_equal(credential_set_password(setting->fixture.credentials, ALICE, 0, SLICE("changed")), STATUS_OK);
 	verified.hold = verified.holding = false;
-	assert_int_equal(pthread_join(bob, NULL), 0);
-	assert_int_equal(pthread_join(alice, NULL), 0);
+	assert_int_equal(outcome_of(&bob), AUTH_ACCEPTED);
+	assert_int_equal(outcome_of(&alice), AUTH_REFUSED);
 	setting_free(setting);
 }
 
@@ -575,15 +582,15 @@ static void stopping_ends_delays(void **state)
 	(void)state;
 	for (int i = 0; i < 26; i++) {
 		struct setting *setting = setting_new(options, 64);
-		pthread_t thread;
+		struct login guess = {setting, ALICE, SLICE("x")};
 
 		verified.argon2 = 0;
-		assert_int_equal(pthread_create(&thread, NULL, guess_once, setting), 0);
+		start_login(&guess);
 		while (verified.argon2 == 0)
 			usleep(1000);
 		usleep(100000);
 		setting_free(setting);
-		assert_int_equal(pthread_join(thread, NULL), 0);
+		assert_int_equal(outcome_of(&guess), AUTH_REFUSED);
 	}
 }
 
