@@ -30,7 +30,8 @@ struct dns_mx {
 };
 
 /* Each: STATUS_OK with count >= 1; STATUS_NOT_FOUND with the difference between a name that doesn't exist and one
- * without such records in *exists (may be NULL); STATUS_TEMPORARY (SERVFAIL, bogus, time-out). */
+ * without such records in *exists (may be NULL); STATUS_TEMPORARY (SERVFAIL, bogus, time-out, no well-formed record, too many
+ * questions open). Malformed records are passed over, and so is what comes after the first 256. */
 MUST_CHECK enum status dns_mx(struct dns *dns, struct arena *arena, struct slice domain, struct dns_mx **records, size_t *count,
                               bool *secure, bool *exists);
 /* IPv6 and IPv4 addresses, port 0. */
