@@ -249,12 +249,20 @@ static void print_demo(struct cli *cli, const struct plan *plan)
 	       "  swaks --server 127.0.0.1:%u --tls --auth PLAIN --auth-user alice@example.test --auth-password %.*s \\\n"
 	       "    --from alice@example.test --to bob@example.test\n\n",
 	       25 + n, 587 + n, SLICE_ARG(alice));
+	printf("The same with curl:\n"
+	       "  printf 'To: bob@example.test\\nSubject: Hello\\n\\nIt works.\\n' | curl --crlf --ssl-reqd --cacert %s \\\n"
+	       "    --user alice@example.test:%.*s --mail-from alice@example.test --mail-rcpt bob@example.test \\\n"
+	       "    --upload-file - smtp://127.0.0.1:%u\n\n",
+	       certificate, SLICE_ARG(alice), 587 + n);
 	printf("Read bob's mail:\n"
 	       "  curl --cacert %s --user bob@example.test:%.*s \\\n"
 	       "    imaps://127.0.0.1:%u/INBOX -X 'FETCH 1:* (FLAGS ENVELOPE)'\n"
 	       "  curl --cacert %s --user bob@example.test:%.*s \\\n"
-	       "    'imaps://127.0.0.1:%u/INBOX;MAILINDEX=1'\n",
+	       "    'imaps://127.0.0.1:%u/INBOX;MAILINDEX=1'\n\n",
 	       certificate, SLICE_ARG(bob), 993 + n, certificate, SLICE_ARG(bob), 993 + n);
+	printf("See what happened:\n  posthorn status --config %s\n"
+	       "  posthorn trace QUEUE-ID --config %s      (the id that the server answered: queued as ...)\n",
+	       plan->config_path, plan->config_path);
 }
 
 static int setup_demo(struct cli *cli, const char *folder, const char *offset_text)
