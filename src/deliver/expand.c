@@ -148,14 +148,13 @@ static enum expand_outcome look_up_and_take(struct expansion *x, struct slice ad
 
 static enum expand_outcome visit(struct expansion *x, struct slice address, unsigned depth)
 {
-	struct slice key = slice_lower(x->arena, address);
-	struct expand_node *node = find(x->visited, key);
+	struct expand_node *node = find(x->visited, address);
 
 	if (node)
 		return node->outcome;
 	if (depth > MAX_DEPTH || ++x->visits > x->max_visits || ++x->all_visits > x->max_visits * RECIPIENTS_AT_FULL)
 		return EXPAND_TOO_MANY;
-	node = add(x->arena, &x->visited, key);
+	node = add(x->arena, &x->visited, address);
 	node->outcome = EXPAND_NOTHING; /* while we are behind it */
 	node->outcome = look_up_and_take(x, address, depth);
 	return node->outcome;

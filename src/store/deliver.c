@@ -116,10 +116,35 @@ static enum status deliver_to(struct db *db, const struct prepared_delivery *pre
 	return db_status(db);
 }
 
+/* Its trace is part of the same transaction. */
+static bool is_committed(struct db *db, struct slice queue_id)
+{
+	struct db_query query = db_query(db, "SELECT 1 FROM trace WHERE queue_id = $1 LIMIT 1");
+
+	db_bind_bytes(&query, queue_id);
+	bool found = db_row(&query);
+
+	db_done(&query);
+	return found;
+}
+
+/* Looked at with the rows of all accounts locked: on PostgreSQL the other try may be at its commit in another session. */
+static bool was_committed(struct db *db, const struct delivery *delivery)
+{
+	for (size_t i = 0; i < delivery->target_count; i++)
+		(void)counters_account(db, delivery->targets[i].account);
+	if (delivery->queue_count > 0)
+		(void)counters_account(db, QUEUE_ACCOUNT);
+	return is_committed(db, delivery->queue_id);
+}
+
 enum status delivery_run(struct db *db, struct prepared_delivery *prepared)
 {
 	struct delivery *delivery = prepared->delivery;
 
+	delivery->was_committed = delivery->again && was_committed(db, delivery);
+	if (delivery->was_committed)
+		return STATUS_EXISTS;
 	trace(db, prepared, 0, SLICE("received"), delivery->sender, delivery->trace_from);
 	for (size_t i = 0; i < delivery->target_count; i++) {
 		struct delivery_target *target = &delivery->targets[i];
@@ -146,9 +171,18 @@ enum status store_deliver(struct store *store, struct delivery *delivery)
 
 	if (status == STATUS_OK)
 		return STATUS_OK;
+	if (status != STATUS_EXISTS)
+		delivery->was_committed = false;
 	/* Nothing is kept: nobody may think that his was. */
 	for (size_t i = 0; i < delivery->target_count; i++)
 		if (delivery->targets[i].status == STATUS_OK)
 			delivery->targets[i].status = status;
 	return status;
+}
+
+enum status store_was_delivered(struct store *store, struct slice queue_id)
+{
+	struct db *db SCOPED_DB = db_acquire(store->pool);
+
+	return db ? read_status(db, is_committed(db, queue_id)) : STATUS_TEMPORARY;
 }

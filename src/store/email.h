@@ -54,9 +54,14 @@ struct delivery {
 	size_t queue_count;
 	struct slice trace_from; /* "smtp 192.0.2.1 mx.example.org", for the trace */
 	bool all_or_nothing;     /* SMTP: one failing target undoes the whole. LMTP and bounces: false */
+	bool again;              /* it may have been committed before under its queue id, which is then left at that */
+	/* result */
+	bool was_committed; /* with `again`: it was; store_deliver returned STATUS_EXISTS */
 };
 /* STATUS_OK when all that went well is committed. With all_or_nothing the first failing target's status is returned and nothing is kept. */
 MUST_CHECK enum status store_deliver(struct store *store, struct delivery *delivery);
+/* Has a message been committed under that queue id? OK or NOT_FOUND. */
+MUST_CHECK enum status store_was_delivered(struct store *store, struct slice queue_id);
 
 /* APPEND (RFC 9051 section 6.3.12). */
 struct append_request {

@@ -150,20 +150,14 @@ static void all_lost(struct batch *batch)
 		batch->works[i]->status = STATUS_TEMPORARY;
 }
 
-static void commit_lost(struct batch *batch)
-{
-	for (size_t i = 0; i < batch->count; i++)
-		if (batch->works[i]->status == STATUS_OK)
-			batch->works[i]->status = STATUS_TEMPORARY;
-}
-
 static enum outcome commit(struct db *db, struct batch *batch, bool carefully)
 {
 	if (db_commit(db) == STATUS_OK)
 		return OUTCOME_READY;
 	if (!carefully && db->status != STATUS_TEMPORARY)
 		return after_late_error(db, batch);
-	commit_lost(batch);
+	/* Also those that have failed: what they have seen may be what their neighbours did. */
+	all_lost(batch);
 	return OUTCOME_LOST;
 }
 
