@@ -244,8 +244,11 @@ static void read_entry(struct reader *reader)
 		read_bare(reader, &phrase);
 	} else if (*lexer->at == '<') {
 		read_angle(reader, &phrase);
-	} else if (*lexer->at == ':' && !reader->in_group) {
+	} else if (*lexer->at == ':') {
 		lexer->at++;
+		/* A group in a group is only its members. */
+		if (reader->in_group)
+			return;
 		reader->in_group = true;
 		add_entry(reader, absent, absent, phrase_text(&phrase), absent);
 	} else {

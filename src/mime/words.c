@@ -6,7 +6,7 @@
 #include "mime/charset.h"
 #include "mime/lexer.h"
 
-#define WORD_MAX 75 /* RFC 2047 section 2 */
+#define WORD_MAX 64 /* RFC 2047 section 2: at most 75, and lines at most 76, the first of which begins with the field's name */
 #define HEAD     "=?utf-8?"
 #define TAIL     "?="
 #define ROOM     (WORD_MAX - (sizeof(HEAD) - 1) - 2 - (sizeof(TAIL) - 1))

@@ -11,7 +11,7 @@
 /* A header value in UTF-8: unfolded, encoded words decoded (B, Q; adjacent ones joined before decoding the charset), raw 8-bit
  * taken as UTF-8 if it is, else as Windows-1252. Tolerant. */
 struct slice words_decode(struct arena *arena, struct slice value);
-/* UTF-8 text as encoded words where it has non-ASCII, in pieces of at most 75 characters. */
+/* UTF-8 text as encoded words where it has non-ASCII, in pieces short enough for header lines of 76 characters. */
 void words_encode(struct buf *out, struct slice utf8);
 
 /* Charset name (any case, aliases) to UTF-8; what can't be converted becomes U+FFFD. False if the charset isn't known:
