@@ -96,33 +96,25 @@ static int print_family(struct cli *cli, struct slice family)
 	return EXIT_OK;
 }
 
-static int print_settings(void)
+/* --man and --markdown make the pages of docs/. */
+static int print_settings(struct cli *cli)
 {
+	enum config_document_form form = cli_flag(cli, "--man")        ? CONFIG_AS_MAN_PAGE
+					 : cli_flag(cli, "--markdown") ? CONFIG_AS_MARKDOWN
+								       : CONFIG_AS_TEXT;
 	struct buf out SCOPED_BUF;
 
-	config_document(&out, false);
-	fwrite(buf_slice(&out).data, 1, out.len, stdout);
-	return EXIT_OK;
-}
-
-/* The settings part of posthorn.yaml(5); for the build. */
-static int print_settings_page(void)
-{
-	struct buf out SCOPED_BUF;
-
-	config_document(&out, true);
+	config_document(&out, form);
 	fwrite(buf_slice(&out).data, 1, out.len, stdout);
 	return EXIT_OK;
 }
 
 int command_help(struct cli *cli)
 {
-	bool as_page = cli_flag(cli, "--man");
-
 	if (cli->argument_count == 0)
 		return print_overview(cli);
 	if (slice_eq(cli_argument(cli, 0), SLICE("settings")))
-		return as_page ? print_settings_page() : print_settings();
+		return print_settings(cli);
 	if (find_command(cli))
 		return print_command(cli->command);
 	if (is_family(cli, cli_argument(cli, 0)))

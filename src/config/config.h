@@ -100,5 +100,6 @@ MUST_CHECK bool config_duration(struct slice text, int64_t *ms);
 MUST_CHECK bool config_next_duration(struct slice *rest, int64_t *ms);
 /* "50MB", "5G", "1000" to bytes; K, M, G, T are powers of 1024. */
 MUST_CHECK bool config_size(struct slice text, uint64_t *bytes);
-/* The settings for people: for `posthorn help settings`, or as the settings part of posthorn.yaml(5). */
-void config_document(struct buf *out, bool as_man_page);
+/* The settings for people: for `posthorn help settings`, as the settings part of posthorn.yaml(5), as docs/settings.md. */
+enum config_document_form { CONFIG_AS_TEXT, CONFIG_AS_MAN_PAGE, CONFIG_AS_MARKDOWN };
+void config_document(struct buf *out, enum config_document_form form);

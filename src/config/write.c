@@ -1,4 +1,4 @@
-/* config_to_text and config_document: the table written out. */
+/* config_to_text: the table written out. */
 #include "base/buf.h"
 #include "config/config.h"
 #include "config/value.h"
@@ -88,86 +88,4 @@ bool config_to_text(const struct config *config, struct arena *arena, struct sli
 	}
 	*text = buf_slice(&out);
 	return buf_ok(&out);
-}
-
-/* ---- documentation ---- */
-
-static struct slice kind_in_words(const struct setting *setting)
-{
-	switch (setting->kind) {
-	case SETTING_NUMBER:
-		return SLICE("number");
-	case SETTING_SIZE:
-		return SLICE("size");
-	case SETTING_DURATION:
-		return SLICE("duration");
-	case SETTING_LIST:
-		return SLICE("list");
-	case SETTING_RECORDS:
-		return SLICE("list of entries");
-	case SETTING_PATH:
-		return SLICE("path");
-	default:
-		return SLICE_EMPTY;
-	}
-}
-
-static void document_form(struct buf *out, const struct setting *setting)
-{
-	struct slice kind = kind_in_words(setting);
-
-	buf_add(out, kind);
-	if (setting->kind != SETTING_RECORDS && setting->kind != SETTING_PATH) {
-		if (kind.len)
-			buf_add_literal(out, ", ");
-		value_allowed(setting, out);
-	}
-	if (setting->default_text)
-		buf_printf(out, "; default %s", setting->default_text);
-}
-
-/* A line that begins with '.' or '\'' is a request to roff, and '-' a hyphen; none of the texts has a backslash. */
-static void add_roff(struct buf *out, struct slice text)
-{
-	for (size_t i = 0; i < text.len; i++) {
-		if (text.data[i] == '-')
-			buf_add_byte(out, '\\');
-		buf_add_byte(out, text.data[i]);
-	}
-}
-
-static void document_one(struct buf *out, const struct setting *setting, int depth, bool as_man_page)
-{
-	struct slice documentation = slice_from_cstr(setting->documentation);
-	struct buf form SCOPED_BUF;
-
-	document_form(&form, setting);
-	if (as_man_page) {
-		buf_printf(out, ".TP\n.B %s%s\n", depth ? "\\ \\ " : "", setting->name);
-		add_roff(out, documentation);
-		buf_add_literal(out, "\n(");
-		add_roff(out, buf_slice(&form));
-		buf_add_literal(out, ")\n");
-	} else {
-		buf_printf(out, "%*s%s  (%.*s)\n%*s%s\n", 2 * depth, "", setting->name, SLICE_ARG(buf_slice(&form)),
-			   2 * depth + 4, "", setting->documentation);
-	}
-	for (size_t i = 0; i < setting->field_count; i++)
-		document_one(out, &setting->fields[i], depth + 1, as_man_page);
-}
-
-void config_document(struct buf *out, bool as_man_page)
-{
-	struct slice section = SLICE_EMPTY;
-
-	for (size_t i = 0; i < setting_count; i++) {
-		if (!slice_eq(setting_section(&settings[i]), section)) {
-			section = setting_section(&settings[i]);
-			if (as_man_page)
-				buf_printf(out, ".SS %.*s\n", SLICE_ARG(section));
-			else
-				buf_add_byte(out, '\n');
-		}
-		document_one(out, &settings[i], 0, as_man_page);
-	}
 }

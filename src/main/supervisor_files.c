@@ -104,7 +104,7 @@ static bool make_folder(struct supervisor *supervisor, struct slice name, mode_t
 
 	if (mkdir(folder, mode) != 0 && errno != EEXIST)
 		return fail(supervisor, "supervisor.folder_failed", path, "make the data folder writable for whoever starts posthorn");
-	if (for_roles && supervisor->is_root && chown(folder, supervisor->uid, supervisor->gid) != 0)
+	if (for_roles && supervisor->is_root && lchown(folder, supervisor->uid, supervisor->gid) != 0)
 		return fail(supervisor, "supervisor.folder_failed", path, "its owner could not be changed");
 	return true;
 }
@@ -152,7 +152,7 @@ static bool bind_control(struct supervisor *supervisor)
 	          listen(supervisor->control_listener, SUPERVISOR_MAX_CLIENTS) == 0;
 	umask(mask);
 	if (ok && supervisor->is_root)
-		ok = chown(address.sun_path, supervisor->uid, supervisor->gid) == 0;
+		ok = lchown(address.sun_path, supervisor->uid, supervisor->gid) == 0;
 	return ok || fail(supervisor, "supervisor.control_failed", slice_from_cstr(address.sun_path), "make the data folder writable");
 }
 

@@ -337,27 +337,32 @@ static void the_documentation_names_every_setting(void **state)
 	struct buf page SCOPED_BUF;
 
 	(void)state;
-	config_document(&text, false);
-	config_document(&page, true);
+	config_document(&text, CONFIG_AS_TEXT);
+	config_document(&page, CONFIG_AS_MAN_PAGE);
 	assert_true(slice_find(buf_slice(&text), SLICE("limits.recipients  (number, 1 to 100000; default 1000)\n    ")) !=
 		    SLICE_NOT_FOUND);
 	assert_true(slice_find(buf_slice(&page), SLICE(".B retention.trace\n")) != SLICE_NOT_FOUND);
 }
 
-/* docs/man/posthorn.yaml.5 holds the output of `posthorn help settings --man`. */
-static void the_manual_page_is_current(void **state)
+static void assert_holds(const char *path, enum config_document_form form)
 {
 	static char page[256 * 1024];
-	FILE *file = fopen(MANUAL_PAGE, "r");
+	FILE *file = fopen(path, "r");
 	struct buf expected SCOPED_BUF;
 
-	(void)state;
 	assert_non_null(file);
 	page[fread(page, 1, sizeof(page) - 1, file)] = '\0';
 	fclose(file);
-	config_document(&expected, true);
+	config_document(&expected, form);
 	if (slice_find(slice_from_cstr(page), buf_slice(&expected)) == SLICE_NOT_FOUND)
-		fail_msg("put the output of `posthorn help settings --man` into %s", MANUAL_PAGE);
+		fail_msg("%s is out of date; run tools/update-docs.sh", path);
+}
+
+static void the_pages_are_current(void **state)
+{
+	(void)state;
+	assert_holds(DOCS "/man/posthorn.yaml.5", CONFIG_AS_MAN_PAGE);
+	assert_holds(DOCS "/settings.md", CONFIG_AS_MARKDOWN);
 }
 
 int main(void)
@@ -372,7 +377,7 @@ int main(void)
 		cmocka_unit_test(durations_and_sizes),
 		cmocka_unit_test(a_file_gives_paths_from_its_folder),
 		cmocka_unit_test(the_documentation_names_every_setting),
-		cmocka_unit_test(the_manual_page_is_current),
+		cmocka_unit_test(the_pages_are_current),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
