@@ -48,6 +48,11 @@ enum conn_error conn_error(const struct conn *conn)
 	return conn->error;
 }
 
+int conn_fd(const struct conn *conn)
+{
+	return conn->fd;
+}
+
 const struct net_address *conn_peer(const struct conn *conn)
 {
 	return &conn->peer;
