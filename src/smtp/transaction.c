@@ -60,6 +60,16 @@ static struct slice trace_header(struct smtp_session *s, struct arena *arena, in
 	return buf_slice(&out);
 }
 
+/* Whose message it is if it doesn't say so itself. Nothing in UTF-8 where that wasn't declared. */
+static struct slice author(const struct smtp_session *s)
+{
+	const struct deliver_envelope *envelope = &s->transaction.envelope;
+
+	if (envelope->sender.address.len > 0)
+		return envelope->sender.address;
+	return envelope->needs_utf8 || slice_is_ascii(s->login) ? s->login : SLICE_EMPTY;
+}
+
 void smtp_message_begin(struct smtp_session *s, struct arena *arena, struct incoming *incoming)
 {
 	const struct deliver_envelope *envelope = &s->transaction.envelope;
@@ -70,7 +80,7 @@ void smtp_message_begin(struct smtp_session *s, struct arena *arena, struct inco
 		.origin = {.wall_ms = clock_wall_ms(),
 			   .queue_id = envelope->queue_id,
 			   .hostname = s->options.hostname,
-			   .author = envelope->sender.address.len > 0 ? envelope->sender.address : s->login},
+			   .author = author(s)},
 	};
 
 	incoming_begin(incoming, arena, &plan, trace_header(s, arena, plan.origin.wall_ms));
