@@ -22,7 +22,7 @@ struct visitor {
 	int number;
 	struct fake_message mail;
 	int accepted;
-	bool in_mail;
+	bool in_mail, has_left;
 };
 
 static void note(struct fake_server *server, struct slice line)
@@ -216,6 +216,16 @@ static bool is_verb(const char *line, const char *verb)
 	return strncasecmp(line, verb, strlen(verb)) == 0;
 }
 
+/* Before the answer to QUIT: the client's next connection may come right after it. */
+static void leave(struct visitor *v)
+{
+	pthread_mutex_lock(&v->server->lock);
+	if (!v->has_left)
+		v->server->open_now--;
+	v->has_left = true;
+	pthread_mutex_unlock(&v->server->lock);
+}
+
 static bool take_command(struct visitor *v, const char *line)
 {
 	if (is_verb(line, "EHLO"))
@@ -236,6 +246,7 @@ static bool take_command(struct visitor *v, const char *line)
 		return answer(v, AT_RSET, line, "250 ok\r\n", NULL);
 	}
 	if (is_verb(line, "QUIT")) {
+		leave(v);
 		answer(v, AT_QUIT, line, "221 bye\r\n", NULL);
 		return false;
 	}
@@ -274,9 +285,10 @@ static void *visit(void *context)
 				break;
 		}
 	conn_flush(v->conn);
+	leave(v);
 	conn_free(v->conn);
 	pthread_mutex_lock(&v->server->lock);
-	v->server->open_now--;
+	v->server->visitors--;
 	pthread_cond_broadcast(&v->server->changed);
 	pthread_mutex_unlock(&v->server->lock);
 	free(v);
@@ -293,6 +305,7 @@ static void admit(struct fake_server *server, int fd, const struct sockaddr_stor
 	v->conn = conn_new(fd, &address, &address);
 	pthread_mutex_lock(&server->lock);
 	v->number = server->connections++;
+	server->visitors++;
 	server->open_now++;
 	if (server->open_now > server->open_most)
 		server->open_most = server->open_now;
@@ -350,7 +363,7 @@ void fake_server_stop(struct fake_server *server)
 	pthread_join(server->thread, NULL);
 	close(server->fd);
 	pthread_mutex_lock(&server->lock);
-	while (server->open_now > 0)
+	while (server->visitors > 0)
 		pthread_cond_wait(&server->changed, &server->lock);
 	pthread_mutex_unlock(&server->lock);
 	for (size_t i = 0; i < server->count; i++)

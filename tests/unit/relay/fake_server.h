@@ -58,7 +58,7 @@ struct fake_server {
 	char *commands; /* all lines that came, for the order of things */
 	size_t commands_len;
 	int commands_at_once; /* that were there when the first of them was looked at, at most */
-	int connections, open_now, open_most;
+	int connections, visitors, open_now, open_most;
 	bool stopping;
 };
 

@@ -539,6 +539,7 @@ static void opportunistic_tls(void **state)
 	fake_server_stop(&server);
 
 	/* The handshake breaks: plain, on a second connection. */
+	tls_context_free(server.tls);
 	server = (struct fake_server){.ehlo = EHLO_TLS, .break_tls = true};
 	fake_server_start(&server);
 	s.recipients[0].state = WAITING;
@@ -547,7 +548,6 @@ static void opportunistic_tls(void **state)
 	assert_false(server.messages[0].over_tls);
 	assert_int_equal(server.connections, 2);
 	fake_server_stop(&server);
-	tls_context_free(server.tls);
 	tls_context_free(s.options.tls_opportunistic);
 	tear_down(&s);
 }
