@@ -19,10 +19,11 @@
 #include "main/store_place.h"
 #include "net/conn.h"
 
-/* Did the kernel's answer mean "you may not"? A refused connection, say, was allowed to be tried. */
+/* Did the kernel's answer mean "you may not"? A refused connection, say, was allowed to be tried. What is there and can't be seen is out of
+ * reach as well: a chroot. */
 static bool allowed(long result)
 {
-	return result >= 0 || (errno != EPERM && errno != EACCES);
+	return result >= 0 || (errno != EPERM && errno != EACCES && errno != ENOENT);
 }
 
 static bool try_open(const char *path, int flags)
@@ -154,6 +155,9 @@ int probe_run(enum role role, const char *config_path)
 	const char *outside = slice_cstr(&setup.arena, slice_join(&setup.arena, other, 3));
 	struct store_place place = store_place_of(&setup);
 
+	/* As the supervisor has it at its first start. */
+	if (place.chroot_folder.len > 0)
+		(void)mkdir(slice_cstr(&setup.arena, place.chroot_folder), place.inside_folder.len > 0 ? 0700 : 0555);
 	if (!role_enter_sandbox(&setup))
 		return EXIT_FAILURE;
 	try_everything(&setup, place.inside_folder, outside);
