@@ -4,6 +4,8 @@
 #include "smtp/received.h"
 #include "smtp/session.h"
 
+#define ENVELOPE_USUAL 16384
+
 void smtp_transaction_begin(struct smtp_session *s, const struct smtp_mail *mail)
 {
 	struct smtp_transaction *t = &s->transaction;
@@ -29,7 +31,11 @@ void smtp_transaction_end(struct smtp_session *s)
 {
 	incoming_close(&s->transaction.incoming);
 	s->transaction = (struct smtp_transaction){.incoming.fd = -1};
-	arena_reset(&s->arena);
+	/* Most envelopes are small; a chunked message isn't to be paid for by the idle session behind it. */
+	if (s->arena.used > ENVELOPE_USUAL)
+		arena_free(&s->arena);
+	else
+		arena_reset(&s->arena);
 	if (s->state != STATE_START)
 		s->state = STATE_READY;
 }
