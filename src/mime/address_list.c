@@ -15,7 +15,7 @@ struct reader {
 /* Words that follow each other; those with a dot between them are one. Where the text stands in the field as it is wanted, with one
  * space between two words, it is not copied. */
 struct phrase {
-	struct slice plain;   /* if copy is empty */
+	struct slice plain; /* if copy is empty */
 	struct buf copy;
 	struct buf local;     /* the last word without the white space around its dots, if it has any */
 	size_t last_word;     /* where it begins in the text: the local part, if "@" comes */

@@ -6,8 +6,8 @@
 #include "mime/writer.h"
 
 #define TEXT_MAX     800 /* a line may not have more than 998 bytes (RFC 5322 section 2.1.1), and a reply may be without a space */
-#define LINES_MAX    50  /* of one diagnostic, for people */
-#define BOUNDARY_MAX 60  /* RFC 2046 section 5.1.1 allows 70 */
+#define LINES_MAX    50 /* of one diagnostic, for people */
+#define BOUNDARY_MAX 60 /* RFC 2046 section 5.1.1 allows 70 */
 
 struct writing {
 	struct buf *out;

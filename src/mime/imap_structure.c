@@ -6,37 +6,52 @@
 #include "mime/words.h"
 
 #define ESCAPES_MAX   4     /* in a quoted string: with more a literal is shorter to read */
+#define ENVELOPE_SIZE 500   /* of most */
 #define ADDRESSES_MAX 20000 /* in all of an answer: "a," becomes forty bytes here, three times where it is a From field */
 
 /* ---- strings ---- */
 
+enum { ESCAPED = 1, UNQUOTABLE = 2 };
+
+static const unsigned char quoting[256] = {
+	['\0'] = UNQUOTABLE,          ['\r'] = UNQUOTABLE, ['\n'] = UNQUOTABLE,
+	[0x80 ... 0xff] = UNQUOTABLE, ['"'] = ESCAPED,     ['\\'] = ESCAPED,
+};
+
 /* Whether a quoted string holds it as it stands, or with a few escapes (RFC 9051 section 9). */
 static bool fits_quotes(struct slice value, unsigned *escapes)
 {
-	*escapes = 0;
-	for (size_t i = 0; i < value.len; i++) {
-		char c = value.data[i];
+	unsigned seen = 0, escaped = 0;
 
-		if ((c & 0x80) || c == '\r' || c == '\n' || c == '\0')
-			return false;
-		*escapes += c == '"' || c == '\\';
+	for (size_t i = 0; i < value.len; i++) {
+		unsigned what = quoting[(unsigned char)value.data[i]];
+
+		seen |= what;
+		escaped += what & ESCAPED;
 	}
-	return *escapes <= ESCAPES_MAX;
+	*escapes = escaped;
+	return !(seen & UNQUOTABLE) && escaped <= ESCAPES_MAX;
 }
 
 static void put_quoted(struct buf *out, struct slice value, unsigned escapes)
 {
-	buf_add_byte(out, '"');
+	size_t len = value.len + escapes + 2;
+	char *to = buf_reserve(out, len);
+
+	if (!to)
+		return;
+	*to++ = '"';
 	if (escapes == 0) {
-		buf_add(out, value);
-	} else {
-		for (size_t i = 0; i < value.len; i++) {
-			if (value.data[i] == '"' || value.data[i] == '\\')
-				buf_add_byte(out, '\\');
-			buf_add_byte(out, value.data[i]);
-		}
+		memcpy(to, value.data, value.len);
+		to += value.len;
 	}
-	buf_add_byte(out, '"');
+	for (size_t i = 0; escapes > 0 && i < value.len; i++) {
+		if (value.data[i] == '"' || value.data[i] == '\\')
+			*to++ = '\\';
+		*to++ = value.data[i];
+	}
+	*to = '"';
+	buf_advance(out, len);
 }
 
 static bool is_kept(char c)
@@ -180,7 +195,8 @@ static void take_envelope_field(struct envelope *envelope, const struct header_f
 	for (size_t i = 0; i < sizeof(envelope_fields) / sizeof(envelope_fields[0]); i++) {
 		const struct envelope_field *known = &envelope_fields[i];
 
-		if (field->name.len != known->name.len || !slice_eq_nocase(field->name, known->name))
+		if (field->name.len != known->name.len || ascii_upper(*field->name.data) != *known->name.data ||
+		    !slice_eq_nocase(field->name, known->name))
 			continue;
 		if (known->is_list)
 			add_list(envelope, known->index, field->value);
@@ -197,9 +213,13 @@ static void put_address(struct buf *out, struct arena *arena, const struct addre
 
 	buf_add_byte(out, '(');
 	put_for_people(out, arena, address->name);
-	buf_add_byte(out, ' ');
-	imap_put_nstring(out, address->route);
-	buf_add_byte(out, ' ');
+	if (address->route.data) {
+		buf_add_byte(out, ' ');
+		put_string(out, address->route);
+		buf_add_byte(out, ' ');
+	} else {
+		buf_add_literal(out, " NIL ");
+	}
 	imap_put_nstring(out, is_group || address->local.len > 0 ? address->local : SLICE("MISSING_MAILBOX"));
 	buf_add_byte(out, ' ');
 	imap_put_nstring(out, is_group || address->domain.len > 0 ? address->domain : SLICE("MISSING_DOMAIN"));
@@ -227,6 +247,7 @@ static void put_envelope(struct buf *out, struct arena *arena, struct slice head
 
 	while (header_next(&header, &field))
 		take_envelope_field(&envelope, &field);
+	buf_reserve(out, ENVELOPE_SIZE);
 	buf_add_byte(out, '(');
 	put_unfolded(out, arena, envelope.texts[TEXT_DATE]);
 	buf_add_byte(out, ' ');

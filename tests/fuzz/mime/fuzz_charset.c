@@ -13,7 +13,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct buf out;
 
 	buf_init(&out, &arena, 0);
-	if (charset_to_utf8(&out, charset, rest) != (charset_is_known(charset) || slice_trim(charset).len == 0) && charset.len > 0)
+	if (charset_to_utf8(&out, charset, rest) != (charset_is_known(charset) || slice_trim(charset).len == 0) &&
+	    charset.len > 0)
 		abort();
 	if (!slice_is_utf8(buf_slice(&out)))
 		abort();

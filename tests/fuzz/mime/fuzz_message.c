@@ -12,7 +12,8 @@ static void require(bool claim)
 		abort();
 }
 
-static void check_part(const struct message *message, const struct message_part *part, uint64_t from, uint64_t to, unsigned *count)
+static void check_part(const struct message *message, const struct message_part *part, uint64_t from, uint64_t to,
+		       unsigned *count)
 {
 	unsigned children = 0;
 
@@ -98,7 +99,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size == 0)
 		return 0;
 	if (data[0] & 1)
-		limits = (struct message_limits){.max_depth = 3, .max_parts = 5, .max_header_bytes = 200, .max_header_fields = 5};
+		limits = (struct message_limits){
+			.max_depth = 3, .max_parts = 5, .max_header_bytes = 200, .max_header_fields = 5};
 	message = message_parse(&arena, slice_of((const char *)data + 1, size - 1), &limits);
 	check_part(message, message->root, 0, size - 1, &count);
 	require(count == message->part_count);

@@ -245,7 +245,7 @@ static void domains(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(lists),     cmocka_unit_test(list_limits), cmocka_unit_test(mailboxes),
+		cmocka_unit_test(lists),           cmocka_unit_test(list_limits), cmocka_unit_test(mailboxes),
 		cmocka_unit_test(mailbox_lengths), cmocka_unit_test(domains),
 	};
 

@@ -14,7 +14,8 @@ static void understood(void **state)
 		{"Tue, 1 Jul 2003 10:52:37 +0200", 1057049557, 120},
 		{"Thu, 13 Feb 1969 23:32:54 -0330", -27723426, -210},
 		/* A.5: white space and comments */
-		{"Thu,\r\n      13\r\n        Feb\r\n          1969\r\n      23:32\r\n               -0330 (Newfoundland Time)", -27723480, -210},
+		{"Thu,\r\n      13\r\n        Feb\r\n          1969\r\n      23:32\r\n               -0330 (Newfoundland Time)",
+		 -27723480, -210},
 		/* A.6.2: obsolete */
 		{"21 Nov 97 09:55:06 GMT", 880106106, 0},
 		/* A.6.3 */
@@ -64,9 +65,29 @@ static void understood(void **state)
 static void refused(void **state)
 {
 	static const char *const table[] = {
-		"", " ", "yesterday", "1 Jan", "1 Jan 2026", "Jan 2026", "1 Foo 2026 00:00:00 +0000", "0 Jan 2026 00:00", "32 Jan 2026 00:00",
-		"29 Feb 2023 00:00", "31 Apr 2026 00:00", "1 Jan 2026 24:00", "1 Jan 2026 00:60", "1 Jan 2026 00:00:61", "100 Jan 2026 00:00",
-		"1 Jan 20261 00:00", "1 Jan 1899 00:00", "Thu", "Thu,", "Thu, ,", "(((", "1 Jan 2026 000:00", "Thu Jan 1 00:00:00",
+		"",
+		" ",
+		"yesterday",
+		"1 Jan",
+		"1 Jan 2026",
+		"Jan 2026",
+		"1 Foo 2026 00:00:00 +0000",
+		"0 Jan 2026 00:00",
+		"32 Jan 2026 00:00",
+		"29 Feb 2023 00:00",
+		"31 Apr 2026 00:00",
+		"1 Jan 2026 24:00",
+		"1 Jan 2026 00:60",
+		"1 Jan 2026 00:00:61",
+		"100 Jan 2026 00:00",
+		"1 Jan 20261 00:00",
+		"1 Jan 1899 00:00",
+		"Thu",
+		"Thu,",
+		"Thu, ,",
+		"(((",
+		"1 Jan 2026 000:00",
+		"Thu Jan 1 00:00:00",
 	};
 
 	(void)state;

@@ -102,7 +102,8 @@ static void actions(void **state)
 		enum dsn_action action;
 		const char *subject, *people, *programs;
 	} table[] = {
-		{DSN_FAILED, "Subject: Undelivered mail returned to sender\r\n", "could not be delivered to:", "Action: failed\r\n"},
+		{DSN_FAILED, "Subject: Undelivered mail returned to sender\r\n",
+		 "could not be delivered to:", "Action: failed\r\n"},
 		{DSN_DELAYED, "Subject: Delayed mail, still being tried\r\n", "need not send it again", "Action: delayed\r\n"},
 		{DSN_DELIVERED, "Subject: Mail was delivered\r\n", "was delivered to:", "Action: delivered\r\n"},
 		{DSN_RELAYED, "Subject: Mail was passed on\r\n", "gives no notice of delivery", "Action: relayed\r\n"},
@@ -181,7 +182,8 @@ static void in_utf8(void **state)
 	assert_true(holds(text, "Diagnostic-Code: smtp; 550 gr????er\r\n"));
 	/* RFC 2045 section 6.4: the whole says so too. */
 	assert_true(holds(text, "wxyz\"\r\nContent-Transfer-Encoding: 8bit\r\n\r\n"));
-	assert_true(holds(text, "Content-Type: message/rfc822\r\nContent-Transfer-Encoding: 8bit\r\n\r\nSubject: x\r\n\r\ngrößer\r\n"));
+	assert_true(holds(
+		text, "Content-Type: message/rfc822\r\nContent-Transfer-Encoding: 8bit\r\n\r\nSubject: x\r\n\r\ngrößer\r\n"));
 	dsn.to = SLICE("ä@example.org");
 	assert_true(dsn_needs_utf8(&dsn));
 	assert_true(holds(written(&arena, &dsn), "Content-Type: message/global\r\n"));
@@ -205,7 +207,8 @@ static void hostile_texts(void **state)
 	(void)state;
 	buf_init(&endless, &arena, 0);
 	for (int i = 0; i < 3000; i++)
-		buf_add_literal(&endless, "\xc3\xa4\r\0\x7f" "a");
+		buf_add_literal(&endless, "\xc3\xa4\r\0\x7f"
+					  "a");
 	for (int i = 0; i < 1000; i++)
 		buf_add_literal(&endless, "\nX-Evil: 3");
 	recipient.diagnostic = buf_slice(&endless);

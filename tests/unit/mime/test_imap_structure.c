@@ -39,13 +39,15 @@ static void rfc_9051_example(void **state)
 				    "\r\n");
 
 	(void)state;
-	assert_slice(&arena, envelope(&arena, header),
-		     "(\"Wed, 17 Jul 1996 02:23:25 -0700 (PDT)\" \"IMAP4rev2 WG mtg summary and minutes\" "
-		     "((\"Terry Gray\" NIL \"gray\" \"cac.washington.edu\")) ((\"Terry Gray\" NIL \"gray\" \"cac.washington.edu\")) "
-		     "((\"Terry Gray\" NIL \"gray\" \"cac.washington.edu\")) ((NIL NIL \"imap\" \"cac.washington.edu\")) "
-		     "((NIL NIL \"minutes\" \"CNRI.Reston.VA.US\")(\"John Klensin\" NIL \"KLENSIN\" \"MIT.EDU\")) NIL NIL "
-		     "\"<B27397-0100000@cac.washington.ed>\")");
-	assert_slice(&arena, body(&arena, header, false), "(\"TEXT\" \"PLAIN\" (\"CHARSET\" \"US-ASCII\") NIL NIL \"7bit\" 0 0)");
+	assert_slice(
+		&arena, envelope(&arena, header),
+		"(\"Wed, 17 Jul 1996 02:23:25 -0700 (PDT)\" \"IMAP4rev2 WG mtg summary and minutes\" "
+		"((\"Terry Gray\" NIL \"gray\" \"cac.washington.edu\")) ((\"Terry Gray\" NIL \"gray\" \"cac.washington.edu\")) "
+		"((\"Terry Gray\" NIL \"gray\" \"cac.washington.edu\")) ((NIL NIL \"imap\" \"cac.washington.edu\")) "
+		"((NIL NIL \"minutes\" \"CNRI.Reston.VA.US\")(\"John Klensin\" NIL \"KLENSIN\" \"MIT.EDU\")) NIL NIL "
+		"\"<B27397-0100000@cac.washington.ed>\")");
+	assert_slice(&arena, body(&arena, header, false),
+		     "(\"TEXT\" \"PLAIN\" (\"CHARSET\" \"US-ASCII\") NIL NIL \"7bit\" 0 0)");
 }
 
 static void envelopes(void **state)
@@ -69,7 +71,8 @@ static void envelopes(void **state)
 		/* RFC 9051 section 7.5.2: an empty Reply-To is as none */
 		{"From: a@b\nSender:\nReply-To: ,\n",
 		 "(NIL NIL ((NIL NIL \"a\" \"b\")) ((NIL NIL \"a\" \"b\")) ((NIL NIL \"a\" \"b\")) NIL NIL NIL NIL NIL)"},
-		{"To: g: a@b;\n", "(NIL NIL NIL NIL NIL ((NIL NIL \"g\" NIL)(NIL NIL \"a\" \"b\")(NIL NIL NIL NIL)) NIL NIL NIL NIL)"},
+		{"To: g: a@b;\n",
+		 "(NIL NIL NIL NIL NIL ((NIL NIL \"g\" NIL)(NIL NIL \"a\" \"b\")(NIL NIL NIL NIL)) NIL NIL NIL NIL)"},
 		{"To: <@r:a@b>\n", "(NIL NIL NIL NIL NIL ((NIL \"@r\" \"a\" \"b\")) NIL NIL NIL NIL)"},
 		{"To: a\n", "(NIL NIL NIL NIL NIL ((NIL NIL \"a\" \"MISSING_DOMAIN\")) NIL NIL NIL NIL)"},
 		{"To: a@b\nTo: c@d\n", "(NIL NIL NIL NIL NIL ((NIL NIL \"a\" \"b\")(NIL NIL \"c\" \"d\")) NIL NIL NIL NIL)"},
@@ -110,24 +113,29 @@ static void structures(void **state)
 		{"Content-Type: text/html; a=b\n\nx\n",
 		 "(\"text\" \"html\" (\"a\" \"b\" \"charset\" \"us-ascii\") NIL NIL \"7bit\" 2 1 NIL NIL NIL NIL)"},
 		{"Content-Type: application/pdf; name=\"a b.pdf\"\nContent-ID: <1@x>\nContent-Description: a \"b\"\n"
-		 "Content-Transfer-Encoding: BASE64\nContent-MD5: abc==\nContent-Disposition: attachment; filename=\"a b.pdf\"; size=1\n"
+		 "Content-Transfer-Encoding: BASE64\nContent-MD5: abc==\nContent-Disposition: attachment; filename=\"a "
+		 "b.pdf\"; size=1\n"
 		 "Content-Language: en, de\nContent-Location: http://x/\n\nx",
 		 "(\"application\" \"pdf\" (\"name\" \"a b.pdf\") \"<1@x>\" \"a \\\"b\\\"\" \"BASE64\" 1 \"abc==\" "
 		 "(\"attachment\" (\"filename\" \"a b.pdf\" \"size\" \"1\")) (\"en\" \"de\") \"http://x/\")"},
 		{"Content-Type: multipart/mixed; boundary=b\nContent-Language: en\n\n--b\n\nx\n--b--\n",
-		 "((\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 1 0 NIL NIL NIL NIL) \"mixed\" (\"boundary\" \"b\") NIL "
+		 "((\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 1 0 NIL NIL NIL NIL) \"mixed\" "
+		 "(\"boundary\" \"b\") NIL "
 		 "(\"en\") NIL)"},
 		{"Content-Type: multipart/mixed; boundary=b\n\nx",
-		 "((\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 0 0 NIL NIL NIL NIL) \"mixed\" (\"boundary\" \"b\") NIL "
+		 "((\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 0 0 NIL NIL NIL NIL) \"mixed\" "
+		 "(\"boundary\" \"b\") NIL "
 		 "NIL NIL)"},
 		{"Content-Type: message/rfc822\n\nSubject: s\n\nx\n",
 		 "(\"message\" \"rfc822\" NIL NIL NIL \"7bit\" 14 (NIL \"s\" NIL NIL NIL NIL NIL NIL NIL NIL) "
 		 "(\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 2 1 NIL NIL NIL NIL) 3 NIL NIL NIL NIL)"},
 		{"Content-Type: image/gif; name=\"ä\"; a*=utf-8''%e2\nContent-Disposition: ; filename=x\n\n",
-		 "(\"image\" \"gif\" (\"name\" {2}\r\nä \"a*\" \"utf-8''%e2\") NIL NIL \"7bit\" 0 NIL (\"attachment\" (\"filename\" \"x\")) "
+		 "(\"image\" \"gif\" (\"name\" {2}\r\nä \"a*\" \"utf-8''%e2\") NIL NIL \"7bit\" 0 NIL (\"attachment\" "
+		 "(\"filename\" \"x\")) "
 		 "NIL NIL)"},
 		{"Content-Disposition: \"inline\"\nContent-Language: en (English), , de;q=1 x\nContent-Location: a\n b\n\n",
-		 "(\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 0 0 NIL (\"inline\" NIL) (\"en\" \"de\") \"a b\")"},
+		 "(\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 0 0 NIL (\"inline\" NIL) (\"en\" \"de\") \"a "
+		 "b\")"},
 		{"Content-Type: message/global\nContent-Transfer-Encoding: base64\n\neA==",
 		 "(\"application\" \"octet-stream\" NIL NIL NIL \"base64\" 4 NIL NIL NIL NIL)"},
 	};
@@ -150,10 +158,13 @@ static void parameters(void **state)
 		const char *value, *name, *expected; /* expected: decoded; NULL: there is none */
 	} table[] = {
 		/* sections 3 and 4 */
-		{"message/external-body; access-type=URL;\n URL*0=\"ftp://\";\n URL*1=\"cs.utk.edu/pub/moore/bulk-mailer/bulk-mailer.tar\"",
+		{"message/external-body; access-type=URL;\n URL*0=\"ftp://\";\n "
+		 "URL*1=\"cs.utk.edu/pub/moore/bulk-mailer/bulk-mailer.tar\"",
 		 "url", "ftp://cs.utk.edu/pub/moore/bulk-mailer/bulk-mailer.tar"},
-		{"application/x-stuff;\n title*=us-ascii'en-us'This%20is%20%2A%2A%2Afun%2A%2A%2A", "title", "This is ***fun***"},
-		{"application/x-stuff;\n title*0*=us-ascii'en'This%20is%20even%20more%20;\n title*1*=%2A%2A%2Afun%2A%2A%2A%20;\n"
+		{"application/x-stuff;\n title*=us-ascii'en-us'This%20is%20%2A%2A%2Afun%2A%2A%2A", "title",
+		 "This is ***fun***"},
+		{"application/x-stuff;\n title*0*=us-ascii'en'This%20is%20even%20more%20;\n "
+		 "title*1*=%2A%2A%2Afun%2A%2A%2A%20;\n"
 		 " title*2=\"isn't it!\"",
 		 "title", "This is even more ***fun*** isn't it!"},
 		{"a/b; n*=utf-8''%e2%82%ac", "n", "€"},
@@ -231,7 +242,8 @@ static void addresses_are_bounded(void **state)
 static void bare_line_feeds(void **state)
 {
 	struct arena arena SCOPED_ARENA;
-	struct slice text = SLICE("From: a\n b <c@d>\nSubject: x\n y\nContent-Type: multipart/mixed;\n boundary=b\n\n--b\n\n--b\n\n--b--\n");
+	struct slice text = SLICE(
+		"From: a\n b <c@d>\nSubject: x\n y\nContent-Type: multipart/mixed;\n boundary=b\n\n--b\n\n--b\n\n--b--\n");
 
 	(void)state;
 	assert_slice(&arena, body(&arena, text, true), slice_cstr(&arena, body(&arena, with_crlf(&arena, text), true)));

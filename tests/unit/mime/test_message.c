@@ -6,8 +6,8 @@
 /* A part as "type/subtype[header,body]", its children in parentheses. */
 static void show_part(struct buf *out, const struct message *message, const struct message_part *part)
 {
-	buf_printf(out, "%.*s/%.*s[%zu,%zu,%u]", SLICE_ARG(part->type), SLICE_ARG(part->subtype), message_header(message, part).len,
-		   message_body(message, part).len, part->body_lines);
+	buf_printf(out, "%.*s/%.*s[%zu,%zu,%u]", SLICE_ARG(part->type), SLICE_ARG(part->subtype),
+		   message_header(message, part).len, message_body(message, part).len, part->body_lines);
 	if (part->kind == MESSAGE_PART_LEAF)
 		return;
 	buf_add_byte(out, part->kind == MESSAGE_PART_MULTIPART ? '(' : '<');
@@ -59,7 +59,8 @@ static void structures(void **state)
 		 "multipart/mixed[43,39,11](text/plain[1,3,0] text/plain[6,4,1])"},
 		{"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\none\r\n--b--\r\n",
 		 "multipart/mixed[45,19,4](text/plain[2,3,0])"},
-		{"Content-Type: multipart/mixed; boundary=b\n\n--b \t\n\none\n--b-- \n", "multipart/mixed[43,18,4](text/plain[1,3,0])"},
+		{"Content-Type: multipart/mixed; boundary=b\n\n--b \t\n\none\n--b-- \n",
+		 "multipart/mixed[43,18,4](text/plain[1,3,0])"},
 		{"Content-Type: multipart/mixed; boundary=b\n\n--b\n\n --b\n-b\nx--b\n---b\n--b--\n",
 		 "multipart/mixed[43,29,7](text/plain[1,17,3])"},
 		{"Content-Type: multipart/mixed; boundary=b\n\n--b\n\none\n", "multipart/mixed[43,9,3](text/plain[1,4,1])"},
@@ -76,16 +77,20 @@ static void structures(void **state)
 		{"Content-Type: multipart/mixed; boundary=b\n\n--b\nA: b\n--b\nA: b\n\n--b--\n",
 		 "multipart/mixed[43,25,6](text/plain[4,0,0] text/plain[5,0,0])"},
 		/* nested */
-		{"Content-Type: multipart/a; boundary=o\n\n--o\nContent-Type: multipart/b; boundary=i\n\n--i\n\n1\n--i--\n--o\n\n2\n--o--\n",
+		{"Content-Type: multipart/a; boundary=o\n\n--o\nContent-Type: multipart/b; "
+		 "boundary=i\n\n--i\n\n1\n--i--\n--o\n\n2\n--o--\n",
 		 "multipart/a[39,69,11](multipart/b[39,12,3](text/plain[1,1,0]) text/plain[1,1,0])"},
-		{"Content-Type: multipart/a; boundary=o\n\n--o\nContent-Type: multipart/b; boundary=i\n\n--i\n\n1\n--o\n\n2\n--o--\n",
+		{"Content-Type: multipart/a; boundary=o\n\n--o\nContent-Type: multipart/b; "
+		 "boundary=i\n\n--i\n\n1\n--o\n\n2\n--o--\n",
 		 "multipart/a[39,63,10](multipart/b[39,6,2](text/plain[1,1,0]) text/plain[1,1,0])"},
 		{"Content-Type: multipart/a; boundary=o\n\n--o\nContent-Type: multipart/b; boundary=i\n\n--i\n--o--\n",
 		 "multipart/a[39,53,5](multipart/b[39,3,0](text/plain[0,0,0]))"},
 		/* the longer of two boundaries counts, the inner of two alike */
-		{"Content-Type: multipart/a; boundary=o\n\n--o\nContent-Type: multipart/b; boundary=oo\n\n--oo\n\n1\n--oo--\n--o--\n",
+		{"Content-Type: multipart/a; boundary=o\n\n--o\nContent-Type: multipart/b; "
+		 "boundary=oo\n\n--oo\n\n1\n--oo--\n--o--\n",
 		 "multipart/a[39,65,8](multipart/b[40,14,3](text/plain[1,1,0]))"},
-		{"Content-Type: multipart/a; boundary=oo\n\n--oo\nContent-Type: multipart/b; boundary=o\n\n--o\n\n1\n--oo\n\n2\n--oo--\n",
+		{"Content-Type: multipart/a; boundary=oo\n\n--oo\nContent-Type: multipart/b; "
+		 "boundary=o\n\n--o\n\n1\n--oo\n\n2\n--oo--\n",
 		 "multipart/a[40,66,10](multipart/b[39,6,2](text/plain[1,1,0]) text/plain[1,1,0])"},
 		/* messages */
 		{"Content-Type: message/rfc822\n\nSubject: x\n\ny\n", "message/rfc822[30,14,3]<text/plain[12,2,1]>"},
@@ -95,10 +100,13 @@ static void structures(void **state)
 		{"Content-Type: message/global\n\nSubject: x\n\ny\n", "message/global[30,14,3]<text/plain[12,2,1]>"},
 		{"Content-Type: message/global\nContent-Transfer-Encoding: base64\n\neA==\n", "message/global[64,5,1]"},
 		{"Content-Type: message/partial; id=x\n\nSubject: x\n\ny\n", "message/partial[37,14,3]"},
-		{"Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: message/rfc822\n\n--b\nContent-Type: message/rfc822\n--b--\n",
-		 "multipart/mixed[43,73,6](message/rfc822[29,0,0]<text/plain[0,0,0]> message/rfc822[28,0,0]<text/plain[0,0,0]>)"},
+		{"Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: message/rfc822\n\n--b\nContent-Type: "
+		 "message/rfc822\n--b--\n",
+		 "multipart/mixed[43,73,6](message/rfc822[29,0,0]<text/plain[0,0,0]> "
+		 "message/rfc822[28,0,0]<text/plain[0,0,0]>)"},
 		/* RFC 2046 section 5.1.5 */
-		{"Content-Type: multipart/digest; boundary=b\n\n--b\n\nSubject: x\n\ny\n--b\nContent-Type: text/plain\n\nz\n--b--\n",
+		{"Content-Type: multipart/digest; boundary=b\n\n--b\n\nSubject: x\n\ny\n--b\nContent-Type: "
+		 "text/plain\n\nz\n--b--\n",
 		 "multipart/digest[44,57,10](message/rfc822[1,13,2]<text/plain[12,1,0]> text/plain[26,1,0])"},
 		/* a lone CR is no line end */
 		{"Subject: a\rb\r\n\r\nx\ry\r\n", "text/plain[16,5,1]"},
@@ -430,6 +438,22 @@ static void eight_bit(void **state)
 	}
 }
 
+static void lines_are_counted(void **state)
+{
+	(void)state;
+	for (size_t len = 0; len < 5000; len += len < 100 ? 1 : 97) {
+		struct arena arena SCOPED_ARENA;
+		char *text = malloc(len + 1);
+
+		assert_non_null(text);
+		text[0] = '\n';
+		for (size_t i = 1; i <= len; i++)
+			text[i] = i % 3 ? '\n' : 'x';
+		assert_int_equal(parse(&arena, slice_of(text, len + 1))->root->body_lines, len - len / 3);
+		free(text);
+	}
+}
+
 /* ---- header fields ---- */
 
 static void fields(void **state)
@@ -557,11 +581,21 @@ static void texts(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(structures),    cmocka_unit_test(sections),       cmocka_unit_test(sections_of_a_single_part),
-		cmocka_unit_test(packed_is_unpacked), cmocka_unit_test(depth_limit), cmocka_unit_test(messages_in_messages),
-		cmocka_unit_test(part_limit),    cmocka_unit_test(header_limits),  cmocka_unit_test(parameter_limits),
-		cmocka_unit_test(eight_bit),     cmocka_unit_test(fields),         cmocka_unit_test(fields_found),
-		cmocka_unit_test(encodings),     cmocka_unit_test(texts),
+		cmocka_unit_test(structures),
+		cmocka_unit_test(sections),
+		cmocka_unit_test(sections_of_a_single_part),
+		cmocka_unit_test(packed_is_unpacked),
+		cmocka_unit_test(depth_limit),
+		cmocka_unit_test(messages_in_messages),
+		cmocka_unit_test(part_limit),
+		cmocka_unit_test(header_limits),
+		cmocka_unit_test(parameter_limits),
+		cmocka_unit_test(eight_bit),
+		cmocka_unit_test(lines_are_counted),
+		cmocka_unit_test(fields),
+		cmocka_unit_test(fields_found),
+		cmocka_unit_test(encodings),
+		cmocka_unit_test(texts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -50,7 +50,9 @@ static void decoded(void **state)
 		{"=?utf-8?q?=4?= x", "=4 x"},
 		{"=?utf-8?q?=zz?=", "=zz"},
 		{"=?utf-8?q?=?=", "="},
-		{"=?utf-8?q?" "?= x", " x"},
+		{"=?utf-8?q?"
+		 "?= x",
+		 " x"},
 		{"=?utf-8?b?w7w?=", "ü"},
 		{"=?utf-8?b?w7w=?==?utf-8?b?w7w=?=", "üü"},
 		/* no words */
@@ -66,7 +68,9 @@ static void decoded(void **state)
 		{"=?a?b =?utf-8?q?x?=", "=?a?b x"},
 		/* raw 8-bit (RFC 6532, and what came before it) */
 		{"Grüße", "Grüße"},
-		{"Gr\xfc\xdf" "e \x80", "Grüße €"},
+		{"Gr\xfc\xdf"
+		 "e \x80",
+		 "Grüße €"},
 		{"ä =?utf-8?q?b?= \xe4", "ä b ä"},
 		/* one line */
 		{"  a\r\n b\r\n\tc  ", "a b c"},
@@ -203,7 +207,10 @@ static void charsets(void **state)
 		{"iso-2022-kr", "\x1b$)C\x0e\x47\x51\x0f", "한", true},
 		{"utf-7", "+AOQ-", "ä", true},
 		{"us-ascii", "\xe4", "ä", true},
-		{"gb2312", "a\xff\xff" "b", NULL, true},
+		{"gb2312",
+		 "a\xff\xff"
+		 "b",
+		 NULL, true},
 		{"iso-2022-jp", "\x1b$B\x30", NULL, true},
 		{"x-nowhere", "a\xe4z", "a\xef\xbf\xbdz", false},
 		{"utf-8,swaplfnl", "\xc3\xa4", "\xef\xbf\xbd\xef\xbf\xbd", false},
@@ -261,7 +268,9 @@ static void folded(void **state)
 		{"ﬁ", "fi"},
 		{"Ⅷ", "viii"},
 		{"ｆｕｌｌ", "full"},
-		{"so\xc2\xad" "ft", "soft"},
+		{"so\xc2\xad"
+		 "ft",
+		 "soft"},
 		{"", ""},
 	};
 
@@ -279,8 +288,9 @@ static void folded(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(decoded),       cmocka_unit_test(beginnings_without_end), cmocka_unit_test(encoded),
-		cmocka_unit_test(long_text_is_cut), cmocka_unit_test(headers_written),     cmocka_unit_test(charsets),
+		cmocka_unit_test(decoded),          cmocka_unit_test(beginnings_without_end),
+		cmocka_unit_test(encoded),          cmocka_unit_test(long_text_is_cut),
+		cmocka_unit_test(headers_written),  cmocka_unit_test(charsets),
 		cmocka_unit_test(long_text_by_icu), cmocka_unit_test(folded),
 	};
 
