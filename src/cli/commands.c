@@ -4,12 +4,14 @@
 
 /* clang-format off: a row is read better as it stands */
 const struct command commands[] = {
-	{"setup", "[--domain DOMAIN] [--hostname NAME] [--admin ADDRESS] [--data DIR] | --demo DIR [--port-offset N]",
+	{"setup", "[--domain DOMAIN] [--hostname NAME] [--admin ADDRESS] [--data DIR] [--user USER] [--store URL] [--password-stdin]"
+	 " | --demo DIR [--port-offset N]",
 	 "make a configuration, a data folder and the first account",
 	 "  --domain DOMAIN    whose mail comes here; asked for if it isn't given\n"
 	 "  --hostname NAME    this server's name; default mail.DOMAIN\n"
 	 "  --admin ADDRESS    the first account; default postmaster@DOMAIN\n"
 	 "  --data DIR         the data folder; default /var/lib/posthorn\n"
+	 "  --store URL        where everything is kept: sqlite, in the data folder (default), or postgresql://...\n"
 	 "  --user USER        whose powers the server has; default posthorn (as root only)\n"
 	 "  --password-stdin   the first account's password is read from standard input\n"
 	 "  --demo DIR         instead: all in DIR, domain example.test, users alice and bob, ports on 127.0.0.1\n"
@@ -88,6 +90,10 @@ const struct command commands[] = {
 	{"check-config", "[--print]", "check the configuration",
 	 "  --print    write it out with all defaults\n\nExample:\n  posthorn check-config --config ./posthorn.yaml\n",
 	 command_check_config},
+	{"check-store", "", "look for contradictions in everything that is kept",
+	 "Reads the whole store, which may take minutes; the server may be running. Exits with 0 if all is sound, else with 1.\n"
+	 "Example:\n  posthorn check-store\n",
+	 command_check_store},
 	{"help", "[COMMAND | settings]", "tell about a command, or about all settings", "Example:\n  posthorn help settings\n",
 	 command_help},
 };

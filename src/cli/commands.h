@@ -36,6 +36,7 @@ int command_trace(struct cli *cli);
 /* server.c */
 int command_status(struct cli *cli);
 int command_check_config(struct cli *cli);
+int command_check_store(struct cli *cli);
 /* setup.c */
 int command_setup(struct cli *cli);
 /* cli.c */

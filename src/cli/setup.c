@@ -19,6 +19,7 @@
 struct plan {
 	struct slice domain, hostname;
 	char *config_path, *data;
+	const char *store; /* NULL: SQLite in the data folder */
 	const char *user; /* NULL: not started by root */
 	struct file_owner owner;
 	struct slice accounts[ACCOUNTS_MAX];
@@ -62,6 +63,10 @@ static struct slice config_text(struct cli *cli, const struct plan *plan)
 	add_setting(&out, "data: ", slice_from_cstr(plan->data));
 	if (plan->user)
 		add_setting(&out, "user: ", slice_from_cstr(plan->user));
+	if (plan->store) {
+		buf_add_literal(&out, "\nstore:\n");
+		add_setting(&out, "  url: ", slice_from_cstr(plan->store));
+	}
 	if (plan->is_demo)
 		add_listeners(&out, plan->port_offset);
 	buf_add_literal(&out, "\ntls:\n  certificates:\n");
@@ -439,9 +444,10 @@ int command_setup(struct cli *cli)
 	const char *demo = cli_option(cli, "--demo"), *offset = cli_option(cli, "--port-offset");
 	const char *domain = cli_option(cli, "--domain"), *hostname = cli_option(cli, "--hostname");
 	const char *admin = cli_option(cli, "--admin"), *data = cli_option(cli, "--data"), *user = cli_option(cli, "--user");
-	const char *const others[] = {domain, hostname, admin, data, user};
+	const char *store = cli_option(cli, "--store");
+	const char *const others[] = {domain, hostname, admin, data, user, store};
 	struct password_source source = password_source_of(cli);
-	struct plan plan = {.data = absolute_path(cli, data ? data : "/var/lib/posthorn"), .owner = FILE_OWNER_NONE};
+	struct plan plan = {.data = absolute_path(cli, data ? data : "/var/lib/posthorn"), .store = store, .owner = FILE_OWNER_NONE};
 
 	if (!fits_together(cli, demo != NULL, offset, others, sizeof(others) / sizeof(others[0])))
 		return cli->failed;
