@@ -7,8 +7,8 @@
 
 #define ASK_TIMEOUT_MS     30000
 #define MESSAGE_TIMEOUT_MS 120000
-/* A role that has died is there again in less; a client waits ten minutes (RFC 5321 section 4.5.3.2.6). */
-#define AGAIN_FOR_MS   10000
+/* A role that has died is there again in less, and most databases too; a client waits ten minutes (RFC 5321 section 4.5.3.2.6). */
+#define AGAIN_FOR_MS   60000
 #define AGAIN_AFTER_MS 100
 
 static void close_fd(const int *fd)

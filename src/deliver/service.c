@@ -303,7 +303,7 @@ static void announce(const struct work *work)
 }
 
 /* STATUS_OK also if another try had been at it at the same time, and was quicker. */
-static enum status commit(const struct work *work, struct slice sender)
+static enum status commit(const struct work *work, struct slice sender, bool *in_doubt)
 {
 	const struct deliver_envelope *envelope = &work->envelope;
 	struct delivery delivery = {
@@ -324,17 +324,19 @@ static enum status commit(const struct work *work, struct slice sender)
 	fill_queue(work, &delivery);
 	enum status status = store_deliver(work->service->store, &delivery);
 
+	*in_doubt = delivery.in_doubt;
 	return delivery.was_committed ? STATUS_OK : status;
 }
 
 static enum verdict_id route_and_commit(struct work *work, struct slice sender, bool *stale)
 {
 	enum verdict_id routed = route(work);
+	bool in_doubt;
 
 	*stale = false;
 	if (routed != VERDICT_MESSAGE_OK)
 		return routed;
-	switch (commit(work, sender)) {
+	switch (commit(work, sender, &in_doubt)) {
 	case STATUS_OK:
 		announce(work);
 		log_dropped(work);
@@ -345,7 +347,8 @@ static enum verdict_id route_and_commit(struct work *work, struct slice sender, 
 		*stale = true;
 		return VERDICT_RECIPIENT_CHANGED;
 	default:
-		return VERDICT_TEMPORARY; /* our own bugs too: the sender keeps the message */
+		/* Our own bugs too: the sender keeps the message. */
+		return in_doubt ? VERDICT_NONE : VERDICT_TEMPORARY;
 	}
 }
 
@@ -363,7 +366,7 @@ static enum verdict_id deliver_anew(struct work *work, struct slice sender)
 	return route_and_commit(work, sender, &stale);
 }
 
-/* The role that died over this message may have committed it; since then a quota may be full, or a recipient gone. */
+/* The role that died over this message, or the database that went away, may have committed it; since then a quota may be full, or a recipient gone. */
 static enum verdict_id deliver_again(struct work *work, struct slice sender)
 {
 	switch (store_was_delivered(work->service->store, work->envelope.queue_id)) {
@@ -374,7 +377,7 @@ static enum verdict_id deliver_again(struct work *work, struct slice sender)
 	case STATUS_NOT_FOUND:
 		return deliver_anew(work, sender);
 	default:
-		return VERDICT_TEMPORARY;
+		return VERDICT_NONE;
 	}
 }
 
@@ -384,7 +387,7 @@ static enum verdict_id deliver(struct work *work)
 	struct slice sender = SLICE_EMPTY;
 
 	if (id != VERDICT_SENDER_OK)
-		return id;
+		return id == VERDICT_TEMPORARY && work->again ? VERDICT_NONE : id;
 	if (work->envelope.sender.address.len > 0 && !normalise(work->arena, work->envelope.sender.address, &sender))
 		return VERDICT_BAD_SENDER;
 	return work->again ? deliver_again(work, sender) : deliver_anew(work, sender);
@@ -444,10 +447,10 @@ static enum status handle_message(struct deliver_service *service, struct ipc_re
 
 	LOG_DEBUG(service->log, "deliver.message", LOG_STR("id", work.envelope.queue_id), LOG_INT("size", work.bytes.len),
 		  LOG_INT("local", work.expansion.local_count), LOG_INT("remote", work.expansion.remote_count),
-		  LOG_INT("code", verdict_make(id).code));
+		  LOG_INT("verdict", id));
 	expansion_free(&work.expansion);
 	ipc_body_unmap(&body);
-	return answer(reply, id);
+	return id == VERDICT_NONE ? STATUS_TEMPORARY : answer(reply, id);
 }
 
 enum status deliver_service_handle(void *context, struct ipc_request *request, struct arena *arena, struct buf *reply)

@@ -20,5 +20,7 @@ enum verdict_id {
 	VERDICT_ALIAS_LEADS_NOWHERE,
 	VERDICT_ALIAS_TOO_LARGE,
 	VERDICT_COUNT,
+	/* No answer at all: the message may be committed or not. Whoever asked asks again, with the same queue id. */
+	VERDICT_NONE,
 };
 struct deliver_verdict verdict_make(enum verdict_id id);

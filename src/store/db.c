@@ -261,11 +261,15 @@ static void forget_one(struct db_pool *pool)
 struct db *db_acquire(struct db_pool *pool)
 {
 	bool may_open;
-	struct db *db = take_free(pool, &may_open);
+	struct db *db;
 
-	if (db) {
+	while ((db = take_free(pool, &may_open))) {
 		db_clear(db);
-		return db;
+		if (!pool->backend->is_alive || pool->backend->is_alive(db))
+			return db;
+		/* The server was restarted meanwhile: no caller need hear of it. */
+		db_close(db);
+		forget_one(pool);
 	}
 	if (!may_open)
 		return NULL;

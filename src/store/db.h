@@ -102,8 +102,9 @@ typedef enum status (*db_work)(struct db *db, void *context);
 /* Runs `work` in a write transaction and returns when it is durably committed or has failed. Threads that call at the same
  * time are served by one leader with one commit. */
 MUST_CHECK enum status db_write(struct db_pool *pool, db_work work, void *context);
-/* The same for a work that brings about `size` bytes: a batch is closed when it has enough of them. */
-MUST_CHECK enum status db_write_sized(struct db_pool *pool, db_work work, void *context, size_t size);
+/* The same for a work that brings about `size` bytes: a batch is closed when it has enough of them. With STATUS_TEMPORARY, *in_doubt
+ * tells that the work may be committed nevertheless: the server went away before its answer came. */
+MUST_CHECK enum status db_write_sized(struct db_pool *pool, db_work work, void *context, size_t size, bool *in_doubt);
 
 /* What the works of one transaction keep back and write together, such as counters of a row that all of them raise. `flush` comes
  * before the commit (and before a savepoint ends), `forget` when the transaction or savepoint is rolled back. One per writing

@@ -39,6 +39,8 @@ struct db_backend {
 	int64_t (*changes)(struct db *db);
 	/* After a commit, when nobody waits any more. */
 	void (*tidy)(struct db *db);
+	/* Is a connection that has lain idle still good? NULL: always. */
+	bool (*is_alive)(struct db *db);
 };
 extern const struct db_backend db_sqlite, db_postgresql;
 
@@ -50,6 +52,7 @@ struct db {
 	bool may_retry;
 	bool in_transaction;
 	bool broken; /* to be closed instead of given back */
+	bool in_doubt; /* the server went away over a COMMIT */
 	uint64_t writes;
 	uint64_t work_number;
 	void *cache;

@@ -374,6 +374,7 @@ static void pg_commit(struct db *db)
 	PQclear(result);
 	if (committed)
 		return;
+	db->in_doubt = db->broken;
 	db_fail(db, STATUS_TEMPORARY, "the server did not commit");
 	pg_rollback(db);
 }
@@ -403,6 +404,17 @@ static void pg_execute(struct db *db, const char *sql)
 static void pg_tidy(struct db *db)
 {
 	(void)db;
+}
+
+/* An idle server says nothing but good-bye (or a notice, which is read away). */
+static bool pg_is_alive(struct db *db)
+{
+	PGconn *connection = pg_of(db)->connection;
+	struct pollfd poll_fd = {.fd = PQsocket(connection), .events = POLLIN};
+
+	if (PQstatus(connection) != CONNECTION_OK)
+		return false;
+	return poll(&poll_fd, 1, 0) == 0 || (PQconsumeInput(connection) && PQstatus(connection) == CONNECTION_OK);
 }
 
 /* ---- opening ---- */
@@ -507,4 +519,5 @@ const struct db_backend db_postgresql = {
 	.column = pg_column,
 	.changes = pg_changes,
 	.tidy = pg_tidy,
+	.is_alive = pg_is_alive,
 };

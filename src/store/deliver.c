@@ -167,7 +167,7 @@ enum status store_deliver(struct store *store, struct delivery *delivery)
 	struct prepared_delivery prepared;
 
 	delivery_prepare(store, &arena, delivery, &prepared);
-	enum status status = db_write_sized(store->pool, run, &prepared, prepared.size);
+	enum status status = db_write_sized(store->pool, run, &prepared, prepared.size, &delivery->in_doubt);
 
 	if (status == STATUS_OK)
 		return STATUS_OK;

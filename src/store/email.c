@@ -136,7 +136,8 @@ enum status store_append(struct store *store, const struct append_request *reque
 		blob_prepare(&arena, SLICE_EMPTY, requests[i].facts->bytes, store->compress_from, NULL, &emails[i].blob);
 		size += requests[i].facts->bytes.len;
 	}
-	enum status status = db_write_sized(store->pool, append_all, &append, size);
+	bool in_doubt; /* APPEND promises nothing without its OK (RFC 9051 section 6.3.12) */
+	enum status status = db_write_sized(store->pool, append_all, &append, size, &in_doubt);
 
 	if (uid_validity)
 		*uid_validity = append.uid_validity;

@@ -57,6 +57,7 @@ struct delivery {
 	bool again;              /* it may have been committed before under its queue id, which is then left at that */
 	/* result */
 	bool was_committed; /* with `again`: it was; store_deliver returned STATUS_EXISTS */
+	bool in_doubt;      /* it may be committed, although store_deliver returned STATUS_TEMPORARY: to be tried `again` */
 };
 /* STATUS_OK when all that went well is committed. With all_or_nothing the first failing target's status is returned and nothing is kept. */
 MUST_CHECK enum status store_deliver(struct store *store, struct delivery *delivery);

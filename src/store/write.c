@@ -5,7 +5,8 @@
  * back and run again carefully, each in its own savepoint. Works may be run more than once by contract, and failing ones
  * mostly fail before they change anything, so the price of the second run is paid rarely and that of savepoints hardly ever.
  *
- * Invariant: the status of a work is told to its owner after the commit, or after it is certain that nothing was kept.
+ * Invariant: the status of a work is told to its owner after the commit, or after it is certain that nothing was kept; what is not
+ * certain, because the server went away over the COMMIT, is told as such.
  */
 #include <errno.h>
 #include <semaphore.h>
@@ -27,6 +28,7 @@ struct db_pending {
 	void *context;
 	size_t size;
 	enum status status;
+	bool in_doubt;
 	enum pending_state state; /* under the writer's mutex */
 	sem_t wake;
 	struct db_pending *prev, *next;
@@ -156,6 +158,8 @@ static enum outcome commit(struct db *db, struct batch *batch, bool carefully)
 		return OUTCOME_READY;
 	if (!carefully && db->status != STATUS_TEMPORARY)
 		return after_late_error(db, batch);
+	for (size_t i = 0; i < batch->count; i++)
+		batch->works[i]->in_doubt = db->in_doubt && batch->works[i]->status == STATUS_OK;
 	/* Also those that have failed: what they have seen may be what their neighbours did. */
 	all_lost(batch);
 	return OUTCOME_LOST;
@@ -307,7 +311,7 @@ static void follow(struct db_pool *pool, struct db_pending *self)
 		lead(pool, self);
 }
 
-enum status db_write_sized(struct db_pool *pool, db_work work, void *context, size_t size)
+enum status db_write_sized(struct db_pool *pool, db_work work, void *context, size_t size, bool *in_doubt)
 {
 	struct db_writer *writer = &pool->writer;
 	struct db_pending self = {.work = work, .context = context, .size = size, .status = STATUS_TEMPORARY};
@@ -324,10 +328,13 @@ enum status db_write_sized(struct db_pool *pool, db_work work, void *context, si
 	else
 		follow(pool, &self);
 	sem_destroy(&self.wake);
+	*in_doubt = self.in_doubt;
 	return self.status;
 }
 
 enum status db_write(struct db_pool *pool, db_work work, void *context)
 {
-	return db_write_sized(pool, work, context, 0);
+	bool in_doubt;
+
+	return db_write_sized(pool, work, context, 0, &in_doubt);
 }

@@ -119,19 +119,45 @@ set from = {ALICE}
 set realname = Alice
 set copy = yes
 set sleep_time = 0
+set editor = true
+set abort_unmodified = no
+set abort_nosubject = no
+set fast_reply = no
+set autoedit = no
+set edit_headers = no
+set mbox_type = mbox
 """)
-    done = subprocess.run(["neomutt", "-F", str(rc), "-s", "From mutt", "-n", "--", "bob@example.test"], input="Hello Bob\n", text=True,
-                          capture_output=True, timeout=60, env={"TERM": "xterm", "HOME": str(folder), "PATH": "/usr/bin:/bin"})
-    assert done.returncode == 0, done.stdout + done.stderr
+    run_in_terminal(["neomutt", "-F", str(rc), "-n", "-e",
+                     'push "<mail>bob@example.test<enter>From mutt<enter><send-message><quit>y"'], folder)
     assert b"Subject: From mutt" in server.messages("bob@example.test")[0]
     assert len(server.messages(ALICE, "Sent")) == 1, "the copy in Sent"
     # reading: save the first message to a file, delete the second, and quit
     saved = folder / "saved"
-    done = subprocess.run(["neomutt", "-F", str(rc), "-n", "-e",
-                           f'push "<first-entry><copy-message>{saved}<enter>y<next-entry><delete-message><quit>y"'],
-                          capture_output=True, timeout=60, env={"TERM": "xterm", "HOME": str(folder), "PATH": "/usr/bin:/bin"})
-    assert server.count(ALICE) == 2, done.stdout[-500:]
+    screen = run_in_terminal(["neomutt", "-F", str(rc), "-n", "-e",
+                              f'push "<first-entry><copy-message>{saved}<enter>y<next-entry><delete-message><quit>y"'], folder)
+    assert server.count(ALICE) == 2, screen[-500:]
     assert b"X-Token: m0" in saved.read_bytes()
+
+
+def run_in_terminal(command, home, seconds=60):
+    """Runs it to its end in a terminal of its own; returns what it showed."""
+    import os, pty, select, time
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execvpe(command[0], command, {"TERM": "xterm", "HOME": str(home), "PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"})
+    shown, deadline = b"", time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if select.select([terminal], [], [], 0.2)[0]:
+            try:
+                shown += os.read(terminal, 65536)
+            except OSError:
+                break
+    else:
+        os.kill(pid, 9)
+    os.waitpid(pid, 0)
+    os.close(terminal)
+    assert time.monotonic() < deadline, shown[-2000:]
+    return shown
 
 
 def test_idle_between_sessions_and_on_delivery(server):
