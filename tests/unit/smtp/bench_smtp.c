@@ -2,8 +2,8 @@
  * message: the text after DATA alone, commands alone, and whole sessions. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
-#include "base/clock.h"
 #include "fake_roles.h"
 #include "memory_conn.h"
 #include "smtp/dots.h"
@@ -21,6 +21,15 @@
 	"<sender@elsewhere.test>\r\n"                                                                                       \
 	"To: ok@example.test\r\nSubject: A letter of a few thousand bytes\r\nDate: Tue, 24 Nov 2026 16:00:00 +0000\r\n"     \
 	"Message-ID: <1234@elsewhere.test>\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n"
+
+/* Of the processor: what else runs on the machine matters less. */
+static int64_t cpu_us(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
 
 struct client {
 	struct buf group; /* what is said again and again */
@@ -57,7 +66,7 @@ static int64_t sessions(struct client *client)
 	struct smtp_context context = {.options = {.hostname = SLICE("mx.example.test")}, .log = &quiet};
 	struct listener listener = {.name = "smtp", .context = &context};
 	struct conn conn;
-	int64_t start_ms = clock_monotonic_ms();
+	int64_t start_us = cpu_us();
 
 	client->left = ROUNDS;
 	memory_conn_init(&conn, say_again, client);
@@ -65,7 +74,7 @@ static int64_t sessions(struct client *client)
 	/* Not arrived yet: it is no early talker. */
 	memory_conn_run(&conn, &smtp_protocol, &listener);
 	memory_conn_free(&conn);
-	return clock_monotonic_ms() - start_ms;
+	return cpu_us() - start_us;
 }
 
 static void take(struct arena *arena, struct slice text)
@@ -83,9 +92,9 @@ static void take(struct arena *arena, struct slice text)
 		abort();
 }
 
-static void report(const char *what, int64_t ms)
+static void report(const char *what, int64_t us)
 {
-	printf("%-28s %6lld ns\n", what, (long long)(ms * 1000000 / ROUNDS));
+	printf("%-28s %6lld ns\n", what, (long long)(us * 1000 / ROUNDS));
 }
 
 int main(int argc, char **argv)
@@ -94,13 +103,14 @@ int main(int argc, char **argv)
 	struct arena arena SCOPED_ARENA;
 	struct buf message SCOPED_BUF;
 	struct client client = {0};
-	int64_t start_ms;
+	int64_t start_us;
 
+	fake_roles.counts_only = true;
 	write_message(&message, size);
-	start_ms = clock_monotonic_ms();
+	start_us = cpu_us();
 	for (unsigned i = 0; i < ROUNDS; i++)
 		take(&arena, buf_slice(&message));
-	report("text and header", clock_monotonic_ms() - start_ms);
+	report("text and header", cpu_us() - start_us);
 	buf_add_literal(&client.group, ENVELOPE "RSET\r\n");
 	report("MAIL, RCPT, RSET", sessions(&client));
 	buf_clear(&client.group);

@@ -19,6 +19,7 @@ struct fake_message {
 struct fake_roles {
 	struct arena arena;
 	struct fake_message last;
+	bool counts_only; /* messages are taken unseen: for measuring */
 	unsigned messages, recipients_checked, cancelled;
 	void (*brought)(
 		const struct fake_message *message); /* NULL, or hears of each message, also of one that is refused then */
