@@ -5,6 +5,7 @@
 #include "mime/words.h"
 
 #define PIECES_MAX  1000
+#define FEW         8 /* that need no memory of their own */
 #define SECTION_MAX 9999
 
 /* One "name*1*=value" as it was read. */
@@ -12,8 +13,9 @@ struct piece {
 	struct slice name; /* without stars and number */
 	struct slice value;
 	uint32_t section;
-	bool is_section;  /* RFC 2231 section 3 */
-	bool is_extended; /* RFC 2231 section 4: percent-encoded */
+	unsigned position; /* among the pieces */
+	bool is_section;   /* RFC 2231 section 3 */
+	bool is_extended;  /* RFC 2231 section 4: percent-encoded */
 };
 
 /* ---- reading ---- */
@@ -119,7 +121,8 @@ static unsigned count_semicolons(struct slice text, unsigned max)
 	return count;
 }
 
-static struct piece *read_pieces(struct lexer *lexer, unsigned *count)
+/* They lie in `few`, or if these don't suffice in `scratch`. */
+static struct piece *read_pieces(struct lexer *lexer, struct arena *scratch, struct piece few[FEW], unsigned *count)
 {
 	unsigned max = *count < PIECES_MAX ? *count : PIECES_MAX;
 	struct piece *pieces;
@@ -127,10 +130,12 @@ static struct piece *read_pieces(struct lexer *lexer, unsigned *count)
 	*count = 0;
 	skip_to_semicolon(lexer);
 	max = count_semicolons(slice_of(lexer->at, (size_t)(lexer->end - lexer->at)), max);
-	pieces = max ? ARENA_ARRAY(lexer->arena, struct piece, max) : NULL;
+	pieces = max <= FEW ? few : ARENA_ARRAY(scratch, struct piece, max);
 	for (unsigned tried = 0; lexer->at < lexer->end && tried < max; tried++) {
-		if (read_piece(lexer, &pieces[*count]))
+		if (read_piece(lexer, &pieces[*count])) {
+			pieces[*count].position = *count;
 			++*count;
+		}
 		skip_to_semicolon(lexer);
 	}
 	return pieces;
@@ -186,7 +191,23 @@ static int compare_pieces(const void *left, const void *right)
 	const struct piece *a = left, *b = right;
 	int order = slice_compare_nocase(a->name, b->name);
 
-	return order ? order : (a->section > b->section) - (a->section < b->section);
+	if (order == 0)
+		order = (a->section > b->section) - (a->section < b->section);
+	return order ? order : (a->position > b->position) - (a->position < b->position);
+}
+
+/* Of sections with the same number the first counts. */
+static unsigned drop_doubles(struct piece *sections, unsigned count)
+{
+	unsigned kept = 0;
+
+	for (unsigned i = 0; i < count; i++) {
+		const struct piece *last = kept ? &sections[kept - 1] : NULL;
+
+		if (!last || last->section != sections[i].section || !slice_eq_nocase(last->name, sections[i].name))
+			sections[kept++] = sections[i];
+	}
+	return kept;
 }
 
 /* How many of the sections, which are sorted, belong to the first and follow each other from number 0. */
@@ -204,6 +225,7 @@ static unsigned join_all(struct arena *arena, struct piece *sections, unsigned c
 	unsigned made = 0;
 
 	qsort(sections, count, sizeof(*sections), compare_pieces);
+	count = drop_doubles(sections, count);
 	for (unsigned i = 0; i < count;) {
 		unsigned joined = count_joined(sections + i, count - i);
 		struct slice name = sections[i].name;
@@ -272,29 +294,43 @@ void parameter_decode(struct arena *arena, struct mime_parameter *parameter)
 		parameter->value = value;
 }
 
+static bool has_sections(const struct piece *pieces, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++) {
+		if (pieces[i].is_section)
+			return true;
+	}
+	return false;
+}
+
 void parameters_parse(struct lexer *lexer, struct mime_parameter **parameters, unsigned *count)
 {
+	struct arena scratch SCOPED_ARENA;
+	struct piece few[FEW], *pieces;
+	struct mime_parameter *all;
 	unsigned piece_count = *count, made = 0, sections = 0;
-	struct piece *pieces = read_pieces(lexer, &piece_count);
 
+	arena_init(&scratch, 0);
+	pieces = read_pieces(lexer, &scratch, few, &piece_count);
 	*count = 0;
 	if (piece_count == 0)
 		return;
-	*parameters = ARENA_ARRAY(lexer->arena, struct mime_parameter, piece_count);
+	/* Where pieces are joined there are fewer parameters than pieces: those are copied to a place of their size. */
+	all = ARENA_ARRAY(has_sections(pieces, piece_count) ? &scratch : lexer->arena, struct mime_parameter, piece_count);
 	for (unsigned i = 0; i < piece_count; i++) {
-		struct mime_parameter *parameter = &(*parameters)[made];
-
 		if (pieces[i].is_section) {
 			pieces[sections++] = pieces[i];
 			continue;
 		}
-		parameter->wire_name = pieces[i].is_extended ? starred(lexer->arena, pieces[i].name) : pieces[i].name;
-		parameter->wire_value = pieces[i].value;
-		made++;
+		all[made].wire_name = pieces[i].is_extended ? starred(lexer->arena, pieces[i].name) : pieces[i].name;
+		all[made++].wire_value = pieces[i].value;
 	}
-	made += join_all(lexer->arena, pieces, sections, *parameters + made);
+	made += join_all(lexer->arena, pieces, sections, all + made);
 	for (unsigned i = 0; i < made; i++)
-		parameter_decode(lexer->arena, &(*parameters)[i]);
+		parameter_decode(lexer->arena, &all[i]);
+	if (sections > 0 && made > 0)
+		all = memcpy(ARENA_ARRAY(lexer->arena, struct mime_parameter, made), all, made * sizeof(*all));
+	*parameters = made > 0 ? all : NULL;
 	*count = made;
 }
 

@@ -176,6 +176,8 @@ static void parameters(void **state)
 		{"a/b; n*1*=b; n*0*=utf-8''a", "n", "ab"},
 		{"a/b; n*0=a; N*1=b; n*3=d", "n", "ab"},
 		{"a/b; n*1=b", "n", NULL},
+		{"a/b; n*1=c; n*0=a; n*0=b", "n", "ac"},
+		{"a/b; a*0=1; b*0=2; c=3; d=4; e=5; f=6; g=7; h=8; a*1=9; b*1=0", "b", "20"},
 		{"a/b; n*0*=utf-8''%e2%82; n*1*=%ac", "n", "€"},
 		{"a/b; n*0*=utf-8''%e4x; n*1=\"100%\"", "n", "\xef\xbf\xbdx100%"},
 		/* what mailers did before, and do */
