@@ -77,7 +77,7 @@ static int64_t next_attempt(const struct settling *s, const struct queue_item *i
 	size_t step = item->attempts < policy->retry_count ? item->attempts : policy->retry_count - 1;
 	int64_t delay = policy->retry_ms[step], expires = expires_at(s, item), due;
 
-	if (s->parcel->is_surplus || s->parcel->put_off_ms > delay)
+	if (s->parcel->put_off_ms > delay)
 		delay = s->parcel->put_off_ms;
 	due = s->now_ms + delay;
 	return due > expires && expires > s->now_ms ? expires : due;
@@ -96,7 +96,7 @@ static void settle_deferred(struct settling *s, struct recipient *recipient, str
 	const struct queue_item *item = &recipient->item;
 	int64_t warn_after = s->policy->warn_after_ms;
 
-	if (s->now_ms >= expires_at(s, item) && !s->parcel->is_surplus) {
+	if (s->now_ms >= expires_at(s, item)) {
 		settle_failed(s, recipient, result, SLICE("4.4.7")); /* RFC 3463 section 3.5: delivery time expired */
 		return;
 	}

@@ -91,19 +91,43 @@ static unsigned take_in(struct relay *relay, struct arena *arena, const struct q
 	return added;
 }
 
+/* Hops that have enough in hand already: what waits for them may not keep the feeder from seeing what waits for others. With a
+ * smarthost there are no others. */
+static size_t find_greedy(struct relay *relay, struct arena *arena, struct slice hops[SCHEDULER_GREEDY_MAX])
+{
+	size_t count = 0;
+
+	pthread_mutex_lock(&relay->lock);
+	if (relay->smarthost.len == 0)
+		count = scheduler_greedy(relay->scheduler, hops);
+	for (size_t i = 0; i < count; i++)
+		hops[i] = slice_dup(arena, hops[i]);
+	relay->passed_over = count > 0;
+	pthread_mutex_unlock(&relay->lock);
+	return count;
+}
+
 /* One batch. True: there may be more at once. *next_due_ms (wall) tells when otherwise. */
 static bool feed(struct relay *relay, unsigned room, int64_t *next_due_ms)
 {
 	struct arena arena SCOPED_ARENA;
+	struct slice greedy[SCHEDULER_GREEDY_MAX];
+	struct queue_take take = {
+		.now_ms = clock_wall_ms(),
+		.lease_ms = LEASE_MS,
+		.node = relay->options.node,
+		.max = room < TAKE_MAX ? room : TAKE_MAX,
+		.except_hops = greedy,
+		.except_count = find_greedy(relay, &arena, greedy),
+	};
 	struct queue_item *items = NULL;
-	size_t count = 0, asked = room < TAKE_MAX ? room : TAKE_MAX;
-	int64_t now = clock_wall_ms();
+	int64_t now = take.now_ms;
+	size_t count = 0;
 
 	*next_due_ms = now + LOOK_AGAIN_MS;
-	if (queue_take_due(relay->environment.store, &arena, now, LEASE_MS, relay->options.node, asked, &items, &count) !=
-	    STATUS_OK)
+	if (queue_take(relay->environment.store, &arena, &take, &items, &count) != STATUS_OK)
 		return false;
-	if (take_in(relay, &arena, items, count) > 0 && count == asked)
+	if (take_in(relay, &arena, items, count) > 0 && count == take.max)
 		return true;
 	if (queue_next_due(relay->environment.store, next_due_ms) != STATUS_OK || *next_due_ms <= now)
 		*next_due_ms = now + LOOK_AGAIN_MS; /* what is due is in hand already */
@@ -227,7 +251,7 @@ static void recorded(void *context, struct parcel *parcels, int64_t due_ms, bool
 	pthread_mutex_lock(&relay->lock);
 	DL_FOREACH_SAFE(parcels, parcel, next)
 	scheduler_forget(relay->scheduler, parcel);
-	relay->woken |= queued;
+	relay->woken |= queued || (relay->passed_over && scheduler_is_half_empty(relay->scheduler));
 	if (relay->woken || due_ms < relay->next_due_ms)
 		pthread_cond_signal(&relay->feed);
 	if (due_ms < relay->next_due_ms)

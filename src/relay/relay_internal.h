@@ -42,6 +42,7 @@ struct relay {
 	bool stopping;       /* no new work */
 	bool breaking;       /* work that runs is broken off */
 	bool woken;          /* something new may be in the queue */
+	bool passed_over;    /* mail of greedy hops was left in the queue */
 	int64_t next_due_ms; /* wall clock: when to look again */
 	uint64_t connections, transactions;
 };

@@ -1,4 +1,4 @@
-/* Invariants: a hop is in the ring that fits its `doubtful` exactly if it has pending parcels and active < allowed.
+/* Invariants: a hop is in the ring that fits its `doubtful` and `active` exactly if it has pending parcels and active < allowed.
  * doubtful_active is the sum of `active` over the doubtful hops. A hop with `in_hand` or `active` is never freed. */
 #include "relay/scheduler.h"
 
@@ -10,7 +10,6 @@
 #define CONNECTIONS_AT_FIRST 2
 #define SUSPENSION_MAX_MS    (10 * 60 * 1000)
 #define SUSPENSION_DOUBLINGS 10
-#define CROWDED_PUT_OFF_MS   (30 * 1000)
 
 struct scheduler *scheduler_new(const struct scheduler_limits *limits)
 {
@@ -48,24 +47,38 @@ static void parcel_free(struct parcel *parcel)
 	free(parcel);
 }
 
+static struct hop **ring_of(struct scheduler *scheduler, const struct hop *hop)
+{
+	if (!hop->pending || hop->active >= hop->allowed)
+		return NULL;
+	if (hop->doubtful)
+		return &scheduler->doubtful;
+	return hop->active == 0 ? &scheduler->starving : &scheduler->ready;
+}
+
+static void leave_ring(struct hop *hop)
+{
+	if (hop->ring)
+		DL_DELETE(*hop->ring, hop);
+	hop->ring = NULL;
+}
+
 static void update_ready(struct scheduler *scheduler, struct hop *hop)
 {
-	bool should_be = hop->pending && hop->active < hop->allowed;
+	struct hop **ring = ring_of(scheduler, hop);
 
-	if (should_be && !hop->is_ready)
-		DL_APPEND(scheduler->ready[hop->doubtful], hop);
-	else if (!should_be && hop->is_ready)
-		DL_DELETE(scheduler->ready[hop->doubtful], hop);
-	hop->is_ready = should_be;
+	if (ring == hop->ring)
+		return;
+	leave_ring(hop);
+	hop->ring = ring;
+	if (ring)
+		DL_APPEND(*ring, hop);
 }
 
 static void set_doubtful(struct scheduler *scheduler, struct hop *hop, bool doubtful)
 {
 	if (hop->doubtful == doubtful)
 		return;
-	if (hop->is_ready)
-		DL_DELETE(scheduler->ready[hop->doubtful], hop);
-	hop->is_ready = false;
 	scheduler->doubtful_active += doubtful ? hop->active : -hop->active;
 	hop->doubtful = doubtful;
 	update_ready(scheduler, hop);
@@ -209,21 +222,24 @@ static void give_reply(struct parcel *parcel, const struct reply *reply)
 			recipient->reply = copy;
 }
 
-/* The last parcels of the hop, until its share is kept. */
-static void take_surplus(struct scheduler *scheduler, struct hop *hop, struct parcel **taken)
+bool scheduler_is_half_empty(const struct scheduler *scheduler)
 {
-	unsigned share = scheduler->limits.in_hand / 4, left = hop->in_hand;
-	struct reply reply = {450, SLICE("4.4.5"), SLICE("waiting behind other mail to the same host"), true};
+	return scheduler->in_hand <= scheduler->limits.in_hand / 2;
+}
 
-	while (left > share && hop->pending) {
-		struct parcel *parcel = take_pending(scheduler, hop, hop->pending->prev);
+size_t scheduler_greedy(const struct scheduler *scheduler, struct slice names[SCHEDULER_GREEDY_MAX])
+{
+	struct hop *hop, *next_hop;
+	size_t count = 0;
 
-		left -= parcel->count;
-		parcel->put_off_ms = CROWDED_PUT_OFF_MS;
-		parcel->is_surplus = true;
-		give_reply(parcel, &reply);
-		DL_APPEND(*taken, parcel);
+	if (scheduler_is_half_empty(scheduler))
+		return 0;
+	HASH_ITER(hh, scheduler->hops, hop, next_hop)
+	{
+		if (hop->in_hand > scheduler->limits.in_hand / 4 && count < SCHEDULER_GREEDY_MAX)
+			names[count++] = hop->name;
 	}
+	return count;
 }
 
 static void take_suspended(struct scheduler *scheduler, struct hop *hop, int64_t now_ms, struct parcel **taken)
@@ -239,7 +255,6 @@ static void take_suspended(struct scheduler *scheduler, struct hop *hop, int64_t
 
 struct parcel *scheduler_take_put_off(struct scheduler *scheduler, int64_t now_ms)
 {
-	bool is_full = scheduler->in_hand > scheduler->limits.in_hand / 2;
 	struct hop *hop, *next_hop;
 	struct parcel *taken = NULL;
 
@@ -247,19 +262,24 @@ struct parcel *scheduler_take_put_off(struct scheduler *scheduler, int64_t now_m
 	{
 		if (hop->suspended_until_ms > now_ms)
 			take_suspended(scheduler, hop, now_ms, &taken);
-		else if (is_full)
-			take_surplus(scheduler, hop, &taken);
 	}
 	return taken;
 }
 
 static struct hop *next_ready(const struct scheduler *scheduler)
 {
-	if (scheduler->ready[0])
-		return scheduler->ready[0];
+	if (scheduler->starving)
+		return scheduler->starving;
+	if (scheduler->ready)
+		return scheduler->ready;
 	if (scheduler->doubtful_active < (scheduler->limits.concurrency + 1) / 2)
-		return scheduler->ready[1];
+		return scheduler->doubtful;
 	return NULL;
+}
+
+bool scheduler_is_starving(const struct scheduler *scheduler)
+{
+	return scheduler->starving != NULL;
 }
 
 bool scheduler_is_waiting(const struct scheduler *scheduler)
@@ -274,8 +294,7 @@ struct parcel *scheduler_take(struct scheduler *scheduler)
 	if (!hop)
 		return NULL;
 	/* To the end of the ring: the others come before its next turn. */
-	DL_DELETE(scheduler->ready[hop->doubtful], hop);
-	hop->is_ready = false;
+	leave_ring(hop);
 	hop->active++;
 	scheduler->doubtful_active += hop->doubtful;
 	return take_pending(scheduler, hop, hop->pending);

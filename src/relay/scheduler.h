@@ -5,9 +5,9 @@
  * hop with the parcels that wait for it. A recipient is in hand from scheduler_add until scheduler_forget (after its result is
  * recorded); the same row brought again meanwhile is known and left alone.
  *
- * Fairness: hops take turns. A hop whose first parcel failed before, and of which we know nothing better, is doubtful; doubtful
- * hops get at most half of the connections, so that dead hosts can't keep mail for the living waiting. When half of the room
- * is taken a single hop may hold no more than a quarter of it.
+ * Fairness: hops take turns, those without a connection first. A hop whose first parcel failed before, and of which we know nothing
+ * better, is doubtful; doubtful hops get at most half of the connections, so that dead hosts can't keep mail for the living
+ * waiting. When half of the room is taken, hops that hold a quarter of it are greedy: no more of their mail is to be brought.
  * Back-off: a hop that can't be reached is suspended, for longer each time; its mail is deferred without an attempt. A hop
  * starts with two connections and earns more by success.
  */
@@ -48,7 +48,6 @@ struct parcel {
 	struct recipient *recipients, *last_recipient;
 	unsigned count;
 	int64_t put_off_ms; /* not 0: not tried, not to come again before that time has passed */
-	bool is_surplus;    /* put off for the others' sake, not for a failure */
 	struct parcel *prev, *next;
 };
 
@@ -65,9 +64,9 @@ struct hop {
 	struct reply failure;       /* the last one, for what is deferred without an attempt */
 	struct arena failure_arena;
 	bool doubtful, known_good;
-	bool is_ready;
+	struct hop **ring; /* that it is in, being ready; NULL: it isn't */
 	int64_t used_ms;
-	struct hop *prev, *next; /* in the ring of ready ones */
+	struct hop *prev, *next; /* in that ring */
 	UT_hash_handle hh;
 };
 
@@ -83,7 +82,8 @@ struct scheduler {
 	struct scheduler_limits limits;
 	struct hop *hops;       /* by name */
 	struct recipient *rows; /* in hand, by row id */
-	struct hop *ready[2];   /* rings: [0] good, [1] doubtful */
+	struct hop *starving, *ready,
+		*doubtful; /* rings of hops that may have a connection: their first, another one, doubtful ones */
 	unsigned doubtful_active;
 	unsigned in_hand;
 };
@@ -96,12 +96,19 @@ void scheduler_free(struct scheduler *scheduler);
 unsigned scheduler_room(const struct scheduler *scheduler);
 /* Copies the item into a parcel. False: it is in hand already. */
 bool scheduler_add(struct scheduler *scheduler, const struct queue_item *item, struct slice hop_name, int64_t now_ms);
-/* Parcels that must not wait here: of suspended hops (put_off_ms: what is left of the suspension; the recipients' reply
- * tells why), and what a hop has beyond its share. A list (utlist's DL_*) that is the caller's; NULL: none. */
+/* Nobody is greedy then. */
+bool scheduler_is_half_empty(const struct scheduler *scheduler);
+/* Hops that hold more than their share, by name; valid until the lock is given up. */
+#define SCHEDULER_GREEDY_MAX 4
+size_t scheduler_greedy(const struct scheduler *scheduler, struct slice names[SCHEDULER_GREEDY_MAX]);
+/* Parcels that must not wait here: those of suspended hops (put_off_ms: what is left of the suspension; the recipients' reply tells
+ * why). A list (utlist's DL_*) that is the caller's; NULL: none. */
 struct parcel *scheduler_take_put_off(struct scheduler *scheduler, int64_t now_ms);
 
 /* Is there a hop whose turn it could be? */
 bool scheduler_is_waiting(const struct scheduler *scheduler);
+/* One that has no connection at all, and isn't doubtful? */
+bool scheduler_is_starving(const struct scheduler *scheduler);
 /* The first parcel of the hop whose turn it is, for a new connection: counted as active until scheduler_leave. NULL: none. */
 struct parcel *scheduler_take(struct scheduler *scheduler);
 /* The next one for a connection that exists. */

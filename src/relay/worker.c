@@ -372,11 +372,11 @@ static struct parcel *linger(struct worker *worker, struct hop *hop)
 	return parcel;
 }
 
-/* With the lock held. Others wait and all threads are taken. */
+/* With the lock held. Hops without any connection wait, and all threads are taken. */
 static bool must_give_way(const struct relay *relay, unsigned sent)
 {
 	return sent >= MESSAGES_BEFORE_GIVING_WAY && relay->worker_count >= relay->options.concurrency && !relay->idle &&
-	       scheduler_is_waiting(relay->scheduler);
+	       scheduler_is_starving(relay->scheduler);
 }
 
 static struct parcel *next_parcel(struct worker *worker, struct client *client, struct hop *hop)

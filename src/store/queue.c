@@ -144,21 +144,27 @@ enum status queue_next_due(struct store *store, int64_t *due_ms)
 
 struct take_work {
 	struct arena *arena;
-	int64_t now_ms, lease_ms;
-	struct slice node;
-	size_t max;
+	const struct queue_take *take;
 	struct list items;
 };
+
+/* No hop is called that. */
+static struct slice except_hop(const struct queue_take *take, size_t i)
+{
+	return i < take->except_count ? take->except_hops[i] : SLICE("\n");
+}
 
 static void find_due(struct db *db, struct take_work *work)
 {
 	struct queue_item *item;
 	struct db_query query = db_query(db, "SELECT " ITEM_COLUMNS ITEM_TABLES " WHERE r.state = $1 AND r.due_ms <= $2"
-					     " ORDER BY r.due_ms LIMIT $3");
+					     " AND r.next_hop NOT IN ($4, $5, $6, $7) ORDER BY r.due_ms LIMIT $3");
 
 	db_bind_i64(&query, QUEUE_DUE);
-	db_bind_i64(&query, work->now_ms);
-	db_bind_i64(&query, (int64_t)work->max);
+	db_bind_i64(&query, work->take->now_ms);
+	db_bind_i64(&query, (int64_t)work->take->max);
+	for (size_t i = 0; i < QUEUE_EXCEPT_MAX; i++)
+		db_bind_bytes(&query, except_hop(work->take, i));
 	while (db_row(&query) && (item = list_add(&work->items)))
 		take_item(&query, work->arena, item);
 	db_done(&query);
@@ -172,8 +178,8 @@ static bool lease(struct db *db, const struct take_work *work, const struct queu
 
 	db_bind_i64(&query, QUEUE_ACCOUNT);
 	db_bind_i64(&query, item->id);
-	db_bind_i64(&query, work->now_ms + work->lease_ms);
-	db_bind_bytes(&query, work->node);
+	db_bind_i64(&query, work->take->now_ms + work->take->lease_ms);
+	db_bind_bytes(&query, work->take->node);
 	db_bind_i64(&query, item->due_ms);
 	db_run(&query);
 	return db_changes(db) == 1;
@@ -195,10 +201,10 @@ static enum status take_due(struct db *db, void *context)
 	return db_status(db);
 }
 
-enum status queue_take_due(struct store *store, struct arena *arena, int64_t now_ms, int64_t lease_ms, struct slice node,
-			   size_t max, struct queue_item **items, size_t *count)
+enum status queue_take(struct store *store, struct arena *arena, const struct queue_take *take, struct queue_item **items,
+		       size_t *count)
 {
-	struct take_work work = {.arena = arena, .now_ms = now_ms, .lease_ms = lease_ms, .node = node, .max = max};
+	struct take_work work = {.arena = arena, .take = take};
 	int64_t due_ms;
 
 	*items = NULL;
@@ -206,7 +212,7 @@ enum status queue_take_due(struct store *store, struct arena *arena, int64_t now
 	/* Mostly nothing is due: that is found out without the writer's lock. */
 	enum status status = queue_next_due(store, &due_ms);
 
-	if (status != STATUS_OK || due_ms > now_ms)
+	if (status != STATUS_OK || due_ms > take->now_ms)
 		return status;
 	status = db_write(store->pool, take_due, &work);
 	if (status == STATUS_OK) {
@@ -214,6 +220,14 @@ enum status queue_take_due(struct store *store, struct arena *arena, int64_t now
 		*count = work.items.count;
 	}
 	return status;
+}
+
+enum status queue_take_due(struct store *store, struct arena *arena, int64_t now_ms, int64_t lease_ms, struct slice node,
+			   size_t max, struct queue_item **items, size_t *count)
+{
+	const struct queue_take take = {.now_ms = now_ms, .lease_ms = lease_ms, .node = node, .max = max};
+
+	return queue_take(store, arena, &take, items, count);
 }
 
 struct lease_work {

@@ -32,6 +32,17 @@ struct queue_item {      /* one recipient of one message */
  * what is returned isn't due again before now + lease_ms, whoever asks. `due_ms` is the time it was due at. */
 MUST_CHECK enum status queue_take_due(struct store *store, struct arena *arena, int64_t now_ms, int64_t lease_ms,
 				      struct slice node, size_t max, struct queue_item **items, size_t *count);
+/* The same, past what goes to these hops: they have enough in hand. */
+#define QUEUE_EXCEPT_MAX 4
+struct queue_take {
+	int64_t now_ms, lease_ms;
+	struct slice node;
+	size_t max;
+	const struct slice *except_hops;
+	size_t except_count; /* at most QUEUE_EXCEPT_MAX */
+};
+MUST_CHECK enum status queue_take(struct store *store, struct arena *arena, const struct queue_take *take,
+				  struct queue_item **items, size_t *count);
 /* When the next becomes due; INT64_MAX: none. */
 MUST_CHECK enum status queue_next_due(struct store *store, int64_t *due_ms);
 /* What this node has in hand stays its own until then. */

@@ -367,6 +367,29 @@ static void dead_hop_delays_nobody(void **state)
 	fake_server_stop(&server);
 }
 
+/* A great deal of mail for one slow hop, all of it older, does not hide what waits for another. */
+static void greedy_hop_hides_nobody(void **state)
+{
+	struct relay_fixture *f = *state;
+	struct fake_server slow = {.delay_ms = 20}, server = {0};
+
+	fake_server_start(&slow);
+	server.listen = (struct net_address){.family = AF_INET, .bytes = {127, 0, 0, 2}, .port = slow.port};
+	fake_server_start(&server);
+	relay_fixture_add_record(f, "good.example", -1, "127.0.0.2");
+	f->options.concurrency_per_hop = 1;
+	f->options.in_hand = 40;
+	queue_many(f, 120);
+	relay_fixture_queue_to(f, "x@good.example");
+	relay_fixture_start(f, server.port);
+	assert_true(fake_server_wait(&server, 1));
+	assert_true(relay_counts(f->relay).delivered < 100);
+	assert_true(relay_fixture_wait(f, 121, 0, 0)); /* and all comes through, nothing is put off */
+	relay_fixture_stop(f);
+	fake_server_stop(&slow);
+	fake_server_stop(&server);
+}
+
 /* Nobody listens: one attempt for all, and none for what comes while the hop is suspended; `relay_retry` lifts that. */
 static void suspends(void **state)
 {
@@ -501,6 +524,7 @@ int main(void)
 		RELAY_TEST(lingers),
 		RELAY_TEST(lingers_too_long),
 		RELAY_TEST(dead_hop_delays_nobody),
+		RELAY_TEST(greedy_hop_hides_nobody),
 		RELAY_TEST(suspends),
 		RELAY_TEST(removed_meanwhile),
 		RELAY_TEST(stops_in_the_middle),

@@ -163,7 +163,6 @@ static void dead_hops_are_suspended(void **state)
 	parcel = scheduler_take_put_off(s, 10000);
 	assert_non_null(parcel);
 	assert_int_equal(parcel->put_off_ms, 1000);
-	assert_false(parcel->is_surplus);
 	assert_true(slice_eq(parcel->recipients->reply.text, failure.text));
 	assert_int_equal(forget_all(s, parcel), 5);
 	assert_false(scheduler_is_waiting(s));
@@ -264,24 +263,48 @@ static void doubtful_hops_leave_half(void **state)
 	scheduler_free(s);
 }
 
-static void no_hop_takes_all_room(void **state)
+static void greedy_hops(void **state)
 {
 	struct scheduler *s = make(100, 10, 50);
-	struct parcel *surplus;
+	struct slice names[SCHEDULER_GREEDY_MAX];
 
 	(void)state;
 	for (int i = 0; i < 45; i++)
 		assert_true(add(s, 1 + i, 1 + i, "large.example", 0));
-	assert_null(scheduler_take_put_off(s, 0)); /* nobody else needs the room yet */
+	assert_int_equal(scheduler_greedy(s, names), 0); /* nobody else needs the room yet */
 	for (int i = 0; i < 10; i++)
 		assert_true(add(s, 100 + i, 100 + i, "small.example", 0));
-	surplus = scheduler_take_put_off(s, 0);
-	assert_non_null(surplus);
-	assert_true(surplus->is_surplus);
-	assert_true(surplus->put_off_ms > 0);
-	assert_string_equal(surplus->hop->name.data, "large.example");
-	assert_int_equal(surplus->recipients->item.id, 45); /* the latest go, the oldest stay */
-	assert_int_equal(forget_all(s, surplus), 20);
+	assert_int_equal(scheduler_greedy(s, names), 1);
+	assert_true(slice_eq(names[0], SLICE("large.example")));
+	assert_null(scheduler_take_put_off(s, 0)); /* what is in hand stays */
+	for (int i = 0; i < 5; i++)
+		finish(s, scheduler_take(s), false);
+	assert_true(scheduler_is_half_empty(s));
+	assert_int_equal(scheduler_greedy(s, names), 0);
+	scheduler_free(s);
+}
+
+/* A hop that has no connection comes before one that could have another. */
+static void starving_hops_first(void **state)
+{
+	struct scheduler *s = make(1000, 10, 50);
+	struct parcel *first, *second;
+
+	(void)state;
+	for (int i = 0; i < 5; i++)
+		assert_true(add(s, 1 + i, 1 + i, "large.example", 0));
+	assert_true(scheduler_is_starving(s));
+	first = scheduler_take(s);
+	assert_true(scheduler_is_waiting(s));
+	assert_false(scheduler_is_starving(s));
+	assert_true(add(s, 10, 10, "small.example", 0));
+	assert_true(add(s, 11, 11, "dead.example", 2)); /* a doubtful one starves nobody */
+	second = scheduler_take(s);
+	assert_true(slice_eq(second->hop->name, SLICE("small.example")));
+	assert_false(scheduler_is_starving(s));
+	finish(s, first, false);
+	assert_true(scheduler_is_starving(s));
+	finish(s, second, false);
 	scheduler_free(s);
 }
 
@@ -303,11 +326,17 @@ static void forgets_idle_hops(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(groups_recipients),       cmocka_unit_test(splits_large_messages),
-		cmocka_unit_test(hops_take_turns),         cmocka_unit_test(per_hop_limit),
-		cmocka_unit_test(dead_hops_are_suspended), cmocka_unit_test(failing_together_counts_once),
-		cmocka_unit_test(one_connection_too_many), cmocka_unit_test(doubtful_hops_leave_half),
-		cmocka_unit_test(no_hop_takes_all_room),   cmocka_unit_test(forgets_idle_hops),
+		cmocka_unit_test(groups_recipients),
+		cmocka_unit_test(splits_large_messages),
+		cmocka_unit_test(hops_take_turns),
+		cmocka_unit_test(per_hop_limit),
+		cmocka_unit_test(dead_hops_are_suspended),
+		cmocka_unit_test(failing_together_counts_once),
+		cmocka_unit_test(one_connection_too_many),
+		cmocka_unit_test(doubtful_hops_leave_half),
+		cmocka_unit_test(greedy_hops),
+		cmocka_unit_test(starving_hops_first),
+		cmocka_unit_test(forgets_idle_hops),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
