@@ -38,7 +38,8 @@ static enum status add_target(struct cli *cli, struct listing *list, struct slic
 	if (status == STATUS_NOT_FOUND)
 		cli_not_ours(cli, address);
 	else if (status == STATUS_EXISTS)
-		cli_fail(cli, EXIT_FAILED, "%.*s is there already, or %.*s is an account", SLICE_ARG(whole), SLICE_ARG(address));
+		cli_fail(cli, EXIT_FAILED, "%.*s is there already, or %.*s is an account", SLICE_ARG(whole),
+			 SLICE_ARG(address));
 	else if (status != STATUS_OK)
 		cli_status(cli, status, whole);
 	if (status == STATUS_OK) {

@@ -94,15 +94,16 @@ static bool to_pem(X509 *certificate, EVP_PKEY *key, struct arena *arena, struct
 	char *text = NULL;
 	long length;
 
-	if (!memory || !(key ? PEM_write_bio_PrivateKey(memory, key, NULL, NULL, 0, NULL, NULL)
-			     : PEM_write_bio_X509(memory, certificate)))
+	if (!memory ||
+	    !(key ? PEM_write_bio_PrivateKey(memory, key, NULL, NULL, 0, NULL, NULL) : PEM_write_bio_X509(memory, certificate)))
 		return false;
 	length = BIO_get_mem_data(memory, &text);
 	*pem = slice_dup(arena, slice_of(text, (size_t)length));
 	return length > 0;
 }
 
-bool certificate_make(const struct slice *names, size_t count, struct arena *arena, struct slice *certificate, struct slice *key)
+bool certificate_make(const struct slice *names, size_t count, struct arena *arena, struct slice *certificate,
+		      struct slice *key)
 {
 	__attribute__((cleanup(free_key))) EVP_PKEY *new_key = EVP_EC_gen("P-256");
 	__attribute__((cleanup(free_certificate))) X509 *made = X509_new();

@@ -2,9 +2,11 @@
 
 #define QUEUE_SELECTION "Which: QUEUE-ID, --sender ADDRESS, --domain RECIPIENTS-DOMAIN (both may be given), or --all.\n\n"
 
-/* clang-format off: a row is read better as it stands */
+/* A row is read better as it stands. */
+/* clang-format off */
 const struct command commands[] = {
-	{"setup", "[--domain DOMAIN] [--hostname NAME] [--admin ADDRESS] [--data DIR] [--user USER] [--store URL] [--password-stdin]"
+	{"setup",
+	 "[--domain DOMAIN] [--hostname NAME] [--admin ADDRESS] [--data DIR] [--user USER] [--store URL] [--password-stdin]"
 	 " | --demo DIR [--port-offset N]",
 	 "make a configuration, a data folder and the first account",
 	 "  --domain DOMAIN    whose mail comes here; asked for if it isn't given\n"

@@ -113,7 +113,8 @@ static bool take_hash(struct cli *cli, const char *given, struct slice *hash)
 		*hash = SLICE_EMPTY;
 	if (password_is_hash(*hash))
 		return true;
-	cli_fail(cli, EXIT_USAGE, "--hash wants {SCHEME}HASH or $id$..., such as {SSHA}... or $2y$..., or - for standard input");
+	cli_fail(cli, EXIT_USAGE,
+		 "--hash wants {SCHEME}HASH or $id$..., such as {SSHA}... or $2y$..., or - for standard input");
 	return false;
 }
 

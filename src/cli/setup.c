@@ -20,7 +20,7 @@ struct plan {
 	struct slice domain, hostname;
 	char *config_path, *data;
 	const char *store; /* NULL: SQLite in the data folder */
-	const char *user; /* NULL: not started by root */
+	const char *user;  /* NULL: not started by root */
 	struct file_owner owner;
 	struct slice accounts[ACCOUNTS_MAX];
 	struct new_password passwords[ACCOUNTS_MAX];
@@ -434,8 +434,9 @@ static bool fits_together(struct cli *cli, bool is_demo, const char *offset, con
 		has_others |= others[i] != NULL;
 	if (is_demo ? !has_others : !offset)
 		return true;
-	cli_fail(cli, EXIT_USAGE, is_demo ? "--demo takes --port-offset and no other options; leave them out"
-					  : "--port-offset is for --demo DIR; for ports of a real server see: posthorn help settings");
+	cli_fail(cli, EXIT_USAGE,
+		 is_demo ? "--demo takes --port-offset and no other options; leave them out"
+			 : "--port-offset is for --demo DIR; for ports of a real server see: posthorn help settings");
 	return false;
 }
 
@@ -447,7 +448,8 @@ int command_setup(struct cli *cli)
 	const char *store = cli_option(cli, "--store");
 	const char *const others[] = {domain, hostname, admin, data, user, store};
 	struct password_source source = password_source_of(cli);
-	struct plan plan = {.data = absolute_path(cli, data ? data : "/var/lib/posthorn"), .store = store, .owner = FILE_OWNER_NONE};
+	struct plan plan = {
+		.data = absolute_path(cli, data ? data : "/var/lib/posthorn"), .store = store, .owner = FILE_OWNER_NONE};
 
 	if (!fits_together(cli, demo != NULL, offset, others, sizeof(others) / sizeof(others[0])))
 		return cli->failed;

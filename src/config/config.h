@@ -13,17 +13,17 @@ struct buf;
 
 /* All text is UTF-8 C strings; NULL where not given and without a default. */
 struct config_listener {
-	char *address;      /* "127.0.0.1:25", ":25" */
-	char *protocol;     /* "smtp", "submission", "submissions", "imap", "imaps" */
-	bool proxy;         /* PROXY protocol from limits.proxy_from */
+	char *address;  /* "127.0.0.1:25", ":25" */
+	char *protocol; /* "smtp", "submission", "submissions", "imap", "imaps" */
+	bool proxy;     /* PROXY protocol from limits.proxy_from */
 };
 struct config_certificate {
 	char *certificate, *key; /* PEM files */
 };
 struct config {
-	char *hostname;     /* default: the system's */
-	char *data;         /* folder of store, keys, run-time sockets */
-	char *user;         /* whose powers the roles have when started by root; default "posthorn" */
+	char *hostname; /* default: the system's */
+	char *data;     /* folder of store, keys, run-time sockets */
+	char *user;     /* whose powers the roles have when started by root; default "posthorn" */
 	struct config_listener *listeners;
 	unsigned listeners_count;
 	struct {
@@ -31,23 +31,24 @@ struct config {
 		unsigned certificates_count;
 	} tls;
 	struct {
-		char *url;      /* "sqlite" (in `data`) or postgresql://... */
+		char *url; /* "sqlite" (in `data`) or postgresql://... */
 		unsigned connections;
 		unsigned compress_from;
 	} store;
 	struct {
-		char *level, *format;   /* "info"; "logfmt", "json" */
+		char *level, *format; /* "info"; "logfmt", "json" */
 	} log;
 	struct {
-		uint64_t message_size;  /* bytes; default 50 MB */
-		unsigned recipients;    /* per message; default 1,000 */
+		uint64_t message_size;                                  /* bytes; default 50 MB */
+		unsigned recipients;                                    /* per message; default 1,000 */
 		unsigned connections, connections_per_address, threads; /* per role */
-		char **exempt;          /* prefixes without a per-address limit; default loopback */
+		char **exempt; /* prefixes without a per-address limit; default loopback */
 		unsigned exempt_count;
 		char **proxy_from;
 		unsigned proxy_from_count;
 		unsigned received_hops; /* loop: default 100 (RFC 5321 section 6.3) */
-		unsigned command_timeout_s, session_timeout_s, idle_timeout_s; /* 300, 7200 (SMTP), 1800 (IMAP, RFC 9051: 30 min) */
+		unsigned command_timeout_s, session_timeout_s,
+			idle_timeout_s; /* 300, 7200 (SMTP), 1800 (IMAP, RFC 9051: 30 min) */
 	} limits;
 	struct {
 		char **trusted_networks; /* may relay without authentication; default none */
@@ -56,26 +57,27 @@ struct config {
 		bool require_sender_match; /* submission: MAIL FROM must be the login's or its alias */
 	} smtp;
 	struct {
-		char *smarthost;        /* "relay.example.net:587"; none: MX */
+		char *smarthost; /* "relay.example.net:587"; none: MX */
 		char *smarthost_user, *smarthost_password_file;
-		char *smarthost_tls;    /* "opportunistic", "required" (verified), "none" */
+		char *smarthost_tls; /* "opportunistic", "required" (verified), "none" */
 		unsigned concurrency, concurrency_per_hop, messages_per_connection; /* 50, 10, 100 */
-		char *retry;            /* "5m,10m,20m,40m,1h,2h,4h" then the last again */
-		char *expire;           /* "5d" */
-		char *warn_after;       /* "4h" */
+		char *retry;      /* "5m,10m,20m,40m,1h,2h,4h" then the last again */
+		char *expire;     /* "5d" */
+		char *warn_after; /* "4h" */
 		char *source_address;
-		char *port;             /* "25": the port of MX hosts; tests and odd networks */
+		char *port; /* "25": the port of MX hosts; tests and odd networks */
 	} relay;
 	struct {
-		char **forwarders;      /* resolver addresses, "127.0.0.1@5353"; default /etc/resolv.conf */
+		char **forwarders; /* resolver addresses, "127.0.0.1@5353"; default /etc/resolv.conf */
 		unsigned forwarders_count;
 		char **insecure_domains;
 		unsigned insecure_domains_count;
 		char *trust_anchor_file;
 	} dns;
 	struct {
-		char *plaintext;        /* "never", "loopback" (default), "always" */
-		unsigned check_threads, remember_s, lockout_failures, lockout_s, argon2_memory_kb, argon2_passes, scram_iterations;
+		char *plaintext; /* "never", "loopback" (default), "always" */
+		unsigned check_threads, remember_s, lockout_failures, lockout_s, argon2_memory_kb, argon2_passes,
+			scram_iterations;
 	} auth;
 	struct {
 		unsigned change_log_days; /* in YAML "change_log: 30d", and so for all numbers with a unit in their name */

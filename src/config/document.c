@@ -128,8 +128,10 @@ void config_document(struct buf *out, enum config_document_form form)
 
 	if (form == CONFIG_AS_MARKDOWN)
 		buf_add_literal(out, "# Settings\n\n"
-				     "All of them, as `posthorn help settings` shows them and posthorn.yaml(5) explains them. `limits.recipients` "
-				     "is the setting\n`recipients` in the group `limits`. This page is made from the program's own table with "
+				     "All of them, as `posthorn help settings` shows them and posthorn.yaml(5) explains them. "
+				     "`limits.recipients` "
+				     "is the setting\n`recipients` in the group `limits`. This page is made from the program's "
+				     "own table with "
 				     "`tools/update-docs.sh`.\n");
 	for (size_t i = 0; i < setting_count; i++) {
 		if (i == 0 || !slice_eq(setting_section(&settings[i]), section)) {

@@ -18,7 +18,8 @@
 #define MB                   (1024 * KB)
 #define GB                   (1024 * MB)
 
-/* clang-format off: a row is read better as it stands */
+/* A row is read better as it stands. */
+/* clang-format off */
 static const struct setting listener_fields[] = {
 	{"address", "Address and port, as 192.0.2.1:25, [2001:db8::1]:25, or :25 for all addresses.", .kind = SETTING_TEXT,
 	 FIELD(config_listener, address), .check = check_listen_address, .allowed = "ADDRESS:PORT, [IPV6]:PORT or :PORT"},

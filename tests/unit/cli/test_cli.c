@@ -64,7 +64,8 @@ static void csv_faults(void **state)
 
 static void csv_marks_and_lines(void **state)
 {
-	struct csv csv = csv_begin(SLICE("\xEF\xBB\xBF" "a@b.test,x\n\n\"b,\nc\n"));
+	struct csv csv = csv_begin(SLICE("\xEF\xBB\xBF"
+					 "a@b.test,x\n\n\"b,\nc\n"));
 	struct arena arena SCOPED_ARENA;
 	struct csv_row row;
 
