@@ -126,11 +126,13 @@ static int wait_ms(const struct conn *conn)
 bool conn_wait(struct conn *conn, short events)
 {
 	struct pollfd ready = {.fd = conn->fd, .events = events};
-	int count;
+	int count, limit_ms;
 
-	do
-		count = poll(&ready, 1, wait_ms(conn));
-	while (count < 0 && errno == EINTR);
+	/* Without time left nothing is polled: a peer that has always a byte ready would go on for ever. */
+	do {
+		limit_ms = wait_ms(conn);
+		count = limit_ms == 0 ? 0 : poll(&ready, 1, limit_ms);
+	} while (count < 0 && errno == EINTR);
 	if (count == 0)
 		conn_fail(conn, CONN_TIMED_OUT);
 	else if (count < 0)

@@ -81,7 +81,7 @@ void conn_set_deadline(struct conn *conn, int64_t deadline_ms);
 
 enum conn_line {
 	CONN_LINE_OK,
-	CONN_LINE_TOO_LONG, /* the line was read to its end and thrown away */
+	CONN_LINE_TOO_LONG, /* the line was read to its end and thrown away; one of over a megabyte ends the connection */
 	CONN_LINE_BARE,     /* ended by a bare LF; *line is what stood before it. The caller decides. */
 	CONN_LINE_ERROR,    /* see conn_error */
 };
@@ -94,7 +94,8 @@ MUST_CHECK bool conn_read_exact(struct conn *conn, void *out, size_t count);
  * conn_consume. For streaming bodies without a copy. False at error or end. */
 MUST_CHECK bool conn_read_some(struct conn *conn, struct slice *bytes);
 void conn_consume(struct conn *conn, size_t count);
-/* Bytes that are already here (in the buffer or inside TLS): such a conn is served before it is parked. */
+/* Bytes that are already here (in the buffer or inside TLS): such a conn is served before it is parked. A TLS record of
+ * which only a part has come doesn't count; one that is broken, or the end, does: the next read tells. */
 bool conn_has_input(struct conn *conn);
 /* RFC 2595, RFC 3207: what came before the TLS handshake must not be used after it. */
 void conn_discard_input(struct conn *conn);

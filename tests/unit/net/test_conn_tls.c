@@ -376,13 +376,29 @@ static SSL_SESSION *start_tls12(struct tls_test *test, SSL_SESSION *session)
 	return SSL_get1_session(client->ssl);
 }
 
+/* RFC 5929 section 3.1: the first Finished message, which is the client's unless a session is resumed. */
+static void assert_unique(struct conn_pair *pair, bool is_of_client)
+{
+	struct buf binding SCOPED_BUF;
+	char finished[64];
+	SSL *client = pair->client->ssl;
+	size_t length = is_of_client ? SSL_get_finished(client, finished, sizeof(finished))
+				     : SSL_get_peer_finished(client, finished, sizeof(finished));
+
+	buf_init(&binding, NULL, 0);
+	assert_true(conn_channel_binding(pair->server, SLICE("tls-unique"), &binding));
+	assert_int_equal(binding.len, length);
+	assert_memory_equal(binding.data, finished, length);
+	assert_same_binding(pair, SLICE("tls-unique"), 12);
+}
+
 static void bindings_of_tls12(void **state)
 {
 	struct tls_test *test = *state;
 	SSL_SESSION *session = start_tls12(test, NULL), *again;
 
 	assert_true(slice_eq(conn_tls_version(test->pair.server), SLICE("TLSv1.2")));
-	assert_same_binding(&test->pair, SLICE("tls-unique"), 12);
+	assert_unique(&test->pair, true);
 	assert_same_binding(&test->pair, SLICE("tls-server-end-point"), 48);
 	assert_same_binding(&test->pair, SLICE("tls-exporter"), 32);
 
@@ -390,7 +406,7 @@ static void bindings_of_tls12(void **state)
 	test->pair = tcp_pair();
 	again = start_tls12(test, session);
 	assert_true(SSL_session_reused(test->pair.client->ssl));
-	assert_same_binding(&test->pair, SLICE("tls-unique"), 12);
+	assert_unique(&test->pair, false);
 	assert_same_binding(&test->pair, SLICE("tls-server-end-point"), 48);
 	SSL_SESSION_free(session);
 	SSL_SESSION_free(again);

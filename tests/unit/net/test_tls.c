@@ -299,7 +299,7 @@ static int open_ticket(struct ticket_keys *keys, int64_t now_ms, unsigned char *
 static void ticket_keys_grow_old(void **state)
 {
 	struct ticket_keys keys;
-	unsigned char first[16], second[16], unknown[16] = {0};
+	unsigned char first[16], second[16], third[16], unknown[16] = {0};
 	int64_t life = TICKET_KEY_LIFE_MS;
 
 	(void)state;
@@ -313,8 +313,9 @@ static void ticket_keys_grow_old(void **state)
 	assert_int_equal(open_ticket(&keys, 2 * life, second, false), 1);
 	assert_int_equal(open_ticket(&keys, 2 * life + 1, first, false), 0);
 	assert_int_equal(open_ticket(&keys, 2 * life + 1, second, false), 2);
+	assert_int_equal(open_ticket(&keys, 2 * life + 1, third, true), 1);
 	/* Nobody came for a long time: what was current is too old. */
-	assert_int_equal(open_ticket(&keys, 9 * life, second, false), 0);
+	assert_int_equal(open_ticket(&keys, 9 * life, third, false), 0);
 	assert_int_equal(open_ticket(&keys, 9 * life, unknown, false), 0);
 	ticket_keys_destroy(&keys);
 }
