@@ -2,6 +2,7 @@
  * byte by byte, and in pieces of seven bytes. A line begins with what it is:
  *
  *     set KEY VALUE      before the greeting: listener, tls (offered, broken, on), session, peer, plaintext, trusted, size, recipients, errors, hops;
+ *                        files, filesize: what the system gives at most;
  *                        early, buffered: what it said before the greeting, still in the socket or read with a PROXY header
  *     C: text            the client says that, with CRLF; \r \n \0 \xHH are bytes
  *     X: text            likewise without CRLF
@@ -28,13 +29,17 @@
 
 #include <cmocka.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "fake_roles.h"
 #include "memory_conn.h"
 #include "smtp/smtp.h"
+
+#define FILES_USUAL 256
 
 struct script {
 	const char *name;
@@ -233,6 +238,16 @@ static void set_tls(struct script *s, struct slice value)
 	s->conn.is_tls = slice_eq(value, SLICE("on"));
 }
 
+/* Until the end of the transcript. */
+static void limit(int resource, uint64_t value)
+{
+	struct rlimit most;
+
+	assert_int_equal(getrlimit((__rlimit_resource_t)resource, &most), 0);
+	most.rlim_cur = value;
+	assert_int_equal(setrlimit((__rlimit_resource_t)resource, &most), 0);
+}
+
 static void say_early(struct script *s, struct slice text)
 {
 	int pair[2];
@@ -267,6 +282,10 @@ static void set(struct script *s, struct slice key, struct slice value)
 		buf_add(&s->conn.input, value);
 	else if (slice_eq(key, SLICE("trusted")))
 		options->trusted_count = 1;
+	else if (slice_eq(key, SLICE("files")) && is_number)
+		limit(RLIMIT_NOFILE, number);
+	else if (slice_eq(key, SLICE("filesize")) && is_number)
+		limit(RLIMIT_FSIZE, number);
 	else if (slice_eq(key, SLICE("size")) && is_number)
 		options->max_message_size = number;
 	else if (slice_eq(key, SLICE("recipients")) && is_number)
@@ -410,7 +429,7 @@ static unsigned open_files(void)
 {
 	unsigned count = 0;
 
-	for (int fd = 0; fd < 256; fd++)
+	for (int fd = 0; fd < FILES_USUAL; fd++)
 		count += fcntl(fd, F_GETFD) >= 0;
 	return count;
 }
@@ -434,6 +453,8 @@ static void replay(const char *name, size_t piece)
 	unsigned files = open_files();
 
 	memory_conn_run(&s.conn, &smtp_protocol, &s.listener);
+	limit(RLIMIT_NOFILE, FILES_USUAL);
+	limit(RLIMIT_FSIZE, RLIM_INFINITY);
 	assert_int_equal(open_files(), files);
 	finish(&s);
 	if (s.conn.fd >= 0)
@@ -452,47 +473,20 @@ static void test_transcript(void **state)
 
 int main(int argc, char **argv)
 {
-	static const char *const names[] = {"auth",
-					    "auth_long",
-					    "auth_plain",
-					    "author",
-					    "basic",
-					    "bdat",
-					    "bdat_limits",
-					    "data",
-					    "deadline",
-					    "deadline_mail",
-					    "dsn",
-					    "early",
-					    "early_buffered",
-					    "early_submission",
-					    "envelope",
-					    "errors",
-					    "hostile",
-					    "http",
-					    "implicit_tls",
-					    "large",
-					    "limits",
-					    "loop",
-					    "lost_chunk",
-					    "lost_data",
-					    "lost_large",
-					    "mail_syntax",
-					    "pipelining",
-					    "recipients",
-					    "sequence",
-					    "session_over",
-					    "shutdown",
-					    "smuggling",
-					    "starttls",
-					    "starttls_auth",
-					    "starttls_broken",
-					    "submission",
-					    "trusted",
-					    "utf8"};
+	static const char *const names[] = {
+		"auth",        "auth_long",    "auth_plain",     "author",           "basic",
+		"bdat",        "bdat_limits",  "data",           "deadline",         "deadline_mail",
+		"dsn",         "early",        "early_buffered", "early_submission", "envelope",
+		"errors",      "hostile",      "http",           "implicit_tls",     "large",
+		"limits",      "loop",         "lost_chunk",     "lost_data",        "lost_large",
+		"mail_syntax", "pipelining",   "recipients",     "sequence",         "session_over",
+		"shutdown",    "smuggling",    "starttls",       "storage",          "storage_full",
+		"lost_line",   "lost_refused", "starttls_auth",  "starttls_broken",  "submission",
+		"trusted",     "utf8"};
 	struct CMUnitTest tests[sizeof(names) / sizeof(*names)];
 	size_t count = 0;
 
+	signal(SIGXFSZ, SIG_IGN);
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
 		if (argc < 2 || strcmp(argv[1], names[i]) == 0)
 			tests[count++] = (struct CMUnitTest){names[i], test_transcript, NULL, NULL, (void *)names[i]};
