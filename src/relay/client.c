@@ -243,8 +243,10 @@ struct client *client_open(const struct client_options *options, struct arena *a
 	struct client *client = open_once(options, arena, host, &tls_failed, failure);
 	struct client_options *plain;
 
-	/* RFC 7435 section 3: what can't be encrypted goes in plain, on a fresh connection; but never a password. */
-	if (client || !tls_failed || options->tls != RELAY_TLS_OPPORTUNISTIC || options->user.len > 0)
+	/* RFC 7435 section 3: what can't be encrypted goes in plain, on a fresh connection; but never a password, and not to a port
+	 * where nobody would understand it. */
+	if (client || !tls_failed || options->tls != RELAY_TLS_OPPORTUNISTIC || options->user.len > 0 ||
+	    host->address.port == PORT_IMPLICIT_TLS)
 		return client;
 	plain = ARENA_NEW(arena, struct client_options);
 	*plain = *options;

@@ -15,9 +15,10 @@
 #define RETRY_MAX_MS      10000
 
 struct record_gate {
+	pthread_cond_t recorded;
 	unsigned unrecorded;
-	bool is_waited_for;
 	bool is_dropped;
+	struct record_gate *prev, *next; /* of those that are waited for */
 };
 
 struct job {
@@ -38,7 +39,7 @@ struct lane {
 struct recorder {
 	struct recorder_options options;
 	pthread_mutex_t lock;
-	pthread_cond_t recorded;
+	struct record_gate *waited_for;
 	struct lane plain, bounces;
 	pthread_t threads[1 + RECORD_BOUNCE_THREADS];
 	struct recorder_counts counts;
@@ -68,7 +69,14 @@ struct record_gate *recorder_gate_new(void)
 
 	if (!gate)
 		abort();
+	thread_condition_init(&gate->recorded);
 	return gate;
+}
+
+static void gate_free(struct record_gate *gate)
+{
+	pthread_cond_destroy(&gate->recorded);
+	free(gate);
 }
 
 void recorder_gate_drop(struct recorder *recorder, struct record_gate *gate)
@@ -76,20 +84,21 @@ void recorder_gate_drop(struct recorder *recorder, struct record_gate *gate)
 	pthread_mutex_lock(&recorder->lock);
 	gate->is_dropped = true;
 	if (gate->unrecorded == 0)
-		free(gate);
+		gate_free(gate);
 	pthread_mutex_unlock(&recorder->lock);
 }
 
 /* With the lock held. */
-static void gate_open(struct recorder *recorder, struct record_gate *gate)
+static void gate_open(struct record_gate *gate)
 {
 	if (!gate)
 		return;
-	gate->unrecorded--;
-	if (gate->is_waited_for)
-		pthread_cond_broadcast(&recorder->recorded);
-	if (gate->unrecorded == 0 && gate->is_dropped)
-		free(gate);
+	if (--gate->unrecorded > 0)
+		return;
+	if (gate->is_dropped)
+		gate_free(gate);
+	else
+		pthread_cond_signal(&gate->recorded);
 }
 
 bool recorder_wait(struct recorder *recorder, struct record_gate *gate, int timeout_ms)
@@ -98,10 +107,10 @@ bool recorder_wait(struct recorder *recorder, struct record_gate *gate, int time
 	bool is_recorded;
 
 	pthread_mutex_lock(&recorder->lock);
-	gate->is_waited_for = true;
+	DL_APPEND(recorder->waited_for, gate);
 	while (gate->unrecorded > 0 && !recorder->waits_are_broken && clock_monotonic_ms() < deadline)
-		thread_wait_until(&recorder->recorded, &recorder->lock, deadline);
-	gate->is_waited_for = false;
+		thread_wait_until(&gate->recorded, &recorder->lock, deadline);
+	DL_DELETE(recorder->waited_for, gate);
 	is_recorded = gate->unrecorded == 0;
 	pthread_mutex_unlock(&recorder->lock);
 	return is_recorded;
@@ -109,9 +118,12 @@ bool recorder_wait(struct recorder *recorder, struct record_gate *gate, int time
 
 void recorder_break_waits(struct recorder *recorder)
 {
+	struct record_gate *gate;
+
 	pthread_mutex_lock(&recorder->lock);
 	recorder->waits_are_broken = true;
-	pthread_cond_broadcast(&recorder->recorded);
+	DL_FOREACH(recorder->waited_for, gate)
+	pthread_cond_signal(&gate->recorded);
 	pthread_mutex_unlock(&recorder->lock);
 }
 
@@ -238,7 +250,7 @@ static void release(struct recorder *recorder, struct job *jobs, bool queued)
 		recorder->counts.delivered += job->settlement.delivered;
 		recorder->counts.deferred += job->settlement.deferred;
 		recorder->counts.failed += job->settlement.failed;
-		gate_open(recorder, job->gate);
+		gate_open(job->gate);
 	}
 	pthread_mutex_unlock(&recorder->lock);
 	recorder->options.done(recorder->options.context, parcels, due_ms, queued);
@@ -254,7 +266,7 @@ static void give_up(struct recorder *recorder, struct job *jobs)
 	{
 		LOG_ERROR(recorder->options.log, "relay.result_lost", LOG_STR("id", job->parcel->recipients->item.queue_id));
 		pthread_mutex_lock(&recorder->lock);
-		gate_open(recorder, job->gate);
+		gate_open(job->gate);
 		pthread_mutex_unlock(&recorder->lock);
 		DL_APPEND(parcels, job->parcel);
 	}
@@ -379,7 +391,6 @@ struct recorder *recorder_new(const struct recorder_options *options)
 	recorder->options = *options;
 	recorder->bounces.with_bounces = true;
 	pthread_mutex_init(&recorder->lock, NULL);
-	thread_condition_init(&recorder->recorded);
 	thread_condition_init(&recorder->plain.wake);
 	thread_condition_init(&recorder->bounces.wake);
 	for (size_t i = 0; i < 1 + RECORD_BOUNCE_THREADS; i++)
@@ -401,7 +412,6 @@ void recorder_stop(struct recorder *recorder)
 
 void recorder_free(struct recorder *recorder)
 {
-	pthread_cond_destroy(&recorder->recorded);
 	pthread_cond_destroy(&recorder->plain.wake);
 	pthread_cond_destroy(&recorder->bounces.wake);
 	pthread_mutex_destroy(&recorder->lock);

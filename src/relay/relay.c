@@ -423,8 +423,11 @@ void relay_stop(struct relay *relay, int grace_ms)
 	pthread_mutex_unlock(&relay->lock);
 	if (relay->feeder_runs)
 		pthread_join(relay->feeder, NULL);
-	relay->feeder_runs = false;
 	recorder_stop(relay->recorder);
+	/* Other nodes may have what is left, and our next life needs not look for it. */
+	if (relay->feeder_runs && queue_release_leases(relay->environment.store, relay->options.node) != STATUS_OK)
+		LOG_WARNING(relay->environment.log, "relay.leases_kept");
+	relay->feeder_runs = false;
 	relay->is_stopped = true;
 }
 

@@ -463,6 +463,8 @@ static void stops_in_the_middle(void **state)
 	assert_int_equal(relay_counts(f->relay).workers, 0);
 	relay_free(f->relay);
 	assert_int_equal(relay_fixture_items(f).count, 5);
+	for (size_t i = 0; i < 5; i++)
+		assert_false(relay_fixture_items(f).items[i].in_hand);
 	relay_fixture_start(f, server.port);
 	assert_true(relay_fixture_wait(f, 5, 0, 0));
 	relay_fixture_stop(f);
@@ -505,6 +507,30 @@ static void store_goes_away(void **state)
 	fixture_set_fault(f->store, NULL, NULL);
 }
 
+static void starts_without_a_store(void **state)
+{
+	struct relay_fixture *f = *state;
+	struct fake_server server = {0};
+	struct queue_item *items;
+	size_t count;
+
+	fake_server_start(&server);
+	queue_many(f, 3);
+	/* One of them was in hand when the former life ended. */
+	assert_int_equal(queue_take_due(f->store->store, &f->store->arena, clock_wall_ms(), 3600000, f->options.hostname, 1,
+					&items, &count),
+			 STATUS_OK);
+	is_away = true;
+	fixture_set_fault(f->store, away, NULL);
+	relay_fixture_start(f, server.port);
+	usleep(100000);
+	is_away = false;
+	assert_true(relay_fixture_wait(f, 3, 0, 0));
+	relay_fixture_stop(f);
+	fake_server_stop(&server);
+	fixture_set_fault(f->store, NULL, NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -529,6 +555,7 @@ int main(void)
 		RELAY_TEST(removed_meanwhile),
 		RELAY_TEST(stops_in_the_middle),
 		RELAY_TEST(store_goes_away),
+		RELAY_TEST(starts_without_a_store),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
