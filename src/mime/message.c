@@ -1,11 +1,12 @@
-/* Line by line: memchr finds the LF, and only a line that begins with "--" is looked at more closely. Where no boundary is looked for
- * lines are only counted. Parts are parsed by recursion, whose depth is limited.
+/* One pass: headers line by line, bodies from one line that begins with a dash to the next (where no boundary is looked for lines are
+ * only counted). Parts are parsed by recursion, whose depth is limited.
  *
  * Invariant: `at` stands at the beginning of a line or at the end, and `lines` is the number of LFs before it. */
 #include "mime/message.h"
 
 #include "mime/parameters.h"
 #include "mime/part.h"
+#include "mime/scan.h"
 
 #define DEPTH_DEFAULT         50
 #define DEPTH_MAX             100
@@ -19,10 +20,6 @@ struct boundary {
 	struct slice text;
 	struct boundary *outer;
 };
-
-/* What the processor handles at once. */
-typedef uint64_t pair __attribute__((vector_size(16)));
-typedef signed char octets __attribute__((vector_size(16)));
 
 struct parser {
 	struct arena *arena;
@@ -54,28 +51,6 @@ static void pass_line(struct parser *parser)
 	parser->lines += parser->at[-1] == '\n';
 }
 
-static uint64_t count_line_ends(struct slice text)
-{
-	const octets lf = {'\n', '\n', '\n', '\n', '\n', '\n', '\n', '\n', '\n', '\n', '\n', '\n', '\n', '\n', '\n', '\n'};
-	uint64_t count = 0;
-	size_t at = 0;
-
-	while (text.len - at >= sizeof(octets)) {
-		octets block, found = {0};
-
-		/* A comparison gives -1 where it is true: no sum passes -128. */
-		for (unsigned i = 0; i < 127 && text.len - at >= sizeof(block); i++, at += sizeof(block)) {
-			memcpy(&block, text.data + at, sizeof(block));
-			found += (octets)(block == lf);
-		}
-		for (size_t i = 0; i < sizeof(found); i++)
-			count += (uint64_t)-found[i];
-	}
-	for (; at < text.len; at++)
-		count += text.data[at] == '\n';
-	return count;
-}
-
 static bool begins_with_dashes(const struct parser *parser)
 {
 	return parser->end - parser->at >= 2 && parser->at[0] == '-' && parser->at[1] == '-';
@@ -94,11 +69,30 @@ static struct boundary *boundary_here(const struct parser *parser)
 	return best;
 }
 
+static struct slice rest_of(const struct parser *parser)
+{
+	return slice_of(parser->at, (size_t)(parser->end - parser->at));
+}
+
+/* Passes over this line, and over more that begin with no dash. */
+static void pass_lines(struct parser *parser)
+{
+	size_t passed;
+
+	pass_line(parser);
+	if (parser->at == parser->end || *parser->at == '-')
+		return;
+	passed = scan_pass_undashed(rest_of(parser), &parser->lines);
+	parser->at += passed;
+	if (passed > 0 && parser->at[-1] != '\n')
+		pass_line(parser);
+}
+
 /* Passes over lines until one begins with a boundary; NULL at the end of the message. */
 static struct boundary *pass_to_boundary(struct parser *parser)
 {
 	if (!parser->boundaries) {
-		parser->lines += count_line_ends(slice_of(parser->at, (size_t)(parser->end - parser->at)));
+		parser->lines += scan_count_lf(rest_of(parser));
 		parser->at = parser->end;
 	}
 	while (parser->at < parser->end) {
@@ -106,7 +100,7 @@ static struct boundary *pass_to_boundary(struct parser *parser)
 
 		if (boundary)
 			return boundary;
-		pass_line(parser);
+		pass_lines(parser);
 	}
 	return NULL;
 }
@@ -294,21 +288,6 @@ static struct boundary *parse_part(struct parser *parser, struct message_part *p
 
 /* ---- the whole ---- */
 
-static bool find_8bit(struct slice bytes)
-{
-	size_t i = 0;
-
-	for (; i + 64 <= bytes.len; i += 64) {
-		pair words[4], any;
-
-		memcpy(words, bytes.data + i, sizeof(words));
-		any = words[0] | words[1] | words[2] | words[3];
-		if ((any[0] | any[1]) & UINT64_C(0x8080808080808080))
-			return true;
-	}
-	return !slice_is_ascii(slice_skip(bytes, i));
-}
-
 static struct message_limits limits_or_default(const struct message_limits *given)
 {
 	struct message_limits limits = given ? *given : (struct message_limits){0};
@@ -341,6 +320,6 @@ struct message *message_parse(struct arena *arena, struct slice bytes, const str
 	message->bytes = bytes;
 	message->root = part_new(&parser);
 	parse_part(&parser, message->root, false, 0);
-	message->has_8bit = find_8bit(bytes);
+	message->has_8bit = scan_has_8bit(bytes);
 	return message;
 }

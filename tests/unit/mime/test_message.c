@@ -454,6 +454,33 @@ static void lines_are_counted(void **state)
 	}
 }
 
+/* Bodies are looked at many bytes at a time: a boundary is found wherever it stands, and no line is lost. */
+static void boundaries_at_every_offset(void **state)
+{
+	(void)state;
+	for (unsigned pad = 0; pad < 200; pad++) {
+		for (unsigned width = 1; width < 80; width += 13) {
+			struct arena arena SCOPED_ARENA;
+			struct buf text;
+			const struct message_part *first;
+			char *copy;
+
+			buf_init(&text, &arena, 0);
+			buf_add_literal(&text, "Content-Type: multipart/mixed; boundary=b\n\n--b\n\n");
+			for (unsigned i = 0; i < pad; i++)
+				buf_add_byte(&text, i % width ? 'x' : '\n');
+			buf_add_literal(&text, "\n--a\n-\n--b\n\ntwo\n--b--");
+			copy = exact_copy(buf_slice(&text));
+			first = parse(&arena, slice_of(copy, text.len))->root->children;
+			assert_int_equal(first->body_end - first->body_start, pad + 6);
+			assert_int_equal(first->body_lines, (pad + width - 1) / width + 2);
+			assert_int_equal(first->next->body_end - first->next->body_start, 3);
+			assert_null(first->next->next);
+			free(copy);
+		}
+	}
+}
+
 /* ---- header fields ---- */
 
 static void fields(void **state)
@@ -592,6 +619,7 @@ int main(void)
 		cmocka_unit_test(parameter_limits),
 		cmocka_unit_test(eight_bit),
 		cmocka_unit_test(lines_are_counted),
+		cmocka_unit_test(boundaries_at_every_offset),
 		cmocka_unit_test(fields),
 		cmocka_unit_test(fields_found),
 		cmocka_unit_test(encodings),
