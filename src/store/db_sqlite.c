@@ -15,8 +15,9 @@
 #include <uthash.h>
 
 #include "store/db_internal.h"
+#include "store/db_sqlite_log.h"
 
-#define CHECKPOINT_PAGES       4000  /* 16 MB: copy the log into the database, as far as readers let us */
+#define CHECKPOINT_PAGES       12000 /* 48 MB: copy the log into the database, as far as readers let us */
 #define CHECKPOINT_FORCE_PAGES 32000 /* 128 MB: wait for readers, so that the log begins anew */
 #define CHECKPOINT_WAIT_MS     250
 #define LOG_KEEP_BYTES         "67108864"
@@ -248,7 +249,7 @@ static struct db *sqlite_open(struct db_pool *pool, struct arena *arena, struct 
 	sqlite->base.backend = &db_sqlite;
 	sqlite->base.pool = pool;
 	int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX;
-	int code = sqlite3_open_v2(pool->place, &sqlite->handle, flags, NULL);
+	int code = sqlite3_open_v2(pool->place, &sqlite->handle, flags, sqlite_log_vfs());
 
 	if (code == SQLITE_OK) {
 		sqlite3_extended_result_codes(sqlite->handle, 1);

@@ -1,4 +1,8 @@
-/* What the store costs: deliveries per second of CPU time, loads, scans, look-ups. Not a test: bench_store [DIRECTORY|URL] prints a table. */
+/* What the store costs: deliveries per second of CPU time, loads, scans, look-ups. Not a test:
+ *
+ *     bench_store [DIRECTORY | URL [MESSAGES [one | hundred]]]
+ *
+ * prints a table; with the last argument only that of deliveries into one account or into a hundred, for a profile. */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,13 +50,14 @@ static struct slice make_message(struct arena *arena, unsigned number)
 	struct buf text;
 
 	buf_init(&text, arena, 0);
-	buf_printf(&text,
-		   "Received: from client.example.org (client.example.org [192.0.2.1])\r\n\tby mx.example.test with ESMTP id %u;"
-		   " Tue, 24 Nov 2026 15:00:00 +0000\r\n"
-		   "Date: Tue, 24 Nov 2026 15:00:00 +0000\r\nFrom: A Sender <sender@example.org>\r\nTo: alice@example.test\r\n"
-		   "Subject: message number %u of the bench\r\nMessage-ID: <%u.bench@example.org>\r\nMIME-Version: 1.0\r\n"
-		   "Content-Type: text/plain; charset=us-ascii\r\n\r\n",
-		   number, number, number);
+	buf_printf(
+		&text,
+		"Received: from client.example.org (client.example.org [192.0.2.1])\r\n\tby mx.example.test with ESMTP id %u;"
+		" Tue, 24 Nov 2026 15:00:00 +0000\r\n"
+		"Date: Tue, 24 Nov 2026 15:00:00 +0000\r\nFrom: A Sender <sender@example.org>\r\nTo: alice@example.test\r\n"
+		"Subject: message number %u of the bench\r\nMessage-ID: <%u.bench@example.org>\r\nMIME-Version: 1.0\r\n"
+		"Content-Type: text/plain; charset=us-ascii\r\n\r\n",
+		number, number, number);
 	while (text.len < 4096 - 78)
 		buf_printf(&text, "%08x the quick brown fox jumps over the lazy dog and back again, line by line\r\n",
 			   number * 2654435761u + (unsigned)text.len);
@@ -109,14 +114,16 @@ static void bench_deliver(struct store *store, const char *name, int64_t *accoun
 	double cpu = cpu_seconds(), start = now_seconds();
 
 	for (unsigned i = 0; i < THREADS; i++) {
-		senders[i] = (struct sender){store, accounts, account_count, first + i * (count / THREADS), count / THREADS, to_queue};
+		senders[i] = (struct sender){store,           accounts, account_count, first + i * (count / THREADS),
+					     count / THREADS, to_queue};
 		pthread_create(&threads[i], NULL, send_all, &senders[i]);
 	}
 	for (unsigned i = 0; i < THREADS; i++)
 		pthread_join(threads[i], NULL);
 	cpu = cpu_seconds() - cpu;
 	start = now_seconds() - start;
-	printf("%-40s %8.0f per CPU second %8.0f per second  %5.0f us CPU each\n", name, count / cpu, count / start, cpu / count * 1e6);
+	printf("%-40s %8.0f per CPU second %8.0f per second  %5.0f us CPU each\n", name, count / cpu, count / start,
+	       cpu / count * 1e6);
 }
 
 struct scan_sum {
@@ -132,7 +139,8 @@ static bool add_up(void *context, const struct email *email)
 	return true;
 }
 
-static void bench_scan(struct store *store, const char *name, int64_t account, const uint32_t *uids, size_t count, unsigned wanted)
+static void bench_scan(struct store *store, const char *name, int64_t account, const uint32_t *uids, size_t count,
+		       unsigned wanted)
 {
 	double best = 1e9;
 	struct scan_sum sum = {0};
@@ -255,6 +263,18 @@ static void bench_relay(struct store *store)
 	       done / (now_seconds() - start));
 }
 
+static void bench_all(struct store *store, int64_t *accounts, unsigned count)
+{
+	bench_deliver(store, "deliver into one account", accounts, 1, 0, count, false);
+	bench_deliver(store, "deliver into 100 accounts", accounts, ACCOUNTS, 1000000, 10000, false);
+	bench_deliver(store, "deliver into the queue", accounts, 1, 2000000, 5000, true);
+	bench_relay(store);
+	bench_reads(store, accounts[0]);
+	bench_look_up(store, "directory_look_up account", SLICE("user7@example.test"));
+	bench_look_up(store, "directory_look_up unknown", SLICE("nobody@example.test"));
+	bench_flags(store, accounts[0], count);
+}
+
 int main(int argc, char **argv)
 {
 	struct arena arena SCOPED_ARENA;
@@ -283,14 +303,10 @@ int main(int argc, char **argv)
 		check(directory_add_account(store, slice_from_cstr(address), SLICE("A User"), 0, &accounts[i]), "account");
 	}
 	printf("%s, %d threads, messages of 4 KB\n", url, THREADS);
-	bench_deliver(store, "deliver into one account", accounts, 1, 0, count, false);
-	bench_deliver(store, "deliver into 100 accounts", accounts, ACCOUNTS, 1000000, 10000, false);
-	bench_deliver(store, "deliver into the queue", accounts, 1, 2000000, 5000, true);
-	bench_relay(store);
-	bench_reads(store, accounts[0]);
-	bench_look_up(store, "directory_look_up account", SLICE("user7@example.test"));
-	bench_look_up(store, "directory_look_up unknown", SLICE("nobody@example.test"));
-	bench_flags(store, accounts[0], count);
+	if (argc > 3)
+		bench_deliver(store, argv[3], accounts, strcmp(argv[3], "one") == 0 ? 1 : ACCOUNTS, 0, count, false);
+	else
+		bench_all(store, accounts, count);
 	store_close(store);
 	return 0;
 }
