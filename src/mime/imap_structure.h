@@ -1,6 +1,8 @@
 /* imap_structure: the bytes that IMAP sends for ENVELOPE, BODY and BODYSTRUCTURE (RFC 9051 section 7.5.2, 9), made once at
  * delivery and kept with the message, so that a FETCH parses nothing. Strings are quoted where they may be and literals
  * (non-synchronising form is the client's affair only: a server sends {n}) where they must be; NIL where absent.
+ *
+ * At most 20,000 addresses stand in one answer: lists are cut there, so that what a message makes of us stays bounded.
  */
 #pragma once
 

@@ -131,6 +131,8 @@ static void take_field(struct parser *parser, struct message_part *part, struct 
 
 	if (is_content_field(whole) && header_next(&whole, &field))
 		part_take_field(parser->arena, part, field.name, field.value, &parser->parameters_left);
+	if (parser->parameters_left == 0)
+		parser->message->truncated = true;
 }
 
 /* To the end of the blank line, or to a boundary, which is returned: what stands before it is all header. */

@@ -2,8 +2,8 @@
  *
  * Everything is offsets into the message, so the result can be stored (`message_pack`) and used on the stored bytes without
  * parsing again. Tolerant as mail in the wild needs: bare LF line ends, missing boundaries, headers without a body. Never
- * fails on content: what passes a limit is taken as text (part depth, part count) or left out (header fields), and the
- * `truncated` flag tells so. Pure; memory from the arena.
+ * fails on content: what passes a limit is taken as text (part depth, part count) or left out (header fields, parameters beyond
+ * 50,000), and the `truncated` flag tells so. Pure; memory from the arena.
  */
 #pragma once
 
@@ -47,7 +47,8 @@ struct message_part {
 	/* offsets into the message */
 	uint64_t header_start, body_start, body_end; /* header: [header_start, body_start) with the blank line */
 	uint32_t body_lines;                         /* line ends in the body */
-	struct slice type, subtype;                  /* as they stand; "text"/"plain" by default (message/rfc822 in a digest) */
+	/* As they stand; "text"/"plain" by default and where they are invalid, as a multipart without boundary (message/rfc822 in a digest). */
+	struct slice type, subtype;
 	struct mime_parameter *parameters;
 	unsigned parameter_count;
 	struct slice encoding;                               /* as it stands; empty: "7BIT" */
@@ -93,7 +94,7 @@ const struct message_part *message_find_part(const struct message *message, cons
  *   a message part | the message inside, whole | header of part  | header and body of the message inside
  *   another part   | body of the part          | header of part  | (none)
  *
- * HEADER and MIME contain the blank line at their end. HEADER.FIELDS is chosen from HEADER by header_next. */
+ * HEADER and MIME contain the blank line at their end, if there is one and it isn't the line end of a boundary. HEADER.FIELDS is chosen from HEADER by header_next. */
 enum message_section { MESSAGE_SECTION_BODY, MESSAGE_SECTION_HEADER, MESSAGE_SECTION_TEXT, MESSAGE_SECTION_MIME };
 __attribute__((warn_unused_result)) bool message_section_range(const struct message *message, const uint32_t *numbers,
 							       unsigned count, enum message_section section, uint64_t *start,
