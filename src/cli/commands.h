@@ -35,8 +35,9 @@ int command_queue_remove(struct cli *cli);
 int command_trace(struct cli *cli);
 /* server.c */
 int command_status(struct cli *cli);
-int command_check_config(struct cli *cli);
 int command_check_store(struct cli *cli);
+/* check_config.c */
+int command_check_config(struct cli *cli);
 /* setup.c */
 int command_setup(struct cli *cli);
 /* cli.c */

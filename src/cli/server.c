@@ -1,5 +1,4 @@
-/* status, check-config and check-store */
-#include <pwd.h>
+/* status and check-store */
 #include <stdio.h>
 #include <unistd.h>
 
@@ -120,49 +119,6 @@ int command_status(struct cli *cli)
 	else
 		print_state(&state, &roles);
 	return state.is_running && state.roles_running && state.store_good ? EXIT_OK : EXIT_FAILED;
-}
-
-/* ---- check-config ---- */
-
-static bool check_readable(struct cli *cli, const char *what, const char *path)
-{
-	if (!path || access(path, R_OK) == 0)
-		return true;
-	cli_fail(cli, EXIT_FAILED, "%s: %s can't be read; check the path and who may read it", what, path);
-	return false;
-}
-
-static bool check_files(struct cli *cli)
-{
-	const struct config *config = cli->config;
-	bool good = true;
-
-	for (unsigned i = 0; i < config->tls.certificates_count; i++) {
-		good &= check_readable(cli, "tls.certificates", config->tls.certificates[i].certificate);
-		good &= check_readable(cli, "tls.certificates", config->tls.certificates[i].key);
-	}
-	good &= check_readable(cli, "relay.smarthost_password_file", config->relay.smarthost_password_file);
-	good &= check_readable(cli, "dns.trust_anchor_file", config->dns.trust_anchor_file);
-	if (geteuid() == 0 && !getpwnam(config->user)) {
-		cli_fail(cli, EXIT_FAILED, "user: there is no user %s; make it with: useradd --system --no-create-home %s",
-			 config->user, config->user);
-		good = false;
-	}
-	return good;
-}
-
-int command_check_config(struct cli *cli)
-{
-	bool print = cli_flag(cli, "--print");
-	struct slice text;
-
-	if (!cli_finish(cli, 0, 0) || !cli_load_config(cli) || !check_files(cli))
-		return cli->failed;
-	if (!print)
-		return cli_done(cli, slice_from_cstr(cli->config_path), "is good");
-	else if (config_to_text(cli->config, &cli->arena, &text))
-		fwrite(text.data, 1, text.len, stdout);
-	return EXIT_OK;
 }
 
 /* ---- check-store ---- */

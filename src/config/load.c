@@ -214,44 +214,92 @@ static struct slice folder_of(const char *path, struct arena *arena)
 	return slice_sub(folder, 0, slice_find_last_byte(folder, '/'));
 }
 
-/* What settings say to each other. */
-static bool fits_together(const struct config *config, const char *path, const struct examination *examination,
-			  struct arena *arena, struct error *error)
+/* ---- what settings say to each other ---- */
+
+struct fitting {
+	const struct config *config;
+	const char *path;
+	const struct examination *examination;
+	struct arena *arena;
+	struct error *error;
+};
+
+/* Always false. Line 1 where the setting isn't given. */
+static bool unfit(const struct fitting *f, const char *name, const char *what, const char *advice)
 {
-	size_t index = (size_t)(setting_find(SLICE_EMPTY, SLICE("listeners")) - settings);
+	struct slice key = slice_from_cstr(name), section = slice_cut(&key, '.');
+	const struct setting *setting = key.len ? setting_find(section, key) : setting_find(SLICE_EMPTY, section);
+	unsigned line = setting ? f->examination->lines[setting - settings] : 0;
 
-	for (unsigned i = 0; i < config->listeners_count; i++) {
-		struct slice protocol = slice_from_cstr(config->listeners[i].protocol);
+	error_set(f->error, f->arena, STATUS_PEER, "%s:%u: %s: %s%s", f->path, line ? line : 1, name, what, advice);
+	return false;
+}
 
-		if (config->tls.certificates_count == 0 &&
-		    (slice_eq(protocol, SLICE("imaps")) || slice_eq(protocol, SLICE("submissions")))) {
-			error_set(error, arena, STATUS_PEER,
-				  "%s:%u: listeners: %.*s needs a certificate; name one in tls.certificates, or list other "
-				  "listeners only",
-				  path, examination->lines[index] ? examination->lines[index] : 1, SLICE_ARG(protocol));
-			return false;
-		}
-		for (unsigned j = 0; j < i; j++) {
-			if (strcmp(config->listeners[i].address, config->listeners[j].address) == 0) {
-				error_set(error, arena, STATUS_PEER, "%s:%u: listeners: %s is there twice", path,
-					  examination->lines[index], config->listeners[i].address);
-				return false;
-			}
-		}
+static bool is_there_twice(const struct config *config, unsigned index)
+{
+	for (unsigned i = 0; i < index; i++) {
+		if (strcmp(config->listeners[i].address, config->listeners[index].address) == 0)
+			return true;
 	}
+	return false;
+}
+
+static bool listener_fits(const struct fitting *f, unsigned index)
+{
+	const struct config *config = f->config;
+	const struct config_listener *listener = &config->listeners[index];
+	struct slice protocol = slice_from_cstr(listener->protocol);
+
+	if (config->tls.certificates_count == 0 &&
+	    (slice_eq(protocol, SLICE("imaps")) || slice_eq(protocol, SLICE("submissions"))))
+		return unfit(f, "listeners", listener->protocol,
+			     " needs a certificate; name one in tls.certificates, or list other listeners only");
+	if (is_there_twice(config, index))
+		return unfit(f, "listeners", listener->address, " is there twice");
+	if (listener->proxy && config->limits.proxy_from_count == 0)
+		return unfit(f, "listeners", listener->address,
+			     " has proxy: true, but limits.proxy_from names no proxy; name those that are believed");
 	return true;
+}
+
+static bool smarthost_fits(const struct fitting *f)
+{
+	const struct config *config = f->config;
+
+	if (!config->relay.smarthost_user)
+		return true;
+	if (!config->relay.smarthost)
+		return unfit(f, "relay.smarthost_user", "there is no relay.smarthost", "; name it, or leave the user out");
+	if (!config->relay.smarthost_password_file)
+		return unfit(f, "relay.smarthost_user", "the password is missing",
+			     "; put it into a file and name that in relay.smarthost_password_file");
+	if (strcmp(config->relay.smarthost_tls, "none") == 0)
+		return unfit(f, "relay.smarthost_tls", "a password is never sent without TLS",
+			     "; allowed with relay.smarthost_user is required or opportunistic");
+	return true;
+}
+
+static bool fits_together(const struct fitting *f)
+{
+	for (unsigned i = 0; i < f->config->listeners_count; i++) {
+		if (!listener_fits(f, i))
+			return false;
+	}
+	return smarthost_fits(f);
 }
 
 struct config *config_load_file(const char *path, struct arena *arena, struct error *error)
 {
 	struct examination examination;
+	struct fitting fitting;
 	struct config *config;
 	struct slice text;
 
 	if (read_file(path, arena, &text, error) != STATUS_OK)
 		return NULL;
 	config = load(text, path, folder_of(path, arena), arena, &examination, error);
-	if (config && !fits_together(config, path, &examination, arena, error)) {
+	fitting = (struct fitting){config, path, &examination, arena, error};
+	if (config && !fits_together(&fitting)) {
 		config_free(config);
 		return NULL;
 	}

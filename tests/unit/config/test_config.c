@@ -331,6 +331,44 @@ static void a_file_gives_paths_from_its_folder(void **state)
 	rmdir(folder);
 }
 
+static void settings_fit_together(void **state)
+{
+	static const struct {
+		const char *text, *error;
+	} cases[] = {
+		{"listeners:\n  - {address: ':1', protocol: smtp}\n  - {address: ':1', protocol: smtp}\n",
+		 "f.yaml:1: listeners: :1 is there twice"},
+		{"log: {level: info}\nlisteners: [{address: ':1', protocol: smtp, proxy: true}]\n",
+		 "f.yaml:2: listeners: :1 has proxy: true, but limits.proxy_from names no proxy; name those that are believed"},
+		{"", "f.yaml:1: listeners: submissions needs a certificate; name one in tls.certificates, or list other "
+		     "listeners only"},
+		{"listeners: []\nrelay:\n  smarthost_user: u\n",
+		 "f.yaml:3: relay.smarthost_user: there is no relay.smarthost; name it, or leave the user out"},
+		{"listeners: []\nrelay:\n  smarthost: a.test\n  smarthost_user: u\n",
+		 "f.yaml:4: relay.smarthost_user: the password is missing; put it into a file and name that in "
+		 "relay.smarthost_password_file"},
+		{"listeners: []\nrelay: {smarthost: a.test, smarthost_user: u, smarthost_password_file: p, smarthost_tls: "
+		 "none}\n",
+		 "f.yaml:2: relay.smarthost_tls: a password is never sent without TLS; allowed with relay.smarthost_user is "
+		 "required or opportunistic"},
+	};
+	char folder[] = "/tmp/posthorn-config-XXXXXX";
+
+	(void)state;
+	assert_non_null(mkdtemp(folder));
+	assert_int_equal(chdir(folder), 0);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct arena arena SCOPED_ARENA;
+		struct error error = {0};
+
+		write_file("f.yaml", cases[i].text);
+		assert_null(config_load_file("f.yaml", &arena, &error));
+		assert_string_equal(slice_cstr(&arena, error.text), cases[i].error);
+	}
+	unlink("f.yaml");
+	rmdir(folder);
+}
+
 static void the_documentation_names_every_setting(void **state)
 {
 	struct buf text SCOPED_BUF;
@@ -376,6 +414,7 @@ int main(void)
 		cmocka_unit_test(forms_of_values),
 		cmocka_unit_test(durations_and_sizes),
 		cmocka_unit_test(a_file_gives_paths_from_its_folder),
+		cmocka_unit_test(settings_fit_together),
 		cmocka_unit_test(the_documentation_names_every_setting),
 		cmocka_unit_test(the_pages_are_current),
 	};
