@@ -124,6 +124,18 @@ static struct slice greeting_host(const struct reply *greeting)
 	return slice_trim(slice_cut(&text, ' '));
 }
 
+/* What the certificate must name: the host, or the address of one that is written as "[192.0.2.1]". */
+static struct slice tls_name(struct client *client)
+{
+	struct buf name;
+
+	if (!slice_starts_with(client->host.name, SLICE("[")))
+		return client->host.name;
+	buf_init(&name, client->arena, 0);
+	net_address_format(&name, &client->host.address);
+	return buf_slice(&name);
+}
+
 static bool start_tls(struct client *client, struct reply *failure)
 {
 	bool verify = client->options->tls == RELAY_TLS_REQUIRED;
@@ -131,7 +143,7 @@ static bool start_tls(struct client *client, struct reply *failure)
 
 	conn_discard_input(client->conn); /* RFC 3207 section 6: nothing said in plain is taken over */
 	limit_time(client, client->options->timeouts.command_ms);
-	if (conn_start_tls_client(client->conn, tls, client->host.name, verify))
+	if (conn_start_tls_client(client->conn, tls, tls_name(client), verify))
 		return true;
 	client->broken = client->tls_failed = true;
 	*failure = reply_ours(client->arena, 454, "4.7.5", "TLS handshake with %.*s failed: %.*s", SLICE_ARG(client->remote),

@@ -12,6 +12,7 @@
 #define FIND_HOST_MS               (120 * 1000) /* no further host is tried after that */
 #define RECORD_WAIT_MS             (60 * 1000)  /* for the commit of the message before, with the next one all but sent */
 #define MESSAGES_BEFORE_GIVING_WAY 10
+#define PARCEL_MEMORY_MAX          (4 * 1024 * 1024) /* a peer that takes recipients one by one, with long words, gets no more rounds */
 
 /* ---- lists, with the lock held ---- */
 
@@ -346,7 +347,8 @@ static void send_parcel(struct worker *worker, struct client *client, struct par
 		do {
 			retry_crowded(parcel);
 			status = client_send(client, parcel, &body);
-		} while (status == STATUS_OK && !client->broken && has_state(parcel, RECIPIENT_CROWDED));
+		} while (status == STATUS_OK && !client->broken && has_state(parcel, RECIPIENT_CROWDED) &&
+			 parcel->arena.used < PARCEL_MEMORY_MAX);
 		email_close(reader);
 	}
 	conclude(worker, client, parcel, status, completed);

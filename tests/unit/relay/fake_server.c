@@ -414,6 +414,8 @@ struct tls_context *fake_tls_server(const char *name, struct arena *arena, struc
 	X509_EXTENSION *extension;
 	struct tls_pair pair;
 	struct error error;
+	struct net_address address;
+	bool is_address = net_address_parse(slice_from_cstr(name), &address);
 	char alternative[300];
 
 	X509_set_version(certificate, 2);
@@ -423,7 +425,7 @@ struct tls_context *fake_tls_server(const char *name, struct arena *arena, struc
 	X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_ASC, (const unsigned char *)name, -1, -1, 0);
 	X509_set_issuer_name(certificate, subject);
 	X509_set_pubkey(certificate, key);
-	snprintf(alternative, sizeof(alternative), "DNS:%s", name);
+	snprintf(alternative, sizeof(alternative), "%s:%s", is_address ? "IP" : "DNS", name);
 	extension = X509V3_EXT_conf_nid(NULL, NULL, NID_subject_alt_name, alternative);
 	X509_add_ext(certificate, extension, -1);
 	X509_EXTENSION_free(extension);

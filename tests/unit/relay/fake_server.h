@@ -68,5 +68,5 @@ void fake_server_stop(struct fake_server *server);
 bool fake_server_wait(struct fake_server *server, size_t count);
 struct net_address fake_server_address(const struct fake_server *server);
 
-/* A self-signed certificate for `name`. */
+/* A self-signed certificate for `name`, or for an address. */
 struct tls_context *fake_tls_server(const char *name, struct arena *arena, struct slice *certificate_pem);

@@ -229,12 +229,12 @@ static void tls_that_does_not_last(void **state)
 
 /* ---- smarthosts ---- */
 
-static void use_smarthost(struct relay_fixture *f, const struct fake_server *server, enum relay_tls tls)
+static void use_smarthost(struct relay_fixture *f, const char *host, const struct fake_server *server, enum relay_tls tls)
 {
 	struct buf name;
 
 	buf_init(&name, &f->store->arena, 0);
-	buf_printf(&name, "remote.example:%u", server->port);
+	buf_printf(&name, "%s:%u", host, server->port);
 	f->options.smarthost = buf_slice(&name);
 	f->options.smarthost_tls = tls;
 }
@@ -242,19 +242,22 @@ static void use_smarthost(struct relay_fixture *f, const struct fake_server *ser
 static void smarthost_required_tls(void **state)
 {
 	const struct {
-		const char *name, *ehlo;
+		const char *host, *name, *ehlo;
 		bool trusted, delivered;
 		const char *reply;
 	} table[] = {
-		{"remote.example", EHLO_TLS, true, true, NULL},
-		{"remote.example", EHLO_TLS, false, false, "TLS handshake"},
-		{"other.example", EHLO_TLS, true, false, "TLS handshake"},
-		{"remote.example", EHLO_PLAIN, true, false, "TLS is required"},
+		{"remote.example", "remote.example", EHLO_TLS, true, true, NULL},
+		{"remote.example", "remote.example", EHLO_TLS, false, false, "TLS handshake"},
+		{"remote.example", "other.example", EHLO_TLS, true, false, "TLS handshake"},
+		{"remote.example", "remote.example", EHLO_PLAIN, true, false, "TLS is required"},
+		{"[127.0.0.1]", "127.0.0.1", EHLO_TLS, true, true, NULL},
+		{"127.0.0.1", "127.0.0.1", EHLO_TLS, true, true, NULL},
+		{"[127.0.0.1]", "127.0.0.2", EHLO_TLS, true, false, "TLS handshake"},
 	};
 	struct relay_fixture *f = *state;
 	const struct queue_filter all = {.state = -1};
 
-	for (size_t i = 0; i < 4; i++) {
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
 		struct slice certificate;
 		struct tls_context *tls = fake_tls_server(table[i].name, &f->store->arena, &certificate);
 		struct fake_server server = {.ehlo = table[i].ehlo, .tls = tls};
@@ -263,7 +266,7 @@ static void smarthost_required_tls(void **state)
 		fake_server_start(&server);
 		tls_context_free(f->environment.tls_verified);
 		f->environment.tls_verified = tls_client_new(table[i].trusted ? certificate : SLICE_EMPTY);
-		use_smarthost(f, &server, RELAY_TLS_REQUIRED);
+		use_smarthost(f, table[i].host, &server, RELAY_TLS_REQUIRED);
 		relay_fixture_queue_to(f, "x@anywhere.example");
 		relay_fixture_start(f, 25);
 		assert_true(relay_fixture_wait(f, table[i].delivered, !table[i].delivered, 0));
@@ -378,7 +381,7 @@ static void smarthost_auth(void **state)
 		size_t count;
 
 		fake_server_start(&server);
-		use_smarthost(f, &server, RELAY_TLS_NONE);
+		use_smarthost(f, "remote.example", &server, RELAY_TLS_NONE);
 		f->options.smarthost_user = SLICE("user");
 		f->options.smarthost_password = slice_from_cstr(TABLE[i].password);
 		relay_fixture_queue(f, &(struct letter){.recipients = {"x@anywhere.example", "y@else.example"}});
