@@ -3,8 +3,9 @@ BUILD ?= build
 
 .PHONY: all run test test-sanitize test-system bench fuzz lint format install clean deps
 
+# The program alone; tests are built by `make test`.
 all: $(BUILD)/build.ninja
-	@ninja -C $(BUILD)
+	@ninja -C $(BUILD) posthorn
 
 deps:
 	@tools/install-packages.sh build
@@ -40,7 +41,7 @@ format:
 	@git ls-files '*.c' '*.h' | xargs clang-format -i
 
 install: all
-	@DESTDIR=$(DESTDIR) ninja -C $(BUILD) install
+	@DESTDIR=$(DESTDIR) meson install -C $(BUILD) --no-rebuild
 
 clean:
 	@rm -rf $(BUILD) build-*
