@@ -120,9 +120,18 @@ static void structures(void **state)
 		struct arena arena SCOPED_ARENA;
 		struct slice text = slice_from_cstr(table[i].text);
 		char *copy = exact_copy(text);
+		struct message *message;
+		struct buf packed;
 
 		print_message("%s\n", table[i].text);
-		assert_string_equal(shown(&arena, message_parse(&arena, slice_of(copy, text.len), NULL)), table[i].expected);
+		message = message_parse(&arena, slice_of(copy, text.len), NULL);
+		assert_string_equal(shown(&arena, message), table[i].expected);
+		/* What is unpacked lies in its parent and in order, or is refused. */
+		buf_init(&packed, &arena, 0);
+		message_pack(&packed, message);
+		message = message_unpack(&arena, buf_slice(&packed), slice_of(copy, text.len));
+		assert_non_null(message);
+		assert_string_equal(shown(&arena, message), table[i].expected);
 		free(copy);
 	}
 }
