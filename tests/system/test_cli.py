@@ -96,6 +96,26 @@ def test_files_are_hidden(make_server):
         assert (server.dir / "data/store").stat().st_uid != 0
 
 
+def make_certificate(certificate, key, days):
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", str(days), "-subj",
+                    "/CN=localhost", "-keyout", str(key), "-out", str(certificate)], check=True, capture_output=True)
+
+
+def test_check_config_looks_into_certificates(make_server):
+    server = make_server(start=False)
+    certificate, key = server.dir / "data/tls/certificate.pem", server.dir / "data/tls/key.pem"
+    assert server.cli("check-config").stderr == ""
+    make_certificate(certificate, key, 3)
+    done = server.cli("check-config")
+    assert "is good" in done.stdout and "is over in" in done.stderr
+    make_certificate(certificate, server.dir / "other.pem", 100)
+    done = server.cli("check-config", check=False)
+    assert done.returncode == 1 and "private key is not the certificate's" in done.stderr
+    key.unlink()
+    done = server.cli("check-config", check=False)
+    assert done.returncode == 1 and "key.pem can't be read: No such file" in done.stderr
+
+
 def test_setup_for_real(folder):
     where = folder / "real"
     where.mkdir()
