@@ -135,6 +135,24 @@ static void test_take_and_finish(void **state)
 	fixture_check_invariants(fixture);
 }
 
+/* What goes to a hop that has enough in hand stays where it is, and is still due. */
+static void test_except(void **state)
+{
+	static const struct slice HOPS[] = {SLICE("other.example"), SLICE("remote.example")};
+	struct fixture *fixture = *state;
+	struct queue_take except = {
+		.now_ms = 1000, .lease_ms = 60000, .node = NODE, .max = 10, .except_hops = HOPS, .except_count = 2};
+	struct items items;
+
+	assert_int_equal(enqueue(fixture, SLICE("Q1"), fixture_message(&fixture->arena, "out", 500), two, 2), STATUS_OK);
+	assert_int_equal(queue_take(fixture->store, &fixture->arena, &except, &items.items, &items.count), STATUS_OK);
+	assert_int_equal(items.count, 0);
+	assert_int_equal(next_due(fixture), 1000);
+	except.except_count = 1;
+	assert_int_equal(queue_take(fixture->store, &fixture->arena, &except, &items.items, &items.count), STATUS_OK);
+	assert_int_equal(items.count, 2);
+}
+
 static void test_leases(void **state)
 {
 	struct fixture *fixture = *state;
@@ -299,8 +317,9 @@ static void test_hostile_bytes(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		FIXTURE_TEST(test_take_and_finish), FIXTURE_TEST(test_leases), FIXTURE_TEST(test_filters),
-		FIXTURE_TEST(test_bounce),          FIXTURE_TEST(test_trace),  FIXTURE_TEST(test_hostile_bytes),
+		FIXTURE_TEST(test_take_and_finish), FIXTURE_TEST(test_except), FIXTURE_TEST(test_leases),
+		FIXTURE_TEST(test_filters),         FIXTURE_TEST(test_bounce), FIXTURE_TEST(test_trace),
+		FIXTURE_TEST(test_hostile_bytes),
 	};
 
 	return FIXTURE_MAIN(argc, argv, "store/queue", tests);
