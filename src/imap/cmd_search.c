@@ -84,6 +84,7 @@ static bool each_email(void *context, const struct email *email)
 		search->is_large = true;
 		search->large = *email;
 		search->large.structure = slice_dup(&search->scratch, email->structure);
+		search->large.envelope = slice_dup(&search->scratch, email->envelope);
 		return false;
 	}
 	judge(search, email);

@@ -7,6 +7,8 @@
  *
  * Offered: IMAP4rev2 IMAP4rev1 LITERAL+ SASL-IR IDLE NAMESPACE ID UNSELECT UIDPLUS MOVE ENABLE CHILDREN LIST-EXTENDED LIST-STATUS
  * SPECIAL-USE ESEARCH SEARCHRES BINARY STATUS=SIZE APPENDLIMIT; STARTTLS and LOGINDISABLED as the connection is.
+ *
+ * Deviation: nothing is ever \Recent (RFC 3501 section 2.3.2): it would make each SELECT a write, and RFC 9051 has dropped it.
  */
 #pragma once
 

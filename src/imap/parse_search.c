@@ -1,3 +1,4 @@
+#include "imap/envelope.h"
 #include "imap/search.h"
 
 #include "mime/words.h"
@@ -76,42 +77,41 @@ static const struct {
 	struct slice name;
 	enum search_type type;
 	uint64_t mask, value;
-	struct slice field;
 	argument take;
 } key_table[] = {
-	{{"ALL", 3}, SEARCH_ALL, 0, 0, {0}, take_nothing},
-	{{"ANSWERED", 8}, SEARCH_FLAGS, FLAG_ANSWERED, FLAG_ANSWERED, {0}, take_nothing},
-	{{"DELETED", 7}, SEARCH_FLAGS, FLAG_DELETED, FLAG_DELETED, {0}, take_nothing},
-	{{"DRAFT", 5}, SEARCH_FLAGS, FLAG_DRAFT, FLAG_DRAFT, {0}, take_nothing},
-	{{"FLAGGED", 7}, SEARCH_FLAGS, FLAG_FLAGGED, FLAG_FLAGGED, {0}, take_nothing},
-	{{"SEEN", 4}, SEARCH_FLAGS, FLAG_SEEN, FLAG_SEEN, {0}, take_nothing},
-	{{"UNANSWERED", 10}, SEARCH_FLAGS, FLAG_ANSWERED, 0, {0}, take_nothing},
-	{{"UNDELETED", 9}, SEARCH_FLAGS, FLAG_DELETED, 0, {0}, take_nothing},
-	{{"UNDRAFT", 7}, SEARCH_FLAGS, FLAG_DRAFT, 0, {0}, take_nothing},
-	{{"UNFLAGGED", 9}, SEARCH_FLAGS, FLAG_FLAGGED, 0, {0}, take_nothing},
-	{{"UNSEEN", 6}, SEARCH_FLAGS, FLAG_SEEN, 0, {0}, take_nothing},
-	{{"NEW", 3}, SEARCH_NONE, 0, 0, {0}, take_nothing},
-	{{"RECENT", 6}, SEARCH_NONE, 0, 0, {0}, take_nothing},
-	{{"OLD", 3}, SEARCH_ALL, 0, 0, {0}, take_nothing},
-	{{"KEYWORD", 7}, SEARCH_KEYWORD, 0, 1, {0}, take_keyword},
-	{{"UNKEYWORD", 9}, SEARCH_KEYWORD, 0, 0, {0}, take_keyword},
-	{{"UID", 3}, SEARCH_UIDS, 0, 0, {0}, take_uids},
-	{{"LARGER", 6}, SEARCH_LARGER, 0, 0, {0}, take_size},
-	{{"SMALLER", 7}, SEARCH_SMALLER, 0, 0, {0}, take_size},
-	{{"BEFORE", 6}, SEARCH_BEFORE, 0, 0, {0}, take_date},
-	{{"ON", 2}, SEARCH_ON, 0, 0, {0}, take_date},
-	{{"SINCE", 5}, SEARCH_SINCE, 0, 0, {0}, take_date},
-	{{"SENTBEFORE", 10}, SEARCH_SENT_BEFORE, 0, 0, {0}, take_date},
-	{{"SENTON", 6}, SEARCH_SENT_ON, 0, 0, {0}, take_date},
-	{{"SENTSINCE", 9}, SEARCH_SENT_SINCE, 0, 0, {0}, take_date},
-	{{"BCC", 3}, SEARCH_HEADER, 0, 0, {"Bcc", 3}, take_text},
-	{{"CC", 2}, SEARCH_HEADER, 0, 0, {"Cc", 2}, take_text},
-	{{"FROM", 4}, SEARCH_HEADER, 0, 0, {"From", 4}, take_text},
-	{{"SUBJECT", 7}, SEARCH_HEADER, 0, 0, {"Subject", 7}, take_text},
-	{{"TO", 2}, SEARCH_HEADER, 0, 0, {"To", 2}, take_text},
-	{{"HEADER", 6}, SEARCH_HEADER, 0, 0, {0}, take_header},
-	{{"BODY", 4}, SEARCH_BODY, 0, 0, {0}, take_text},
-	{{"TEXT", 4}, SEARCH_TEXT, 0, 0, {0}, take_text},
+	{{"ALL", 3}, SEARCH_ALL, 0, 0, take_nothing},
+	{{"ANSWERED", 8}, SEARCH_FLAGS, FLAG_ANSWERED, FLAG_ANSWERED, take_nothing},
+	{{"DELETED", 7}, SEARCH_FLAGS, FLAG_DELETED, FLAG_DELETED, take_nothing},
+	{{"DRAFT", 5}, SEARCH_FLAGS, FLAG_DRAFT, FLAG_DRAFT, take_nothing},
+	{{"FLAGGED", 7}, SEARCH_FLAGS, FLAG_FLAGGED, FLAG_FLAGGED, take_nothing},
+	{{"SEEN", 4}, SEARCH_FLAGS, FLAG_SEEN, FLAG_SEEN, take_nothing},
+	{{"UNANSWERED", 10}, SEARCH_FLAGS, FLAG_ANSWERED, 0, take_nothing},
+	{{"UNDELETED", 9}, SEARCH_FLAGS, FLAG_DELETED, 0, take_nothing},
+	{{"UNDRAFT", 7}, SEARCH_FLAGS, FLAG_DRAFT, 0, take_nothing},
+	{{"UNFLAGGED", 9}, SEARCH_FLAGS, FLAG_FLAGGED, 0, take_nothing},
+	{{"UNSEEN", 6}, SEARCH_FLAGS, FLAG_SEEN, 0, take_nothing},
+	{{"NEW", 3}, SEARCH_NONE, 0, 0, take_nothing},
+	{{"RECENT", 6}, SEARCH_NONE, 0, 0, take_nothing},
+	{{"OLD", 3}, SEARCH_ALL, 0, 0, take_nothing},
+	{{"KEYWORD", 7}, SEARCH_KEYWORD, 0, 1, take_keyword},
+	{{"UNKEYWORD", 9}, SEARCH_KEYWORD, 0, 0, take_keyword},
+	{{"UID", 3}, SEARCH_UIDS, 0, 0, take_uids},
+	{{"LARGER", 6}, SEARCH_LARGER, 0, 0, take_size},
+	{{"SMALLER", 7}, SEARCH_SMALLER, 0, 0, take_size},
+	{{"BEFORE", 6}, SEARCH_BEFORE, 0, 0, take_date},
+	{{"ON", 2}, SEARCH_ON, 0, 0, take_date},
+	{{"SINCE", 5}, SEARCH_SINCE, 0, 0, take_date},
+	{{"SENTBEFORE", 10}, SEARCH_SENT_BEFORE, 0, 0, take_date},
+	{{"SENTON", 6}, SEARCH_SENT_ON, 0, 0, take_date},
+	{{"SENTSINCE", 9}, SEARCH_SENT_SINCE, 0, 0, take_date},
+	{{"BCC", 3}, SEARCH_ENVELOPE, 0, ENVELOPE_BCC, take_text},
+	{{"CC", 2}, SEARCH_ENVELOPE, 0, ENVELOPE_CC, take_text},
+	{{"FROM", 4}, SEARCH_ENVELOPE, 0, ENVELOPE_FROM, take_text},
+	{{"SUBJECT", 7}, SEARCH_ENVELOPE, 0, ENVELOPE_SUBJECT, take_text},
+	{{"TO", 2}, SEARCH_ENVELOPE, 0, ENVELOPE_TO, take_text},
+	{{"HEADER", 6}, SEARCH_HEADER, 0, 0, take_header},
+	{{"BODY", 4}, SEARCH_BODY, 0, 0, take_text},
+	{{"TEXT", 4}, SEARCH_TEXT, 0, 0, take_text},
 };
 
 /* ---- the tree ---- */
@@ -200,7 +200,6 @@ static struct search_key *parse_named(struct search_parser *sp)
 			return NULL;
 		key->mask = key_table[i].mask;
 		key->value = key_table[i].value;
-		key->name = key_table[i].field;
 		return key_table[i].take(sp->p, key) ? key : NULL;
 	}
 	(void)imap_fault(sp->p, SLICE("there is no such search key"));

@@ -22,7 +22,8 @@ enum search_type {
 	SEARCH_SENT_BEFORE,
 	SEARCH_SENT_ON,
 	SEARCH_SENT_SINCE,
-	SEARCH_HEADER, /* `name` holds `text` */
+	SEARCH_ENVELOPE, /* item `value` holds `text` */
+	SEARCH_HEADER,   /* `name` holds `text` */
 	SEARCH_BODY,
 	SEARCH_TEXT,
 	SEARCH_NOT, /* of the first child */

@@ -1,5 +1,6 @@
 #include "imap/search.h"
 
+#include "imap/envelope.h"
 #include "imap/fetch.h"
 #include "mime/words.h"
 
@@ -64,6 +65,7 @@ enum search_answer search_facts(const struct search_key *key, const struct view_
 	case SEARCH_SENT_BEFORE:
 	case SEARCH_SENT_ON:
 	case SEARCH_SENT_SINCE:
+	case SEARCH_ENVELOPE:
 	case SEARCH_HEADER:
 	case SEARCH_BODY:
 	case SEARCH_TEXT:
@@ -86,6 +88,8 @@ unsigned search_needs(const struct search_key *key)
 	case SEARCH_SENT_BEFORE:
 	case SEARCH_SENT_ON:
 	case SEARCH_SENT_SINCE:
+	case SEARCH_ENVELOPE:
+		return EMAIL_ENVELOPE;
 	case SEARCH_HEADER:
 		return EMAIL_HEADER;
 	case SEARCH_BODY:
@@ -116,6 +120,14 @@ static bool contains(struct slice text, struct slice folded, struct arena *arena
 static bool value_contains(struct slice value, struct slice folded, struct arena *arena)
 {
 	return folded.len == 0 || contains(words_decode(arena, value), folded, arena);
+}
+
+/* RFC 9051 section 6.4.4: BCC, CC, FROM, SUBJECT and TO look into the envelope, which is much smaller than the message. */
+static bool envelope_matches(const struct search_key *key, struct slice envelope, struct arena *arena)
+{
+	struct slice text = envelope_text(arena, envelope, (enum envelope_item)key->value);
+
+	return text.data && contains(text, key->text, arena);
 }
 
 /* RFC 9051 section 6.4.4: an empty text matches every message that has the field. */
@@ -169,9 +181,9 @@ static bool body_matches(const struct search_key *key, const struct email *email
 }
 
 /* The day that the Date field names, in its own zone (RFC 9051 section 6.4.4: "disregarding time and timezone"). */
-static bool sent_matches(const struct search_key *key, struct slice header)
+static bool sent_matches(const struct search_key *key, struct slice envelope, struct arena *arena)
 {
-	struct slice date = header_find(header, SLICE("Date"));
+	struct slice date = envelope_text(arena, envelope, ENVELOPE_DATE);
 	int64_t sent_ms, day;
 	int zone;
 
@@ -194,7 +206,9 @@ bool search_matches(const struct search_key *key, const struct view_message *mes
 	case SEARCH_SENT_BEFORE:
 	case SEARCH_SENT_ON:
 	case SEARCH_SENT_SINCE:
-		return sent_matches(key, fetch_header_of(email->bytes));
+		return sent_matches(key, email->envelope, arena);
+	case SEARCH_ENVELOPE:
+		return envelope_matches(key, email->envelope, arena);
 	case SEARCH_HEADER:
 		return header_matches(key, fetch_header_of(email->bytes), arena);
 	case SEARCH_BODY:

@@ -2,6 +2,7 @@
  * sanitizer looks), and a refusal must come with a fault. */
 #include <stdlib.h>
 
+#include "imap/envelope.h"
 #include "imap/fetch.h"
 #include "imap/parse.h"
 #include "imap/search.h"
@@ -80,11 +81,18 @@ static bool strings(struct imap_parser *p)
 	return true;
 }
 
+static bool envelope(struct imap_parser *p)
+{
+	for (enum envelope_item item = ENVELOPE_DATE; item <= ENVELOPE_MESSAGE_ID; item++)
+		touch(envelope_text(p->arena, p->rest, item));
+	return true;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static bool (*const grammars[])(struct imap_parser *) = {fetch, search, append, flags, dates, strings};
+	static bool (*const grammars[])(struct imap_parser *) = {fetch, search, append, flags, dates, strings, envelope};
 	struct arena arena SCOPED_ARENA;
 	struct imap_parser p;
 

@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "imap/envelope.h"
 #include "imap/fetch.h"
 #include "imap/name.h"
 #include "imap/parse.h"
@@ -465,6 +466,35 @@ static void test_search_faults(void **state)
 	assert_true(request.extended);
 }
 
+static void test_envelope(void **state)
+{
+	static const char text[] =
+		"(\"Mon, 7 Feb 1994 21:52:25 -0800 (PST)\" {10}\r\na \"quoted\""
+		" ((\"=?UTF-8?Q?Fran=C3=A7ois?= \\\"x\\\"\" NIL \"fred\" \"example.org\")(NIL NIL \"b\" \"example.net\")) NIL NIL "
+		"((NIL NIL \"friends\" NIL)(NIL NIL \"c\" \"example.com\")(NIL NIL NIL NIL)) NIL NIL NIL \"<id@example.org>\")";
+	static const struct {
+		enum envelope_item item;
+		const char *text;
+	} items[] = {
+		{ENVELOPE_DATE, "Mon, 7 Feb 1994 21:52:25 -0800 (PST)"},
+		{ENVELOPE_SUBJECT, "a \"quoted\""},
+		{ENVELOPE_FROM, "Fran\xc3\xa7ois \"x\" <fred@example.org>, <b@example.net>, "},
+		{ENVELOPE_TO, "friends: <c@example.com>, ; "},
+		{ENVELOPE_MESSAGE_ID, "<id@example.org>"},
+	};
+	static const char *const malformed[] = {"", "(", "NIL", "(NIL", "(NIL NIL", "(NIL NIL (", "(NIL NIL ((", "(NIL NIL (NIL))",
+						"(NIL NIL ((NIL NIL NIL))", "(NIL NIL ((NIL NIL \"a\" {5}\r\nx)))"};
+	struct slice envelope = slice_from_cstr(text);
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(items) / sizeof(items[0]); i++)
+		assert_slice(envelope_text(&arena, envelope, items[i].item), items[i].text);
+	assert_null(envelope_text(&arena, envelope, ENVELOPE_CC).data);
+	assert_null(envelope_text(&arena, envelope, ENVELOPE_IN_REPLY_TO).data);
+	for (size_t i = 0; i < sizeof(malformed) / sizeof(malformed[0]); i++)
+		assert_null(envelope_text(&arena, slice_from_cstr(malformed[i]), ENVELOPE_FROM).data);
+}
+
 static void test_writing(void **state)
 {
 	struct buf out SCOPED_BUF;
@@ -500,7 +530,7 @@ int main(void)
 		cmocka_unit_test(test_modified_utf7), cmocka_unit_test(test_names),
 		cmocka_unit_test(test_patterns),      cmocka_unit_test(test_fetch),
 		cmocka_unit_test(test_search_keys),   cmocka_unit_test(test_search_faults),
-		cmocka_unit_test(test_writing),
+		cmocka_unit_test(test_envelope),      cmocka_unit_test(test_writing),
 	};
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);
 
