@@ -123,7 +123,13 @@ static int wait_ms(const struct conn *conn)
 	return (int)left;
 }
 
-bool conn_wait(struct conn *conn, short events)
+void conn_on_wait(struct conn *conn, void (*waits)(void *context, bool begins), void *context)
+{
+	conn->waits = waits;
+	conn->waits_context = context;
+}
+
+static int poll_peer(struct conn *conn, short events)
 {
 	struct pollfd ready = {.fd = conn->fd, .events = events};
 	int count, limit_ms;
@@ -133,6 +139,17 @@ bool conn_wait(struct conn *conn, short events)
 		limit_ms = wait_ms(conn);
 		count = limit_ms == 0 ? 0 : poll(&ready, 1, limit_ms);
 	} while (count < 0 && errno == EINTR);
+	return count;
+}
+
+bool conn_wait(struct conn *conn, short events)
+{
+	if (conn->waits)
+		conn->waits(conn->waits_context, true);
+	int count = poll_peer(conn, events);
+
+	if (conn->waits)
+		conn->waits(conn->waits_context, false);
 	if (count == 0)
 		conn_fail(conn, CONN_TIMED_OUT);
 	else if (count < 0)

@@ -125,5 +125,9 @@ struct slice conn_tls_error(const struct conn *conn);
 
 /* COMPRESS=DEFLATE and the like hook in here later: see ARCHITECTURE.md. */
 
+/* From now on `waits` is told when a read or write begins to wait for the peer, and when that ends, on the waiting thread. Called by the
+ * engine. */
+void conn_on_wait(struct conn *conn, void (*waits)(void *context, bool begins), void *context);
+
 /* Given back while the connection is parked: input and output buffers if empty. Called by the engine. */
 void conn_release_buffers(struct conn *conn);

@@ -16,6 +16,8 @@ struct conn {
 	struct buf output;
 	struct net_address peer, local;
 	char *tls_error;
+	void (*waits)(void *context, bool begins); /* NULL: nobody minds */
+	void *waits_context;
 };
 
 /* Remembers the first error. */

@@ -10,6 +10,8 @@
 #include "base/clock.h"
 
 #define THREADS_KEPT      4
+/* Threads in all: silent peers may hold so many before others have to wait. */
+#define THREADS_MAX       4096
 #define THREAD_IDLE_MS    10000
 #define THREAD_STACK      (512 * 1024)
 #define SESSION_ARENA_MAX (1024 * 1024)
@@ -122,6 +124,7 @@ static void serve(struct connection *connection, struct arena *arena)
 	enum parked parked = NOT_YET;
 
 	connection->command_arena = *arena;
+	conn_on_wait(connection->env.conn, peer_stalls, connection->engine);
 	while (parked == NOT_YET) {
 		uint64_t state = atomic_fetch_and(&slot_of(connection)->state, ~(uint64_t)STATE_PENDING);
 		bool go_on = step(connection, (uint32_t)state & STATE_PENDING);
@@ -154,10 +157,31 @@ static void start_thread(struct engine *engine)
 	pthread_attr_destroy(&attributes);
 }
 
+static bool may_start(struct engine *engine)
+{
+	unsigned threads = atomic_load(&engine->threads), stalled = atomic_load(&engine->stalled);
+
+	return threads < THREADS_MAX && threads < engine->limits.max_threads + stalled;
+}
+
 /* The last one that waited is about to run something, perhaps for long: another takes its place. */
 static void leave_waiting(struct engine *engine)
 {
-	if (atomic_fetch_sub(&engine->waiting, 1) == 1 && atomic_load(&engine->threads) < engine->limits.max_threads)
+	if (atomic_fetch_sub(&engine->waiting, 1) == 1 && may_start(engine))
+		start_thread(engine);
+}
+
+/* A command that waits for its peer isn't at work: peers that keep silent must not keep others from being served. */
+static void peer_stalls(void *context, bool begins)
+{
+	struct engine *engine = context;
+
+	if (!begins) {
+		atomic_fetch_sub(&engine->stalled, 1);
+		return;
+	}
+	atomic_fetch_add(&engine->stalled, 1);
+	if (atomic_load(&engine->waiting) == 0 && may_start(engine))
 		start_thread(engine);
 }
 

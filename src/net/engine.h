@@ -4,7 +4,7 @@
  * of the pool takes it, runs one command (or event) to its end with ordinary blocking reads and writes, and parks it again.
  * Input that is already buffered is served before parking, so pipelined commands run one after the other and their replies
  * leave together. Threads wait on the epoll descriptor themselves: there is no hand-over. The pool grows to max_threads
- * when all are busy and shrinks again; the rest waits in the kernel. Per connection, one thread at a time: a session needs no locks.
+ * when all are busy (and beyond, up to a few thousand, while peers keep commands waiting) and shrinks again; the rest waits in the kernel. Per connection, one thread at a time: a session needs no locks.
  */
 #pragma once
 
@@ -73,7 +73,7 @@ struct listener {
 };
 
 struct engine_limits {
-	unsigned max_threads;             /* commands at work at the same time */
+	unsigned max_threads;             /* commands at work at the same time; those that wait for their peer don't count */
 	unsigned max_connections;         /* in all */
 	unsigned max_connections_per_address; /* IPv4 address or IPv6 /64 */
 	const struct net_prefix *exempt;  /* from the per-address limit */

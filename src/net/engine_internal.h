@@ -112,7 +112,8 @@ struct engine {
 	int stop_fd; /* readable: threads end */
 	pthread_mutex_t thread_lock;
 	pthread_cond_t thread_ended;
-	_Atomic unsigned threads, waiting;
+	/* All; those that wait for something to do; those whose command waits for its peer. */
+	_Atomic unsigned threads, waiting, stalled;
 	_Atomic bool stopping;
 	_Atomic uint64_t next_id, connections_now, connections_total, refused_total, commands_total;
 };

@@ -344,6 +344,31 @@ static void threads_are_bounded_and_come_back(void **state)
 	end(&f);
 }
 
+/* Peers that begin a command and fall silent hold their threads, but nobody else up. */
+static void silent_peers_hold_nobody_up(void **state)
+{
+	enum { SILENT = 30 };
+	struct fixture f;
+	struct conn *silent[SILENT];
+	(void)state;
+
+	start(&f, &LIMITS);
+	for (int i = 0; i < SILENT; i++) {
+		silent[i] = greeted(&f);
+		say(silent[i], "ec");
+	}
+	struct conn *conn = greeted(&f);
+	say(conn, "echo served\r\n");
+	expect(conn, "served");
+	for (int i = 0; i < SILENT; i++) {
+		say(silent[i], "ho at last\r\n");
+		expect(silent[i], "at last");
+		conn_free(silent[i]);
+	}
+	conn_free(conn);
+	end(&f);
+}
+
 static void limits_refuse_politely(void **state)
 {
 	struct fixture f;
@@ -458,6 +483,7 @@ int main(void)
 		cmocka_unit_test(deadlines_come_unless_something_else_does),
 		cmocka_unit_test(parked_connections_own_no_thread),
 		cmocka_unit_test(threads_are_bounded_and_come_back),
+		cmocka_unit_test(silent_peers_hold_nobody_up),
 		cmocka_unit_test(limits_refuse_politely),
 		cmocka_unit_test(shutdown_says_good_bye),
 		cmocka_unit_test(everything_at_once),
