@@ -8,8 +8,8 @@ offset=${PORT_OFFSET:-10000}
 export PATH="$build:$PATH"
 if [ ! -f "$dir/posthorn.yaml" ]; then
 	mkdir -p "$dir"
-	# It shows passwords.
-	(umask 077 && posthorn setup --demo "$dir" --port-offset "$offset" >"$dir/demo.txt")
+	install -m 600 /dev/null "$dir/demo.txt" # it shows passwords
+	posthorn setup --demo "$dir" --port-offset "$offset" >"$dir/demo.txt"
 fi
 cat "$dir/demo.txt" 2>/dev/null || cat "$dir/passwords.txt"
 echo

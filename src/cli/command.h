@@ -77,7 +77,7 @@ int cli_done(struct cli *cli, struct slice what, const char *done);
 /* ---- what commands stand on: each tells its trouble and returns false ---- */
 
 MUST_CHECK bool cli_load_config(struct cli *cli);
-/* Loads the configuration, becomes the owner of the data folder where started by root, and opens. */
+/* Loads the configuration, becomes the data folder's user where started by root, and opens. */
 MUST_CHECK bool cli_open_store(struct cli *cli);
 MUST_CHECK bool cli_open_credentials(struct cli *cli);
 /* Tells a running server; none running is fine. Kinds: "directory", "credential" (payload: the address), "queue". */

@@ -5,7 +5,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -13,6 +12,7 @@
 #include "auth/credential.h"
 #include "auth/password_scheme.h"
 #include "cli/command.h"
+#include "cli/files.h"
 #include "config/paths.h"
 #include "ipc/ipc.h"
 #include "ipc/pack.h"
@@ -80,14 +80,13 @@ static bool is_sqlite(const struct cli *cli)
 }
 
 /* Could that user come to the data folder? Asked by a child that has become the user. */
-static bool user_may_enter(const char *folder, uid_t uid, gid_t gid)
+static bool user_may_enter(const char *folder, struct file_owner owner)
 {
 	int status = 1;
 	pid_t child = fork();
 
 	if (child == 0)
-		_exit(setgroups(0, NULL) != 0 || setgid(gid) != 0 || setuid(uid) != 0 ||
-		      access(folder, R_OK | W_OK | X_OK) != 0);
+		_exit(setgroups(0, NULL) != 0 || setgid(owner.gid) != 0 || setuid(owner.uid) != 0 || access(folder, X_OK) != 0);
 	return child > 0 && waitpid(child, &status, 0) == child && status == 0;
 }
 
@@ -100,24 +99,62 @@ static bool enter_data_folder(struct cli *cli)
 	return true;
 }
 
-/* Files that root makes in the data folder could not be written by the roles: root becomes the folder's owner. */
-static bool become_owner(struct cli *cli)
+/* Whose the files in the data folder are: its owner's, or the roles' user's where root owns it. */
+static bool find_owner(struct cli *cli, struct file_owner *owner)
 {
 	struct passwd *user;
 	struct stat facts;
 
-	if (geteuid() != 0 || stat(cli->config->data, &facts) != 0 || facts.st_uid == 0)
+	if (stat(cli->config->data, &facts) == 0 && facts.st_uid != 0) {
+		*owner = (struct file_owner){facts.st_uid, facts.st_gid};
 		return true;
-	user = getpwuid(facts.st_uid);
-	if (is_sqlite(cli) && !user_may_enter(cli->config->data, facts.st_uid, facts.st_gid) && !enter_data_folder(cli)) {
-		cli_fail(cli, EXIT_FAILED, "%s can't be entered by its owner; choose another data folder", cli->config->data);
+	}
+	user = getpwnam(cli->config->user);
+	if (!user) {
+		cli_fail(cli, EXIT_FAILED,
+			 "there is no user %s; make it with: useradd --system --no-create-home %s, or set `user`",
+			 cli->config->user, cli->config->user);
 		return false;
 	}
-	if ((user ? initgroups(user->pw_name, facts.st_gid) : setgroups(0, NULL)) == 0 && setgid(facts.st_gid) == 0 &&
-	    setuid(facts.st_uid) == 0)
+	*owner = (struct file_owner){user->pw_uid, user->pw_gid};
+	return true;
+}
+
+/* Made by root, for that owner. What is the owner's already may be a symbolic link, to another disk. */
+static bool make_own_folder(struct cli *cli, struct slice name, struct file_owner owner)
+{
+	char *folder = config_data_path(cli->config, name, &cli->arena);
+	struct stat facts;
+
+	return (stat(folder, &facts) == 0 && facts.st_uid == owner.uid) || file_make_folder(cli, folder, 0700, owner);
+}
+
+static bool drop_to(struct cli *cli, struct file_owner owner)
+{
+	struct passwd *user = getpwuid(owner.uid);
+
+	if ((user ? initgroups(user->pw_name, owner.gid) : setgroups(0, NULL)) == 0 && setgid(owner.gid) == 0 &&
+	    setuid(owner.uid) == 0)
 		return true;
 	cli_fail(cli, EXIT_FAILED, "can't become the owner of %s: %s", cli->config->data, strerror(errno));
 	return false;
+}
+
+/* Files that root makes in the data folder could not be written by the roles: root becomes who they are. */
+static bool become_owner(struct cli *cli)
+{
+	struct file_owner owner;
+
+	if (geteuid() != 0)
+		return true;
+	if (!find_owner(cli, &owner) ||
+	    (is_sqlite(cli) && !(make_own_folder(cli, SLICE("store"), owner) && make_own_folder(cli, SLICE("auth"), owner))))
+		return false;
+	if (is_sqlite(cli) && !user_may_enter(cli->config->data, owner) && !enter_data_folder(cli)) {
+		cli_fail(cli, EXIT_FAILED, "%s can't be entered by its owner; choose another data folder", cli->config->data);
+		return false;
+	}
+	return drop_to(cli, owner);
 }
 
 static bool prepare(struct cli *cli, struct slice folder_name)
@@ -138,7 +175,7 @@ static bool prepare(struct cli *cli, struct slice folder_name)
 
 static void cant_open(struct cli *cli, const char *what, const struct error *error)
 {
-	bool is_foreign = is_sqlite(cli) && access(cli->config->data[0] ? cli->config->data : "/", W_OK) != 0;
+	bool is_foreign = is_sqlite(cli) && access(config_data_path(cli->config, SLICE("store"), &cli->arena), W_OK) != 0;
 
 	cli_fail(cli, error->status == STATUS_TEMPORARY && !is_foreign ? EXIT_TEMPORARY : EXIT_FAILED,
 		 "%s can't be opened: %.*s%s", what, SLICE_ARG(error->text),

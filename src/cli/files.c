@@ -54,10 +54,12 @@ static bool is_ours(const struct stat *facts, struct file_owner owner)
 	return facts->st_uid == geteuid() || facts->st_uid == 0 || facts->st_uid == owner.uid;
 }
 
-/* One that exists already keeps its mode, unless it shows what should be hidden. */
-static bool take_folder(int fd, mode_t mode, struct file_owner owner, const struct stat *facts)
+/* A new one gets the mode whatever the umask; one that exists keeps its own, unless it shows what should be hidden. */
+static bool take_folder(int fd, bool is_new, mode_t mode, struct file_owner owner, const struct stat *facts)
 {
-	if ((facts->st_mode & 0777 & ~mode) && (mode & 077) == 0 && fchmod(fd, mode) != 0)
+	bool is_too_open = (mode & 077) == 0 && (facts->st_mode & 0777 & ~mode);
+
+	if ((is_new || is_too_open) && fchmod(fd, mode) != 0)
 		return false;
 	return owner.uid == (uid_t)-1 || fchown(fd, owner.uid, owner.gid) == 0;
 }
@@ -66,10 +68,12 @@ bool file_make_folder(struct cli *cli, const char *path, mode_t mode, struct fil
 {
 	struct stat facts;
 	int fd SCOPED_FD = -1;
+	bool is_new;
 
 	if (!make_parents(cli, path))
 		return false;
-	if (mkdir(path, mode) != 0 && errno != EEXIST)
+	is_new = mkdir(path, mode) == 0;
+	if (!is_new && errno != EEXIST)
 		return file_failed(cli, path);
 	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0 || fstat(fd, &facts) != 0)
@@ -78,7 +82,7 @@ bool file_make_folder(struct cli *cli, const char *path, mode_t mode, struct fil
 		cli_fail(cli, EXIT_FAILED, "%s belongs to another user; choose another place", path);
 		return false;
 	}
-	return take_folder(fd, mode, owner, &facts) || file_failed(cli, path);
+	return take_folder(fd, is_new, mode, owner, &facts) || file_failed(cli, path);
 }
 
 bool file_make_folder_of(struct cli *cli, const char *path)

@@ -15,7 +15,7 @@ struct file_owner {
 
 /* DIR/name */
 char *file_path(struct cli *cli, const char *folder, const char *name);
-/* With the folders above it. One that exists must be ours, root's or its new owner's. Tells if it can't be made. */
+/* With the folders above it; the mode whatever the umask. One that exists must be ours, root's or its new owner's. Tells if it can't be made. */
 MUST_CHECK bool file_make_folder(struct cli *cli, const char *path, mode_t mode, struct file_owner owner);
 /* The folder that the file is in, if there is none yet. */
 MUST_CHECK bool file_make_folder_of(struct cli *cli, const char *path);

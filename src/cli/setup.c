@@ -142,11 +142,19 @@ static bool make_certificate(struct cli *cli, const struct plan *plan)
 	       file_write_new(cli, certificate_path, 0644, FILE_OWNER_NONE, certificate);
 }
 
-/* The roles' user gets what the roles write. The key stays with whoever starts the server: the supervisor alone reads it. */
+/* One that is there may be the roles' user's. */
+static bool make_data_folder(struct cli *cli, const struct plan *plan)
+{
+	struct stat facts;
+
+	return (stat(plan->data, &facts) == 0 && facts.st_uid == plan->owner.uid) ||
+	       file_make_folder(cli, plan->data, 0755, FILE_OWNER_NONE);
+}
+
+/* The roles' user gets the folders that roles write. The data folder and the key stay with whoever starts the server: the supervisor alone reads it. */
 static bool make_folders(struct cli *cli, const struct plan *plan)
 {
-	return file_make_folder(cli, plan->data, 0755, plan->owner) &&
-	       file_make_folder(cli, file_path(cli, plan->data, "store"), 0700, plan->owner) &&
+	return make_data_folder(cli, plan) && file_make_folder(cli, file_path(cli, plan->data, "store"), 0700, plan->owner) &&
 	       file_make_folder(cli, file_path(cli, plan->data, "auth"), 0700, plan->owner) &&
 	       file_make_folder(cli, file_path(cli, plan->data, "tls"), 0755, FILE_OWNER_NONE);
 }

@@ -95,7 +95,7 @@ bool supervisor_find_user(struct supervisor *supervisor)
 	return true;
 }
 
-/* Below the data folder, each mode 0700 and owned by the roles' user. */
+/* Below the data folder. The roles' user gets what is for roles alone: the folder above may hold other things, if `data` is mistaken. */
 static bool make_folder(struct supervisor *supervisor, struct slice name, mode_t mode, bool for_roles)
 {
 	struct slice parts[] = {slice_from_cstr(supervisor->config->data), SLICE("/"), name};
@@ -111,7 +111,7 @@ static bool make_folder(struct supervisor *supervisor, struct slice name, mode_t
 
 bool supervisor_make_folders(struct supervisor *supervisor)
 {
-	return make_folder(supervisor, SLICE(""), 0755, true) && make_folder(supervisor, SLICE(FOLDER_STORE), 0700, true) &&
+	return make_folder(supervisor, SLICE(""), 0755, false) && make_folder(supervisor, SLICE(FOLDER_STORE), 0700, true) &&
 	       make_folder(supervisor, SLICE(FOLDER_AUTH), 0700, true) && make_folder(supervisor, SLICE(FOLDER_EMPTY), 0555, false);
 }
 
