@@ -118,6 +118,8 @@ static enum parked park(struct connection *connection)
 	return atomic_compare_exchange_strong(&slot->state, &running, idle) ? PARKED : NOT_YET;
 }
 
+static void peer_stalls(void *context, bool begins);
+
 /* Runs a connection, whose RUNNING is ours, until it is parked or over. The thread's arena serves its commands. */
 static void serve(struct connection *connection, struct arena *arena)
 {
