@@ -12,6 +12,7 @@
 
 #include "store/directory.h"
 #include "store/email.h"
+#include "store/invariants.h"
 #include "store/mailbox.h"
 #include "store/queue.h"
 
@@ -263,6 +264,17 @@ static void bench_relay(struct store *store)
 	       done / (now_seconds() - start));
 }
 
+static void bench_check(struct store *store)
+{
+	struct arena arena SCOPED_ARENA;
+	struct store_violation *violations;
+	size_t count;
+	double start = now_seconds();
+
+	check(store_check_invariants(store, &arena, &violations, &count), "invariants");
+	printf("%-40s %8.1f ms (%zu violated)\n", "store_check_invariants", (now_seconds() - start) * 1e3, count);
+}
+
 static void bench_all(struct store *store, int64_t *accounts, unsigned count)
 {
 	bench_deliver(store, "deliver into one account", accounts, 1, 0, count, false);
@@ -273,6 +285,7 @@ static void bench_all(struct store *store, int64_t *accounts, unsigned count)
 	bench_look_up(store, "directory_look_up account", SLICE("user7@example.test"));
 	bench_look_up(store, "directory_look_up unknown", SLICE("nobody@example.test"));
 	bench_flags(store, accounts[0], count);
+	bench_check(store);
 }
 
 int main(int argc, char **argv)
