@@ -128,15 +128,15 @@ enum next imap_expunge(struct imap_session *s, struct imap_command *command)
 	return imap_answer(s, command, expunge(s, uids, count), SLICE("EXPUNGE completed"));
 }
 
-/* RFC 9051 section 6.4.1: expunges without telling. */
+/* RFC 9051 section 6.4.1: expunges without telling. If that fails the mailbox stays selected: nothing has happened. */
 enum next imap_close(struct imap_session *s, struct imap_command *command)
 {
 	enum status status = s->read_only ? STATUS_OK : expunge(s, NULL, 0);
 
-	if (status == STATUS_NOT_FOUND)
-		status = STATUS_OK;
+	if (status != STATUS_OK && status != STATUS_NOT_FOUND)
+		return imap_answer(s, command, status, SLICE_EMPTY);
 	imap_leave_mailbox(s);
-	return imap_answer(s, command, status, SLICE("CLOSE completed"));
+	return imap_ok(s, command, SLICE("CLOSE completed"));
 }
 
 enum next imap_unselect(struct imap_session *s, struct imap_command *command)

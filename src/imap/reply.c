@@ -54,9 +54,10 @@ static void put_login_capabilities(struct imap_session *s, struct buf *out)
 /* All that there is is told before log-in too: some libraries (imaplib) never ask again. */
 void imap_put_capabilities(struct imap_session *s, struct buf *out)
 {
-	buf_add_literal(out,
-			" IMAP4rev2 IMAP4rev1 LITERAL+ SASL-IR ID ENABLE IDLE NAMESPACE UNSELECT UIDPLUS MOVE CHILDREN LIST-EXTENDED"
-			" LIST-STATUS SPECIAL-USE ESEARCH SEARCHRES BINARY STATUS=SIZE APPENDLIMIT=");
+	buf_add_literal(
+		out,
+		" IMAP4rev2 IMAP4rev1 LITERAL+ SASL-IR ID ENABLE IDLE NAMESPACE UNSELECT UIDPLUS MOVE CHILDREN LIST-EXTENDED"
+		" LIST-STATUS SPECIAL-USE ESEARCH SEARCHRES BINARY STATUS=SIZE APPENDLIMIT=");
 	buf_add_u64(out, imap_append_limit(s));
 	if (s->state == IMAP_NOT_AUTHENTICATED)
 		put_login_capabilities(s, out);

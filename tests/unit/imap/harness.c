@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
@@ -13,7 +14,9 @@
 #include "auth/auth.h"
 #include "store/directory.h"
 #include "store/email.h"
+#include "store/db_internal.h"
 #include "store/mailbox_view.h"
+#include "store/store_internal.h"
 
 enum slot_state { SLOT_FREE, SLOT_NEW, SLOT_OPEN, SLOT_CLOSED };
 
@@ -45,6 +48,7 @@ struct harness {
 	bool stop;
 	int wake;
 	struct slot slots[HARNESS_SESSIONS];
+	_Atomic int fault_countdown;
 };
 
 static enum slot_state state_of(struct harness *h, int number)
@@ -287,6 +291,19 @@ static struct slice in_folder(struct harness *h, const char *before, const char 
 	return buf_slice(&text);
 }
 
+static enum status fault(void *context)
+{
+	struct harness *h = context;
+
+	return atomic_load(&h->fault_countdown) > 0 && atomic_fetch_sub(&h->fault_countdown, 1) == 1 ? STATUS_TEMPORARY
+												     : STATUS_OK;
+}
+
+void harness_set_fault(struct harness *h, int statements)
+{
+	atomic_store(&h->fault_countdown, statements);
+}
+
 struct harness *harness_new(void)
 {
 	struct harness *h = calloc(1, sizeof(*h));
@@ -306,6 +323,8 @@ struct harness *harness_new(void)
 	must(directory_add_domain(h->store, SLICE("example.test")));
 	must(directory_add_account(h->store, SLICE(HARNESS_USER), SLICE_EMPTY, 0, &h->account));
 	only_account = h->account;
+	h->store->pool->fault_context = h;
+	h->store->pool->fault = fault;
 	h->context = (struct imap_context){
 		.options = {.hostname = SLICE("mail.example.test"), .plaintext = IMAP_PLAINTEXT_LOOPBACK},
 		.store = h->store,

@@ -20,6 +20,8 @@ struct imap_context *harness_context(struct harness *h); /* to be changed before
 void harness_offer_tls(struct harness *h);
 /* What the engine would tell a parked session. */
 void harness_event(struct harness *h, int number, enum event_kind kind);
+/* The store's statement of that number from now on fails (1: the next; 0: none does). */
+void harness_set_fault(struct harness *h, int statements);
 
 /* Opens session `number` (from 0); its greeting is still to be read. */
 void harness_connect(struct harness *h, int number);

@@ -470,7 +470,8 @@ static void test_envelope(void **state)
 {
 	static const char text[] =
 		"(\"Mon, 7 Feb 1994 21:52:25 -0800 (PST)\" {10}\r\na \"quoted\""
-		" ((\"=?UTF-8?Q?Fran=C3=A7ois?= \\\"x\\\"\" NIL \"fred\" \"example.org\")(NIL NIL \"b\" \"example.net\")) NIL NIL "
+		" ((\"=?UTF-8?Q?Fran=C3=A7ois?= \\\"x\\\"\" NIL \"fred\" \"example.org\")(NIL NIL \"b\" \"example.net\")) NIL "
+		"NIL "
 		"((NIL NIL \"friends\" NIL)(NIL NIL \"c\" \"example.com\")(NIL NIL NIL NIL)) NIL NIL NIL \"<id@example.org>\")";
 	static const struct {
 		enum envelope_item item;
@@ -482,8 +483,16 @@ static void test_envelope(void **state)
 		{ENVELOPE_TO, "friends: <c@example.com>, ; "},
 		{ENVELOPE_MESSAGE_ID, "<id@example.org>"},
 	};
-	static const char *const malformed[] = {"", "(", "NIL", "(NIL", "(NIL NIL", "(NIL NIL (", "(NIL NIL ((", "(NIL NIL (NIL))",
-						"(NIL NIL ((NIL NIL NIL))", "(NIL NIL ((NIL NIL \"a\" {5}\r\nx)))"};
+	static const char *const malformed[] = {"",
+						"(",
+						"NIL",
+						"(NIL",
+						"(NIL NIL",
+						"(NIL NIL (",
+						"(NIL NIL ((",
+						"(NIL NIL (NIL))",
+						"(NIL NIL ((NIL NIL NIL))",
+						"(NIL NIL ((NIL NIL \"a\" {5}\r\nx)))"};
 	struct slice envelope = slice_from_cstr(text);
 
 	(void)state;

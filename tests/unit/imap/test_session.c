@@ -338,6 +338,67 @@ static void test_long_commands(void **state)
 	harness_free(h);
 }
 
+/* The tagged answer to a command while the store's statement of that number fails. */
+static struct slice answer_with_fault(struct harness *h, const char *command, int statement)
+{
+	struct slice line;
+
+	harness_set_fault(h, statement);
+	harness_send(h, 0, SLICE("f "), false);
+	harness_send(h, 0, slice_from_cstr(command), false);
+	do {
+		assert_true(harness_read_line(h, 0, &line));
+	} while (!slice_starts_with(line, SLICE("f ")));
+	return line;
+}
+
+/* Whichever statement fails, the command is answered, the session goes on, and the next try succeeds. */
+static void test_faults_of_the_store(void **state)
+{
+	static const char *const commands[] = {
+		"SELECT INBOX\r\n",
+		"APPEND INBOX ($a) {14+}\r\nSubject: s\r\n\r\n\r\n",
+		"FETCH 1:* (FLAGS ENVELOPE BODY[TEXT])\r\n",
+		"STORE 1 +FLAGS (\\Answered $b)\r\n",
+		"SEARCH OR BODY \"x\" KEYWORD $c\r\n",
+		"COPY 1 Archive\r\n",
+		"LIST (SUBSCRIBED) \"\" * RETURN (STATUS (MESSAGES))\r\n",
+		"STATUS Archive (MESSAGES)\r\n",
+		"SUBSCRIBE Archive\r\n",
+		"CREATE one/two\r\n",
+		"RENAME one three\r\n",
+		"DELETE three/two\r\n",
+		"MOVE 1 Trash\r\n",
+		"STORE 1 +FLAGS.SILENT (\\Deleted)\r\n",
+		"EXPUNGE\r\n",
+		"CLOSE\r\n",
+	};
+	struct harness *h = harness_new();
+
+	(void)state;
+	for (int i = 0; i < 40; i++)
+		harness_deliver(h, SLICE("Subject: x\r\n\r\ntext\r\n"));
+	log_in(h);
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+		bool failed = false;
+
+		for (int statement = 1; statement < 100; statement++) {
+			struct slice answer = answer_with_fault(h, commands[i], statement);
+
+			if (!slice_starts_with(answer, SLICE("f OK")) &&
+			    !slice_starts_with(answer, SLICE("f NO [UNAVAILABLE]")))
+				fail_msg("%s, statement %d: %.*s", commands[i], statement, SLICE_ARG(answer));
+			failed = !slice_starts_with(answer, SLICE("f OK"));
+			if (!failed)
+				break;
+		}
+		assert_false(failed);
+		/* the news may have failed, not the command */
+		(void)answer_with_fault(h, "NOOP\r\n", 0);
+	}
+	harness_free(h);
+}
+
 static int is_visible(const struct dirent *entry)
 {
 	return entry->d_name[0] != '.';
@@ -361,6 +422,7 @@ int main(void)
 	tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_quota);
 	tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_ends);
 	tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_long_commands);
+	tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_faults_of_the_store);
 	failures = _cmocka_run_group_tests("imap sessions", tests, count, NULL, NULL);
 	for (int i = 0; i < found; i++)
 		free(files[i]);
