@@ -271,17 +271,7 @@ static void test_modified_utf7(void **state)
 static void test_names(void **state)
 {
 	static const char *const good[] = {"INBOX", "a/b/c", "Gel\xc3\xb6scht", "with space", "a\"b\\c", "~", "#news"};
-	static const char *const bad[] = {"",
-					  "/a",
-					  "a/",
-					  "a//b",
-					  "a*",
-					  "a%b",
-					  "a\tb",
-					  "a\x7f",
-					  "a\xc2\x85",
-					  "a\xe2\x80\xa8"
-					  "b"};
+	static const char *const bad[] = {"", "/a", "a/", "a//b", "a*", "a%b", "a\tb", "a\x7f", "a\xc2\x85", "a\xe2\x80\xa8 b"};
 	char long_name[1200];
 
 	(void)state;
