@@ -37,8 +37,9 @@ struct db_backend {
 	int64_t (*column_i64)(struct db_statement *statement, int column);
 	struct slice (*column)(struct db_statement *statement, int column);
 	int64_t (*changes)(struct db *db);
-	/* After a commit, when nobody waits any more. */
-	void (*tidy)(struct db *db);
+	/* After a commit, when its owners have been told, but before others may write. True: there is more to do aside of them. */
+	bool (*tidy)(struct db *db);
+	void (*tidy_aside)(struct db_pool *pool);
 	/* Is a connection that has lain idle still good? NULL: always. */
 	bool (*is_alive)(struct db *db);
 };

@@ -401,9 +401,10 @@ static void pg_execute(struct db *db, const char *sql)
 		lose(db, "entering the pipeline");
 }
 
-static void pg_tidy(struct db *db)
+static bool pg_tidy(struct db *db)
 {
 	(void)db;
+	return false;
 }
 
 /* An idle server says nothing but good-bye (or a notice, which is read away). */

@@ -19,12 +19,17 @@
 
 #define CHECKPOINT_PAGES       12000 /* 48 MB: copy the log into the database, as far as readers let us */
 #define CHECKPOINT_FORCE_PAGES 32000 /* 128 MB: wait for readers, so that the log begins anew */
+#define CHECKPOINT_REST_PAGES  2000  /* 8 MB: what writers may be kept waiting for */
 #define CHECKPOINT_WAIT_MS     250
 #define LOG_KEEP_BYTES         "67108864"
 
 struct sqlite_shared {
 	pthread_mutex_t writing;
 	int lock_file;
+	pthread_mutex_t tidying;
+	struct db *tidier;  /* its connection, or NULL */
+	_Atomic int copied; /* pages of the log that it has copied; 0: none, or the log has begun anew */
+	_Atomic int wait;   /* pages that the log must have before it is worth another try */
 };
 
 struct sqlite_statement {
@@ -186,16 +191,8 @@ static void *sqlite_attach(struct db_pool *pool, struct arena *arena, struct err
 		return NULL;
 	}
 	pthread_mutex_init(&shared->writing, NULL);
+	pthread_mutex_init(&shared->tidying, NULL);
 	return shared;
-}
-
-static void sqlite_detach(void *data)
-{
-	struct sqlite_shared *shared = data;
-
-	close(shared->lock_file);
-	pthread_mutex_destroy(&shared->writing);
-	free(shared);
 }
 
 static void sqlite_close(struct db *db)
@@ -216,6 +213,18 @@ static void sqlite_close(struct db *db)
 	}
 	(void)sqlite3_close_v2(sqlite->handle);
 	free(sqlite);
+}
+
+static void sqlite_detach(void *data)
+{
+	struct sqlite_shared *shared = data;
+
+	if (shared->tidier)
+		sqlite_close(shared->tidier);
+	close(shared->lock_file);
+	pthread_mutex_destroy(&shared->tidying);
+	pthread_mutex_destroy(&shared->writing);
+	free(shared);
 }
 
 static int note_log_pages(void *context, sqlite3 *handle, const char *name, int pages)
@@ -436,24 +445,59 @@ static void sqlite_commit(struct db *db)
 	give_writer(db);
 }
 
-static void sqlite_tidy(struct db *db)
-{
-	struct sqlite_db *sqlite = (struct sqlite_db *)db;
+/* ---- the log copied into the database ----
+ *
+ * The log begins anew when all of it is copied and nobody writes. Copying most of it takes long on a slow disk and is done while others
+ * write; the rest, which they have added meanwhile, is copied before the next may write. */
 
-	if (sqlite->log_pages < CHECKPOINT_PAGES)
-		return;
-	bool force = sqlite->log_pages >= CHECKPOINT_FORCE_PAGES;
-	int code, copied = 0;
+static int checkpoint(struct sqlite_db *sqlite, int mode)
+{
+	int code, pages = 0, copied = 0;
 
 	sqlite3_busy_timeout(sqlite->handle, CHECKPOINT_WAIT_MS);
-	code = sqlite3_wal_checkpoint_v2(sqlite->handle, NULL, force ? SQLITE_CHECKPOINT_RESTART : SQLITE_CHECKPOINT_PASSIVE,
-					 NULL, &copied);
-	sqlite3_busy_timeout(sqlite->handle, db->pool->busy_timeout_ms);
+	code = sqlite3_wal_checkpoint_v2(sqlite->handle, NULL, mode, &pages, &copied);
+	sqlite3_busy_timeout(sqlite->handle, sqlite->base.pool->busy_timeout_ms);
 	/* Nothing is lost by a checkpoint that fails; the log only grows until the next try. */
 	if (code != SQLITE_OK && code != SQLITE_BUSY)
-		LOG_WARNING(db->pool->log, "db.checkpoint", LOG_CSTR("detail", sqlite3_errmsg(sqlite->handle)),
-			    LOG_INT("log_pages", sqlite->log_pages), LOG_INT("copied", copied));
-	sqlite->log_pages = 0;
+		LOG_WARNING(sqlite->base.pool->log, "db.checkpoint", LOG_CSTR("detail", sqlite3_errmsg(sqlite->handle)),
+			    LOG_INT("log_pages", pages), LOG_INT("copied", copied));
+	return copied;
+}
+
+static bool sqlite_tidy(struct db *db)
+{
+	struct sqlite_db *sqlite = (struct sqlite_db *)db;
+	struct sqlite_shared *shared = db->pool->shared;
+	int pages = sqlite->log_pages, copied = shared->copied;
+
+	if (pages < CHECKPOINT_PAGES) {
+		shared->copied = shared->wait = 0;
+		return false;
+	}
+	if (pages < shared->wait)
+		return false;
+	bool force = pages >= CHECKPOINT_FORCE_PAGES;
+
+	if (!force && (copied == 0 || copied + CHECKPOINT_REST_PAGES < pages))
+		return true;
+	(void)checkpoint(sqlite, force ? SQLITE_CHECKPOINT_RESTART : SQLITE_CHECKPOINT_PASSIVE);
+	/* If a reader keeps the log from beginning anew it goes on for a while. */
+	shared->copied = 0;
+	shared->wait = pages + CHECKPOINT_REST_PAGES;
+	return false;
+}
+
+static void sqlite_tidy_aside(struct db_pool *pool)
+{
+	struct sqlite_shared *shared = pool->shared;
+
+	if (pthread_mutex_trylock(&shared->tidying) != 0)
+		return;
+	if (!shared->tidier)
+		shared->tidier = db_open(pool);
+	if (shared->tidier)
+		shared->copied = checkpoint((struct sqlite_db *)shared->tidier, SQLITE_CHECKPOINT_PASSIVE);
+	pthread_mutex_unlock(&shared->tidying);
 }
 
 const struct db_backend db_sqlite = {
@@ -475,4 +519,5 @@ const struct db_backend db_sqlite = {
 	.column = sqlite_column,
 	.changes = sqlite_changes,
 	.tidy = sqlite_tidy,
+	.tidy_aside = sqlite_tidy_aside,
 };

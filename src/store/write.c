@@ -267,9 +267,11 @@ static void lead(struct db_pool *pool, struct db_pending *self)
 		db_close(writer->db);
 		writer->db = NULL;
 	}
-	if (writer->db)
-		pool->backend->tidy(writer->db);
+	bool more = writer->db && pool->backend->tidy(writer->db);
+
 	hand_over(writer);
+	if (more)
+		pool->backend->tidy_aside(pool);
 }
 
 static bool wait_until(sem_t *wake, const struct timespec *deadline)
