@@ -50,6 +50,7 @@ bool imap_read_line(struct imap_session *s, struct slice *line)
 	set_deadline(s, 0);
 	if (read_raw_line(s, &raw) != CONN_LINE_OK)
 		return false;
+	conn_set_deadline(imap_conn(s), 0);
 	*line = slice_dup(imap_arena(s), raw);
 	return true;
 }

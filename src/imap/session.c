@@ -85,6 +85,8 @@ static enum next session_command(void *session)
 	case IMAP_READ_ANSWERED:
 		break;
 	case IMAP_READ_OK:
+		/* The client has had its time to say it; an answer may take as long as the client keeps reading. */
+		conn_set_deadline(imap_conn(s), 0);
 		if (may_run(s, &command, &next))
 			next = command.spec->handler(s, &command);
 		break;

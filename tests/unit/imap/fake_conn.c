@@ -168,10 +168,14 @@ struct buf *conn_output(struct conn *conn)
 	return &conn->output;
 }
 
+/* Much output may take a client longer than any deadline: sessions must not have set one. */
 void conn_flush_if_high(struct conn *conn)
 {
-	if (conn->output.len > CONN_OUTPUT_HIGH)
-		conn_flush(conn);
+	if (conn->output.len <= CONN_OUTPUT_HIGH)
+		return;
+	if (conn->deadline_ms)
+		conn->error = CONN_TIMED_OUT;
+	conn_flush(conn);
 }
 
 bool conn_flush(struct conn *conn)
