@@ -19,6 +19,8 @@
 #define HANDSHAKE_MS      30000
 #define SHUTDOWN_STEP_MS  10
 
+static void peer_stalls(void *context, bool begins);
+
 /* ---- running a connection ---- */
 
 static struct slot *slot_of(struct connection *connection)
