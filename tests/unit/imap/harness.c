@@ -304,6 +304,22 @@ void harness_set_fault(struct harness *h, int statements)
 	atomic_store(&h->fault_countdown, statements);
 }
 
+/* A server of its own, which the test program was started with, is used again and again. */
+static void empty_database(struct harness *h, struct slice url)
+{
+	struct db_options options = {.url = url};
+	struct error error = {0};
+	struct db_pool *pool = db_pool_new(&options, &h->log, &h->arena, &error);
+	struct db *db = pool ? db_acquire(pool) : NULL;
+
+	if (!db)
+		abort();
+	db_execute(db, "DROP SCHEMA public CASCADE; CREATE SCHEMA public");
+	must(db_status(db));
+	db_release(db);
+	db_pool_free(pool);
+}
+
 struct harness *harness_new(void)
 {
 	struct harness *h = calloc(1, sizeof(*h));
@@ -313,8 +329,12 @@ struct harness *harness_new(void)
 	memcpy(h->folder, "/tmp/imap-test-XXXXXX", sizeof("/tmp/imap-test-XXXXXX"));
 	if (!mkdtemp(h->folder))
 		abort();
-	struct store_options options = {.url = in_folder(h, "sqlite:", "/test.db")};
+	struct store_options options = {.url = slice_from_cstr(getenv("POSTHORN_TEST_POSTGRESQL"))};
 
+	if (options.url.len > 0)
+		empty_database(h, options.url);
+	else
+		options.url = in_folder(h, "sqlite:", "/test.db");
 	h->store = store_open(&options, true, &h->log, &h->arena, &error);
 	if (!h->store) {
 		fprintf(stderr, "harness: %.*s\n", SLICE_ARG(error.text));

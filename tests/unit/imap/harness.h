@@ -1,5 +1,6 @@
-/* harness: IMAP sessions over socket pairs, served by a thread as the engine would, on a SQLite store in a temporary folder; the
- * auth role is played by a few lines. Clients send and read in the test's own thread. */
+/* harness: IMAP sessions over socket pairs, served by a thread as the engine would, on a SQLite store in a temporary folder, or on the
+ * PostgreSQL server that POSTHORN_TEST_POSTGRESQL names; the auth role is played by a few lines. Clients send and read in the test's
+ * own thread. */
 #pragma once
 
 #include "imap/imap.h"
