@@ -17,14 +17,18 @@ static struct {
 
 static bool run_script(const char *action, char *answer, size_t size)
 {
-	char command[512];
+	char command[512], ignored[256];
 
+	if (!answer) {
+		answer = ignored;
+		size = sizeof ignored;
+	}
 	snprintf(command, sizeof command, "'%s' '%s' %s", backend.script, backend.directory, action);
 	FILE *pipe = popen(command, "r");
 
 	if (!pipe)
 		return false;
-	if (answer && fgets(answer, (int)size, pipe))
+	if (fgets(answer, (int)size, pipe))
 		answer[strcspn(answer, "\n")] = '\0';
 	return pclose(pipe) == 0;
 }

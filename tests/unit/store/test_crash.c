@@ -1,7 +1,8 @@
-/* The process dies in the middle of deliveries, or its files can't grow any more: what was acknowledged is there, once, and the store is
- * sound and works on. */
+/* The process dies in the middle of deliveries, its files can't grow any more, or the database server is stopped: what was acknowledged is
+ * there, once, and the store is sound and works on. */
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -172,11 +173,95 @@ static void test_full(void **state)
 	fixture_check_invariants(fixture);
 }
 
+/* ---- the server is stopped in the middle ---- */
+
+#define STOPS 3
+
+struct persistent {
+	struct fixture *fixture;
+	int number;
+	atomic_bool *stop;
+	unsigned delivered, tries, wrong;
+};
+
+/* As the deliver role and its client do: a message is brought again until it is certain. */
+static bool deliver_surely(struct persistent *self, struct slice queue_id, struct slice message)
+{
+	struct delivery_target target = {.account = self->number % 2 ? self->fixture->alice : self->fixture->bob};
+	struct delivery delivery = {.queue_id = queue_id,
+				    .received_ms = clock_wall_ms(),
+				    .bytes = message,
+				    .targets = &target,
+				    .target_count = 1,
+				    .all_or_nothing = true};
+
+	for (int i = 0; i < 600; i++) {
+		enum status status = store_deliver(self->fixture->store, &delivery);
+
+		if (status == STATUS_OK || delivery.was_committed)
+			return true;
+		if (status != STATUS_TEMPORARY)
+			return false;
+		self->tries++;
+		delivery.again = true;
+		usleep(100000);
+	}
+	return false;
+}
+
+static void *deliver_persistently(void *context)
+{
+	struct persistent *self = context;
+	struct arena arena SCOPED_ARENA;
+	char name[32];
+
+	while (!*self->stop) {
+		snprintf(name, sizeof name, "P%d-%u", self->number, self->delivered);
+		self->wrong += !deliver_surely(self, slice_from_cstr(name), fixture_message(&arena, name, 2000));
+		self->delivered++;
+		arena_reset(&arena);
+	}
+	return NULL;
+}
+
+static void test_server_stopped(void **state)
+{
+	struct fixture *fixture = *state;
+	struct persistent threads[THREADS];
+	pthread_t ids[THREADS];
+	atomic_bool stop = false;
+	unsigned delivered = 0, tries = 0;
+
+	if (!fixture->is_postgresql)
+		return;
+	for (int i = 0; i < THREADS; i++) {
+		threads[i] = (struct persistent){fixture, i, &stop, 0, 0, 0};
+		pthread_create(&ids[i], NULL, deliver_persistently, &threads[i]);
+	}
+	for (int i = 0; i < STOPS; i++) {
+		usleep(200000);
+		fixture_stop_server(fixture);
+		fixture_start_server(fixture);
+	}
+	usleep(300000);
+	stop = true;
+	for (int i = 0; i < THREADS; i++) {
+		pthread_join(ids[i], NULL);
+		assert_int_equal(threads[i].wrong, 0);
+		delivered += threads[i].delivered;
+		tries += threads[i].tries;
+	}
+	assert_true(tries > 0);
+	assert_int_equal(fixture_number(fixture, "SELECT count(*) FROM mailbox_email"), delivered);
+	fixture_check_invariants(fixture);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		FIXTURE_TEST(test_killed),
 		FIXTURE_TEST(test_full),
+		FIXTURE_TEST(test_server_stopped),
 	};
 
 	return FIXTURE_MAIN(argc, argv, "store/crash", tests);
