@@ -48,13 +48,15 @@ static struct auth_peer make_peer(struct imap_session *s, bool with_bindings)
 static enum next accepted(struct imap_session *s, struct imap_command *command, const struct auth_reply *reply,
 			  struct slice mechanism)
 {
-	struct buf code;
+	struct buf code, from;
 
 	s->state = IMAP_AUTHENTICATED;
 	s->account = reply->account;
 	s->address = slice_dup(s->env->session_arena, reply->address);
-	LOG_INFO(s->context->log, "imap.login", LOG_INT("session", s->env->id), LOG_STR("user", s->address),
-		 LOG_STR("mechanism", mechanism), LOG_STR("tls", conn_tls_version(imap_conn(s))));
+	buf_init(&from, imap_arena(s), 0);
+	net_address_format(&from, conn_peer(imap_conn(s)));
+	LOG_INFO(s->context->log, "imap.login", LOG_INT("session", s->env->id), LOG_STR("peer", buf_slice(&from)),
+		 LOG_STR("user", s->address), LOG_STR("mechanism", mechanism), LOG_STR("tls", conn_tls_version(imap_conn(s))));
 	buf_init(&code, imap_arena(s), 0);
 	buf_add_literal(&code, "CAPABILITY");
 	imap_put_capabilities(s, &code);

@@ -235,6 +235,11 @@ bool tls_context_has_certificate(const struct tls_context *context)
 	return context != NULL;
 }
 
+void net_address_format(struct buf *out, const struct net_address *address)
+{
+	buf_printf(out, "%u.%u.%u.%u", address->bytes[0], address->bytes[1], address->bytes[2], address->bytes[3]);
+}
+
 bool net_address_is_loopback(const struct net_address *address)
 {
 	return address->family == AF_INET && address->bytes[0] == 127;
