@@ -14,6 +14,7 @@
 #include "auth/wire.h"
 #include "base/clock.h"
 #include "base/random.h"
+#include "base/thread.h"
 
 #define DEFAULT_THREADS    2
 #define DEFAULT_WAITING    64
@@ -81,13 +82,8 @@ static struct lockout *make_lockout(const struct auth_service_options *options)
 
 static void init_sleep(struct auth_service *service)
 {
-	pthread_condattr_t attributes;
-
 	pthread_mutex_init(&service->sleep_mutex, NULL);
-	pthread_condattr_init(&attributes);
-	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-	pthread_cond_init(&service->stop, &attributes);
-	pthread_condattr_destroy(&attributes);
+	thread_condition_init(&service->stop);
 }
 
 struct auth_service *auth_service_new(const struct auth_service_options *options, struct credentials *credentials,
@@ -142,31 +138,17 @@ void auth_service_forget(struct auth_service *service, struct slice address)
 
 /* ---- failures ---- */
 
-static struct timespec deadline_after(int ms)
-{
-	struct timespec at;
-
-	clock_gettime(CLOCK_MONOTONIC, &at);
-	at.tv_sec += ms / 1000;
-	at.tv_nsec += (long)(ms % 1000) * 1000000;
-	if (at.tv_nsec >= 1000000000) {
-		at.tv_sec++;
-		at.tv_nsec -= 1000000000;
-	}
-	return at;
-}
-
 /* When too many wait already the answer is given at once: lock-out still bounds the guesses. */
 static void hold_back(struct auth_service *service, int ms)
 {
 	if (ms == 0)
 		return;
-	struct timespec until = deadline_after(ms);
+	int64_t until_ms = clock_monotonic_ms() + ms;
 
 	pthread_mutex_lock(&service->sleep_mutex);
 	if (service->sleepers < SLEEPERS_MAX) {
 		service->sleepers++;
-		while (!service->stopping && pthread_cond_timedwait(&service->stop, &service->sleep_mutex, &until) == 0)
+		while (!service->stopping && thread_wait_until(&service->stop, &service->sleep_mutex, until_ms))
 			;
 		service->sleepers--;
 		if (service->stopping)

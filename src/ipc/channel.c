@@ -8,6 +8,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/thread.h"
 #include "ipc/frame.h"
 #include "ipc/internal.h"
 #include "ipc/pack.h"
@@ -128,12 +129,11 @@ void channel_fail_waiters(struct ipc *ipc)
 
 static void wait_for_answer(struct ipc *ipc, struct waiter *waiter, int64_t deadline_ms)
 {
-	struct timespec until = {.tv_sec = deadline_ms / 1000, .tv_nsec = deadline_ms % 1000 * 1000000};
-	int late = 0;
+	bool in_time = true;
 
 	pthread_mutex_lock(&ipc->lock);
-	while (!waiter->answered && late != ETIMEDOUT)
-		late = pthread_cond_timedwait(&waiter->wake, &ipc->lock, &until);
+	while (!waiter->answered && in_time)
+		in_time = thread_wait_until(&waiter->wake, &ipc->lock, deadline_ms);
 	remove_waiter(ipc, waiter);
 	pthread_mutex_unlock(&ipc->lock);
 }
@@ -152,12 +152,8 @@ static bool ask_supervisor(struct ipc *ipc, uint32_t number, enum role to)
 static int request_socket(struct ipc *ipc, enum role to, int64_t deadline_ms)
 {
 	struct waiter waiter = {.fd = -1};
-	pthread_condattr_t attributes;
 
-	pthread_condattr_init(&attributes);
-	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-	pthread_cond_init(&waiter.wake, &attributes);
-	pthread_condattr_destroy(&attributes);
+	thread_condition_init(&waiter.wake);
 	if (add_waiter(ipc, &waiter))
 		wait_for_answer(ipc, &waiter, ask_supervisor(ipc, waiter.number, to) ? deadline_ms : 0);
 	pthread_cond_destroy(&waiter.wake);

@@ -7,6 +7,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/thread.h"
 #include "ipc/frame.h"
 #include "ipc/internal.h"
 
@@ -114,18 +115,6 @@ void serve_stop_all(struct ipc *ipc)
 	join_all(take_servers(ipc, true));
 }
 
-static bool start_thread(struct server *server)
-{
-	pthread_attr_t attributes;
-	bool started;
-
-	pthread_attr_init(&attributes);
-	pthread_attr_setstacksize(&attributes, STACK_BYTES);
-	started = pthread_create(&server->thread, &attributes, serve, server) == 0;
-	pthread_attr_destroy(&attributes);
-	return started;
-}
-
 void serve_start(struct ipc *ipc, enum role from, int fd)
 {
 	struct server *server;
@@ -141,7 +130,7 @@ void serve_start(struct ipc *ipc, enum role from, int fd)
 	server->fd = fd;
 	server->finished = false;
 	pthread_mutex_lock(&ipc->lock);
-	if (start_thread(server)) {
+	if (thread_start(&server->thread, STACK_BYTES, serve, server)) {
 		server->next = ipc->servers;
 		ipc->servers = server;
 		server = NULL;

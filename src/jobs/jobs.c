@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "base/thread.h"
 #include "store/queue.h"
 
 #define DEFAULT_INTERVAL_MS  (5 * 60 * 1000)
@@ -26,27 +27,13 @@ struct jobs {
 /* What is cleared away: at most `max` rows that are older than `before_ms`. */
 typedef enum status (*clear_rows)(struct store *store, int64_t before_ms, size_t max, size_t *removed);
 
-static struct timespec deadline_after(int ms)
-{
-	struct timespec at;
-
-	clock_gettime(CLOCK_MONOTONIC, &at);
-	at.tv_sec += ms / 1000;
-	at.tv_nsec += (long)(ms % 1000) * 1000000;
-	if (at.tv_nsec >= 1000000000) {
-		at.tv_sec++;
-		at.tv_nsec -= 1000000000;
-	}
-	return at;
-}
-
 /* False when it is time to stop. */
 static bool rest(struct jobs *jobs, int ms)
 {
-	struct timespec until = deadline_after(ms);
+	int64_t until_ms = clock_monotonic_ms() + ms;
 
 	pthread_mutex_lock(&jobs->mutex);
-	while (!jobs->stopping && pthread_cond_timedwait(&jobs->stop, &jobs->mutex, &until) != ETIMEDOUT)
+	while (!jobs->stopping && thread_wait_until(&jobs->stop, &jobs->mutex, until_ms))
 		;
 	bool goes_on = !jobs->stopping;
 
@@ -86,13 +73,8 @@ static void *run(void *context)
 
 static void init_stop(struct jobs *jobs)
 {
-	pthread_condattr_t attributes;
-
 	pthread_mutex_init(&jobs->mutex, NULL);
-	pthread_condattr_init(&attributes);
-	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-	pthread_cond_init(&jobs->stop, &attributes);
-	pthread_condattr_destroy(&attributes);
+	thread_condition_init(&jobs->stop);
 }
 
 static void release(struct jobs *jobs)
@@ -118,7 +100,7 @@ struct jobs *jobs_new(const struct jobs_options *options, struct store *store, c
 	jobs->store = store;
 	jobs->log = log;
 	init_stop(jobs);
-	if (pthread_create(&jobs->thread, NULL, run, jobs) == 0)
+	if (thread_start(&jobs->thread, 0, run, jobs))
 		return jobs;
 	release(jobs);
 	return NULL;

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/thread.h"
 #include "net/dns_rdata.h"
 
 #define TIMEOUT_DEFAULT_MS 10000
@@ -306,32 +307,22 @@ static void *deliver_answers(void *context)
 	return NULL;
 }
 
-/* With the lock held. Signals are for the program's own threads. */
+/* With the lock held. */
 static bool start_thread(struct dns *dns)
 {
-	sigset_t all, before;
-
-	if (dns->running)
-		return true;
-	(void)sigfillset(&all);
-	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
-	dns->running = pthread_create(&dns->thread, NULL, deliver_answers, dns) == 0;
-	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (!dns->running)
+		dns->running = thread_start(&dns->thread, 0, deliver_answers, dns);
 	return dns->running;
 }
 
 static struct question *new_question(struct dns *dns)
 {
 	struct question *question = calloc(1, sizeof(*question));
-	pthread_condattr_t attributes;
 
 	if (!question)
 		return NULL;
 	question->dns = dns;
-	(void)pthread_condattr_init(&attributes);
-	(void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-	(void)pthread_cond_init(&question->changed, &attributes);
-	(void)pthread_condattr_destroy(&attributes);
+	thread_condition_init(&question->changed);
 	return question;
 }
 
@@ -362,17 +353,15 @@ static struct question *ask(struct dns *dns, const char *name, enum record_type 
 /* The result, which is the caller's; NULL if none came until then. The question is gone afterwards. */
 static struct ub_result *await(struct question *question, int64_t deadline_ms)
 {
-	struct timespec until = {deadline_ms / 1000, deadline_ms % 1000 * 1000000};
 	struct ub_result *result = NULL;
-	bool answered;
-	int waited = 0;
+	bool answered, in_time = true;
 
 	if (!question)
 		return NULL;
 	struct dns *dns = question->dns;
 	(void)pthread_mutex_lock(&dns->lock);
-	while (!question->answered && waited == 0)
-		waited = pthread_cond_timedwait(&question->changed, &dns->lock, &until);
+	while (!question->answered && in_time)
+		in_time = thread_wait_until(&question->changed, &dns->lock, deadline_ms);
 	answered = question->answered;
 	question->left = !answered;
 	(void)pthread_mutex_unlock(&dns->lock);

@@ -7,9 +7,10 @@
 #include <utlist.h>
 
 #include "base/clock.h"
+#include "base/thread.h"
 #include "ipc/pack.h"
-#include "relay/thread.h"
 
+#define RECORDER_STACK (512 * 1024) /* runs SQL and parses messages */
 #define BATCH_RESULTS_MAX 500
 #define RETRY_FIRST_MS    200
 #define RETRY_MAX_MS      10000
@@ -394,7 +395,7 @@ struct recorder *recorder_new(const struct recorder_options *options)
 	thread_condition_init(&recorder->plain.wake);
 	thread_condition_init(&recorder->bounces.wake);
 	for (size_t i = 0; i < 1 + RECORD_BOUNCE_THREADS; i++)
-		if (!thread_start(&recorder->threads[i], THREAD_STACK_STORE, i == 0 ? run_plain : run_bounces, recorder))
+		if (!thread_start(&recorder->threads[i], RECORDER_STACK, i == 0 ? run_plain : run_bounces, recorder))
 			abort();
 	return recorder;
 }

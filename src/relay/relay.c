@@ -7,8 +7,8 @@
 #include <utlist.h>
 
 #include "base/clock.h"
+#include "base/thread.h"
 #include "relay/relay_internal.h"
-#include "relay/thread.h"
 
 #define TAKE_MAX          500              /* recipients taken from the queue in one transaction */
 #define LEASE_MS          (60 * 60 * 1000) /* of what is in hand; renewed in time, for what waits for long or is sent slowly */

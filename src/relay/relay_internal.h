@@ -9,6 +9,9 @@
 #include "relay/route.h"
 #include "relay/scheduler.h"
 
+#define THREAD_STACK_WORKER (256 * 1024)
+#define THREAD_STACK_STORE  (512 * 1024) /* runs SQL and parses messages */
+
 struct worker {
 	struct relay *relay;
 	pthread_cond_t wake;

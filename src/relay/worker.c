@@ -5,8 +5,8 @@
 #include <utlist.h>
 
 #include "base/clock.h"
+#include "base/thread.h"
 #include "relay/relay_internal.h"
-#include "relay/thread.h"
 
 #define IDLE_MS                    (30 * 1000)  /* an idle thread ends after that */
 #define FIND_HOST_MS               (120 * 1000) /* no further host is tried after that */

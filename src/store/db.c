@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "base/thread.h"
 #include "store/db_internal.h"
 
 #define CONNECTIONS_DEFAULT  16
@@ -83,12 +84,7 @@ static const struct db_backend *backend_of(struct slice url, struct slice *place
 
 static void pool_init_locks(struct db_pool *pool)
 {
-	pthread_condattr_t attributes;
-
-	pthread_condattr_init(&attributes);
-	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-	pthread_cond_init(&pool->freed, &attributes);
-	pthread_condattr_destroy(&attributes);
+	thread_condition_init(&pool->freed);
 	pthread_mutex_init(&pool->mutex, NULL);
 	pthread_mutex_init(&pool->writer.mutex, NULL);
 }
@@ -214,29 +210,18 @@ void db_close(struct db *db)
 	db->backend->close(db);
 }
 
-static void deadline_in(struct timespec *deadline, int timeout_ms)
-{
-	clock_gettime(CLOCK_MONOTONIC, deadline);
-	deadline->tv_sec += timeout_ms / 1000;
-	deadline->tv_nsec += timeout_ms % 1000 * 1000000L;
-	if (deadline->tv_nsec >= 1000000000L) {
-		deadline->tv_sec++;
-		deadline->tv_nsec -= 1000000000L;
-	}
-}
-
 /* A free connection, or NULL with *may_open when there may be one more; NULL without it: none came free in time. */
 static struct db *take_free(struct db_pool *pool, bool *may_open)
 {
-	struct timespec deadline = {0};
-	int error = 0;
+	int64_t deadline_ms = 0;
+	bool in_time = true;
 
 	*may_open = false;
 	pthread_mutex_lock(&pool->mutex);
-	while (!pool->free && pool->open >= pool->connections_max && error != ETIMEDOUT) {
-		if (deadline.tv_sec == 0)
-			deadline_in(&deadline, pool->busy_timeout_ms);
-		error = pthread_cond_timedwait(&pool->freed, &pool->mutex, &deadline);
+	while (!pool->free && pool->open >= pool->connections_max && in_time) {
+		if (deadline_ms == 0)
+			deadline_ms = clock_monotonic_ms() + pool->busy_timeout_ms;
+		in_time = thread_wait_until(&pool->freed, &pool->mutex, deadline_ms);
 	}
 	struct db *db = pool->free;
 

@@ -1,5 +1,6 @@
-#include "relay/thread.h"
+#include "base/thread.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <time.h>
 
@@ -11,7 +12,8 @@ bool thread_start(pthread_t *thread, size_t stack_size, void *(*run)(void *), vo
 
 	sigfillset(&all);
 	pthread_attr_init(&attributes);
-	pthread_attr_setstacksize(&attributes, stack_size);
+	if (stack_size > 0)
+		pthread_attr_setstacksize(&attributes, stack_size);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	error = pthread_create(thread, &attributes, run, context);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
@@ -29,9 +31,9 @@ void thread_condition_init(pthread_cond_t *condition)
 	pthread_condattr_destroy(&attributes);
 }
 
-void thread_wait_until(pthread_cond_t *condition, pthread_mutex_t *lock, int64_t deadline_ms)
+bool thread_wait_until(pthread_cond_t *condition, pthread_mutex_t *lock, int64_t deadline_ms)
 {
 	struct timespec deadline = {.tv_sec = deadline_ms / 1000, .tv_nsec = deadline_ms % 1000 * 1000000};
 
-	pthread_cond_timedwait(condition, lock, &deadline);
+	return pthread_cond_timedwait(condition, lock, &deadline) != ETIMEDOUT;
 }
