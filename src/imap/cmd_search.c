@@ -1,274 +1,65 @@
-/* SEARCH: RFC 9051 section 6.4.4, with the answers of RFC 3501 for clients that haven't enabled IMAP4rev2.
- *
- * Messages are looked at in the order of their uids, a piece at a time: first what the view knows; for those that this doesn't
- * settle, their texts by a scan, which is left now and then so that no read snapshot lasts long.
- */
-#include "imap/search.h"
+/* SEARCH: RFC 9051 section 6.4.4, with the answers of RFC 3501 for clients that haven't enabled IMAP4rev2. */
+#include "imap/search_run.h"
 #include "imap/session.h"
 
-#include "base/clock.h"
-#include "imap/write.h"
-
-#define SNAPSHOT_MS    200
-#define NUMBERS_LINE   4096
-#define READ_WHOLE_MAX ((uint64_t)512 * 1024 * 1024)
-
-struct search {
-	struct imap_session *s;
-	const struct search_key *key;
-	unsigned needs;
-	struct arena scratch; /* for one message */
-	/* found */
-	uint32_t *uids, *sequences;
-	size_t count;
-	/* the piece at work */
-	const struct view_message *messages;
-	size_t piece_count;
-	bool matched[IMAP_PIECE];
-	uint32_t open_uids[IMAP_PIECE]; /* those whose texts have to be seen, and where they stand in the piece */
-	uint16_t open_at[IMAP_PIECE];
-	size_t open_count, next;
-	int64_t until_ms;
-	bool is_large;
-	struct email large;
-};
-
-/* ---- before: names and numbers that only the session knows ---- */
-
-static enum status prepare(struct imap_session *s, struct search_key *key)
+void imap_search_save(struct imap_session *s, const uint32_t *uids, size_t count)
 {
-	enum status status = STATUS_OK;
-	unsigned bit;
-
-	if (key->type == SEARCH_KEYWORD) {
-		status = keyword_find(imap_store(s), s->account, key->text, false, &bit);
-		if (status == STATUS_NOT_FOUND) {
-			key->type = key->value ? SEARCH_NONE : SEARCH_ALL;
-			return STATUS_OK;
-		}
-		if (status != STATUS_OK)
-			return status;
-		key->type = SEARCH_FLAGS;
-		key->mask = UINT64_C(1) << bit;
-		key->value = key->value ? key->mask : 0;
-	}
-	/* Numbers beyond the last message match nothing. */
-	if ((key->type == SEARCH_UIDS || key->type == SEARCH_SEQUENCES) &&
-	    !imap_resolve(s, key->type == SEARCH_UIDS, true, &key->set))
-		return STATUS_BUG;
-	for (struct search_key *child = key->children; child && status == STATUS_OK; child = child->next)
-		status = prepare(s, child);
-	return status;
-}
-
-/* ---- messages whose texts decide ---- */
-
-static void judge(struct search *search, const struct email *email)
-{
-	size_t at = search->open_at[search->next];
-
-	search->matched[at] = search_matches(search->key, &search->messages[at], email, &search->scratch);
-	search->next++;
-	arena_reset(&search->scratch);
-}
-
-static bool each_email(void *context, const struct email *email)
-{
-	struct search *search = context;
-
-	while (search->next < search->open_count && search->open_uids[search->next] < email->uid)
-		search->next++;
-	if (search->next == search->open_count || search->open_uids[search->next] != email->uid)
-		return search->next < search->open_count;
-	if (search->needs & EMAIL_BYTES && email->bytes.len < email->size) {
-		search->is_large = true;
-		search->large = *email;
-		search->large.structure = slice_dup(&search->scratch, email->structure);
-		search->large.envelope = slice_dup(&search->scratch, email->envelope);
-		return false;
-	}
-	judge(search, email);
-	return clock_monotonic_ms() < search->until_ms;
-}
-
-/* A message too large for a scan is read as a whole. */
-static enum status judge_large(struct search *search)
-{
-	struct buf bytes SCOPED_BUF;
-	struct email_reader *reader;
-	struct slice piece = SLICE("x");
-	enum status status;
-
-	search->is_large = false;
-	buf_init(&bytes, NULL, READ_WHOLE_MAX);
-	status = email_open(imap_store(search->s), &search->scratch, search->s->account, search->large.id, &reader);
-	if (status == STATUS_NOT_FOUND) {
-		search->next++;
-		return STATUS_OK;
-	}
-	if (status != STATUS_OK)
-		return status;
-	while (status == STATUS_OK && piece.len > 0) {
-		status = email_read(reader, bytes.len, &piece);
-		if (status == STATUS_OK)
-			buf_add(&bytes, piece);
-		if (!buf_ok(&bytes))
-			status = STATUS_LIMIT;
-	}
-	email_close(reader);
-	search->large.bytes = buf_slice(&bytes);
-	if (status == STATUS_OK)
-		judge(search, &search->large);
-	return status;
-}
-
-static enum status judge_open(struct search *search)
-{
-	int64_t mailbox = mailbox_viewer_state(&search->s->viewer).mailbox;
-	enum status status = STATUS_OK;
-
-	search->next = 0;
-	while (search->next < search->open_count && status == STATUS_OK) {
-		size_t before = search->next;
-
-		search->until_ms = clock_monotonic_ms() + SNAPSHOT_MS;
-		status = email_scan(imap_store(search->s), search->s->account, mailbox, search->open_uids + search->next,
-				    search->open_count - search->next, search->needs, each_email, search);
-		if (status == STATUS_OK && search->is_large)
-			status = judge_large(search);
-		else if (search->next == before)
-			break; /* the rest have been expunged */
-	}
-	return status;
-}
-
-static enum status search_piece(struct search *search, const struct imap_walk *walk)
-{
-	enum status status;
-
-	search->messages = walk->messages;
-	search->open_count = 0;
-	for (size_t i = 0; i < walk->count; i++) {
-		enum search_answer answer = search_facts(search->key, &walk->messages[i]);
-
-		search->matched[i] = answer == SEARCH_YES && !walk->messages[i].expunged;
-		if (answer != SEARCH_UNKNOWN || walk->messages[i].expunged)
-			continue;
-		search->open_at[search->open_count] = (uint16_t)i;
-		search->open_uids[search->open_count++] = walk->messages[i].uid;
-	}
-	status = search->open_count ? judge_open(search) : STATUS_OK;
-	for (size_t i = 0; i < walk->count; i++) {
-		if (!search->matched[i])
-			continue;
-		search->uids[search->count] = walk->messages[i].uid;
-		search->sequences[search->count++] = walk->messages[i].sequence;
-	}
-	return status;
-}
-
-static enum status run(struct search *search)
-{
-	struct imap_range all = {1, UINT32_MAX};
-	struct imap_set set = {.ranges = &all, .count = 1};
-	size_t most = mailbox_viewer_state(&search->s->viewer).messages + (size_t)1;
-	struct imap_walk walk;
-	enum status status = STATUS_OK;
-
-	search->uids = arena_try_alloc(imap_arena(search->s), most * sizeof(*search->uids));
-	search->sequences = arena_try_alloc(imap_arena(search->s), most * sizeof(*search->sequences));
-	if (!search->uids || !search->sequences)
-		return STATUS_LIMIT;
-	imap_walk_begin(&walk, search->s, &set);
-	while (status == STATUS_OK && imap_walk_next(&walk))
-		status = search_piece(search, &walk);
-	return status;
-}
-
-/* ---- after: RFC 9051 section 7.3.4 and RFC 3501 section 7.2.5 ---- */
-
-static void put_numbers(struct imap_session *s, const uint32_t *numbers, size_t count)
-{
-	struct buf *out = imap_output(s);
-
-	buf_add_literal(out, "* SEARCH");
-	for (size_t i = 0; i < count; i++) {
-		buf_add_byte(out, ' ');
-		buf_add_u64(out, numbers[i]);
-		if (i % NUMBERS_LINE == 0)
-			conn_flush_if_high(imap_conn(s));
-	}
-	buf_add_literal(out, "\r\n");
-}
-
-static void put_one(struct buf *out, struct slice name, uint64_t number)
-{
-	buf_add(out, name);
-	buf_add_u64(out, number);
-}
-
-static void put_extended(struct imap_session *s, const struct imap_command *command, unsigned returns, const uint32_t *numbers,
-			 size_t count)
-{
-	struct buf *out = imap_output(s);
-
-	buf_add_literal(out, "* ESEARCH (TAG \"");
-	buf_add(out, command->tag);
-	buf_add_literal(out, "\")");
-	if (command->uid)
-		buf_add_literal(out, " UID");
-	if (returns & SEARCH_RETURN_MIN && count)
-		put_one(out, SLICE(" MIN "), numbers[0]);
-	if (returns & SEARCH_RETURN_MAX && count)
-		put_one(out, SLICE(" MAX "), numbers[count - 1]);
-	if (returns & SEARCH_RETURN_COUNT)
-		put_one(out, SLICE(" COUNT "), count);
-	if (returns & SEARCH_RETURN_ALL && count) {
-		buf_add_literal(out, " ALL ");
-		imap_put_numbers_as_set(out, numbers, count);
-	}
-	buf_add_literal(out, "\r\n");
-}
-
-/* RFC 5182 section 2.1: MIN and MAX alone save only these. */
-static void save(struct search *search, unsigned returns)
-{
-	struct imap_session *s = search->s;
-	unsigned ends = returns & (SEARCH_RETURN_MIN | SEARCH_RETURN_MAX);
-	uint32_t two[2];
-	struct imap_set set;
-	size_t count = 0;
+	struct imap_set set = imap_set_of(imap_arena(s), uids, count);
 
 	buf_clear(&s->saved);
-	if (ends && !(returns & (SEARCH_RETURN_ALL | SEARCH_RETURN_COUNT)) && search->count) {
-		if (ends & SEARCH_RETURN_MIN)
-			two[count++] = search->uids[0];
-		if (ends & SEARCH_RETURN_MAX && (count == 0 || search->count > 1))
-			two[count++] = search->uids[search->count - 1];
-		set = imap_set_of(imap_arena(s), two, count);
-	} else {
-		set = imap_set_of(imap_arena(s), search->uids, search->count);
-	}
 	buf_add(&s->saved, slice_of((const char *)set.ranges, set.count * sizeof(*set.ranges)));
 }
 
-static void answer(struct search *search, const struct imap_command *command, const struct search_request *request)
+/* RFC 5182 section 2.1 and RFC 9394 section 3.2: without ALL and COUNT only what was shown is saved. */
+static void save(struct imap_session *s, const struct search_hits *hits, const struct search_request *request)
 {
-	const uint32_t *numbers = command->uid ? search->uids : search->sequences;
-	unsigned returns = request->extended ? request->returns : SEARCH_RETURN_ALL;
+	unsigned returns = request->returns;
+	size_t first = 0, length = hits->count, count = 0;
+	uint32_t *uids;
 
-	if (returns & SEARCH_RETURN_SAVE)
-		save(search, returns);
-	if (!request->extended && !search->s->rev2)
-		put_numbers(search->s, numbers, search->count);
-	else if (returns & ~SEARCH_RETURN_SAVE)
-		put_extended(search->s, command, returns, numbers, search->count);
+	if (returns & (SEARCH_RETURN_ALL | SEARCH_RETURN_COUNT) || hits->count == 0 ||
+	    !(returns & (SEARCH_RETURN_MIN | SEARCH_RETURN_MAX | SEARCH_RETURN_PARTIAL))) {
+		imap_search_save(s, hits->uids, hits->count);
+		return;
+	}
+	if (returns & SEARCH_RETURN_PARTIAL)
+		search_window_clip(request->window, hits->count, &first, &length);
+	else
+		length = 0;
+	uids = ARENA_ARRAY(imap_arena(s), uint32_t, length + 2);
+	if (returns & SEARCH_RETURN_MIN && (length == 0 || first > 0))
+		uids[count++] = hits->uids[0];
+	memcpy(uids + count, hits->uids + first, length * sizeof(*uids));
+	count += length;
+	if (returns & SEARCH_RETURN_MAX && (count == 0 || uids[count - 1] < hits->uids[hits->count - 1]))
+		uids[count++] = hits->uids[hits->count - 1];
+	imap_search_save(s, uids, count);
+}
+
+static void answer(struct imap_session *s, const struct imap_command *command, const struct search_request *request,
+		   const struct search_hits *hits)
+{
+	struct esearch esearch = {
+		.tag = command->tag,
+		.uid = command->uid,
+		.returns = request->extended ? request->returns : SEARCH_RETURN_ALL,
+		.window = request->window,
+		.numbers = command->uid ? hits->uids : hits->sequences,
+		.count = hits->count,
+	};
+
+	if (esearch.returns & SEARCH_RETURN_SAVE)
+		save(s, hits, request);
+	if (!request->extended && !s->rev2)
+		imap_put_numbers(s, SLICE("SEARCH"), esearch.numbers, esearch.count);
+	else if (esearch.returns & ~SEARCH_RETURN_SAVE)
+		imap_put_esearch(s, &esearch);
 }
 
 enum next imap_search(struct imap_session *s, struct imap_command *command)
 {
 	struct search_request request;
-	struct search *search = ARENA_NEW(imap_arena(s), struct search);
+	struct search_hits hits;
 	enum status status;
 
 	if (!imap_parse_space(&command->args) || !imap_parse_search(&command->args, &request))
@@ -280,15 +71,9 @@ enum next imap_search(struct imap_session *s, struct imap_command *command)
 		return imap_no(s, command, SLICE("BADCHARSET (US-ASCII UTF-8)"), SLICE("That charset isn't known"));
 	if (!imap_parse_end(&command->args))
 		return imap_bad_arguments(s, command);
-	search->s = s;
-	search->key = request.key;
-	search->needs = search_needs(request.key);
-	status = prepare(s, request.key);
+	status = imap_search_run(s, request.key, &hits);
 	if (status == STATUS_OK)
-		status = run(search);
-	arena_free(&search->scratch);
-	if (status == STATUS_OK)
-		answer(search, command, &request);
+		answer(s, command, &request, &hits);
 	else if (request.returns & SEARCH_RETURN_SAVE)
 		buf_clear(&s->saved);
 	return imap_answer(s, command, status, SLICE("SEARCH completed"));

@@ -62,6 +62,17 @@ static bool take_size(struct imap_parser *p, struct search_key *key)
 	return true;
 }
 
+/* RFC 5032 section 3: seconds, not 0. */
+static bool take_interval(struct imap_parser *p, struct search_key *key)
+{
+	uint32_t seconds;
+
+	if (!imap_parse_space(p) || !imap_parse_u32(p, &seconds))
+		return false;
+	key->number = seconds;
+	return seconds > 0 || imap_fault(p, SLICE("an interval is at least a second"));
+}
+
 static bool take_keyword(struct imap_parser *p, struct search_key *key)
 {
 	return imap_parse_space(p) && imap_parse_atom(p, &key->text);
@@ -101,6 +112,8 @@ static const struct {
 	{{"BEFORE", 6}, SEARCH_BEFORE, 0, 0, take_date},
 	{{"ON", 2}, SEARCH_ON, 0, 0, take_date},
 	{{"SINCE", 5}, SEARCH_SINCE, 0, 0, take_date},
+	{{"OLDER", 5}, SEARCH_OLDER, 0, 0, take_interval},
+	{{"YOUNGER", 7}, SEARCH_YOUNGER, 0, 0, take_interval},
 	{{"SENTBEFORE", 10}, SEARCH_SENT_BEFORE, 0, 0, take_date},
 	{{"SENTON", 6}, SEARCH_SENT_ON, 0, 0, take_date},
 	{{"SENTSINCE", 9}, SEARCH_SENT_SINCE, 0, 0, take_date},
@@ -225,33 +238,63 @@ static struct search_key *parse_key(struct search_parser *sp)
 	return key;
 }
 
-/* ---- the command ---- */
+/* ---- what to return ---- */
 
 static const struct {
 	struct slice name;
 	unsigned bit;
 } return_table[] = {
 	{{"MIN", 3}, SEARCH_RETURN_MIN},     {{"MAX", 3}, SEARCH_RETURN_MAX},   {{"ALL", 3}, SEARCH_RETURN_ALL},
-	{{"COUNT", 5}, SEARCH_RETURN_COUNT}, {{"SAVE", 4}, SEARCH_RETURN_SAVE},
+	{{"COUNT", 5}, SEARCH_RETURN_COUNT}, {{"SAVE", 4}, SEARCH_RETURN_SAVE}, {{"PARTIAL", 7}, SEARCH_RETURN_PARTIAL},
 };
 
-static bool parse_return_option(struct imap_parser *p, unsigned *returns)
+static bool parse_window_number(struct imap_parser *p, bool from_end, uint32_t *number)
+{
+	if (from_end && !imap_parse_byte(p, '-'))
+		return false;
+	return imap_parse_u32(p, number) && (*number > 0 || imap_fault(p, SLICE("results are counted from 1")));
+}
+
+bool imap_parse_window(struct imap_parser *p, struct search_window *window)
+{
+	uint32_t other;
+
+	*window = (struct search_window){.from_end = imap_peek(p) == '-'};
+	if (!parse_window_number(p, window->from_end, &window->first) || !imap_parse_byte(p, ':') ||
+	    !parse_window_number(p, window->from_end, &window->last))
+		return false;
+	other = window->first;
+	if (window->last < other) {
+		window->first = window->last;
+		window->last = other;
+	}
+	return true;
+}
+
+static bool parse_return_option(struct imap_parser *p, struct search_request *request)
 {
 	struct slice word;
 
 	if (!imap_parse_word(p, &word))
 		return false;
 	for (size_t i = 0; i < sizeof(return_table) / sizeof(return_table[0]); i++) {
-		if (slice_eq_nocase(word, return_table[i].name)) {
-			*returns |= return_table[i].bit;
-			return true;
-		}
+		unsigned bit = return_table[i].bit;
+
+		if (!slice_eq_nocase(word, return_table[i].name))
+			continue;
+		/* RFC 9394 section 3.1: one window, and it instead of ALL. */
+		if (bit & request->returns & SEARCH_RETURN_PARTIAL)
+			return imap_fault(p, SLICE("PARTIAL is given once"));
+		request->returns |= bit;
+		if ((request->returns & SEARCH_RETURN_PARTIAL) && (request->returns & SEARCH_RETURN_ALL))
+			return imap_fault(p, SLICE("PARTIAL or ALL, not both"));
+		return bit != SEARCH_RETURN_PARTIAL || (imap_parse_space(p) && imap_parse_window(p, &request->window));
 	}
 	return imap_fault(p, SLICE("there is no such thing to return"));
 }
 
 /* RFC 9051 section 6.4.4: "RETURN ()" is the same as "RETURN (ALL)". */
-static bool parse_return(struct imap_parser *p, struct search_request *request)
+bool imap_parse_search_return(struct imap_parser *p, struct search_request *request)
 {
 	if (!imap_accept_word(p, SLICE("RETURN")))
 		return true;
@@ -260,7 +303,7 @@ static bool parse_return(struct imap_parser *p, struct search_request *request)
 		return false;
 	if (imap_peek(p) != ')') {
 		do {
-			if (!parse_return_option(p, &request->returns))
+			if (!parse_return_option(p, request))
 				return false;
 		} while (imap_accept(p, ' '));
 	}
@@ -269,27 +312,39 @@ static bool parse_return(struct imap_parser *p, struct search_request *request)
 	return imap_parse_byte(p, ')') && imap_parse_space(p);
 }
 
+/* ---- the command ---- */
+
 static bool parse_charset(struct imap_parser *p, struct search_request *request)
 {
 	struct slice charset;
 
-	if (!imap_accept_word(p, SLICE("CHARSET")))
-		return true;
-	if (!imap_parse_space(p) || !imap_parse_astring(p, &charset) || !imap_parse_space(p))
+	if (!imap_parse_astring(p, &charset) || !imap_parse_space(p))
 		return false;
 	request->unknown_charset = !slice_eq_nocase(charset, SLICE("UTF-8")) && !slice_eq_nocase(charset, SLICE("US-ASCII"));
 	return true;
 }
 
-bool imap_parse_search(struct imap_parser *p, struct search_request *request)
+static bool parse_keys(struct imap_parser *p, struct search_request *request)
 {
 	struct search_parser sp = {.p = p};
 
-	*request = (struct search_request){0};
-	if (!parse_return(p, request) || !parse_charset(p, request))
-		return false;
 	if (request->unknown_charset)
 		return true;
 	request->key = parse_all_of(&sp);
 	return request->key != NULL;
+}
+
+bool imap_parse_search_program(struct imap_parser *p, struct search_request *request)
+{
+	return parse_charset(p, request) && parse_keys(p, request);
+}
+
+bool imap_parse_search(struct imap_parser *p, struct search_request *request)
+{
+	*request = (struct search_request){0};
+	if (!imap_parse_search_return(p, request))
+		return false;
+	if (imap_accept_word(p, SLICE("CHARSET")) && (!imap_parse_space(p) || !parse_charset(p, request)))
+		return false;
+	return parse_keys(p, request);
 }

@@ -19,6 +19,8 @@ enum search_type {
 	SEARCH_BEFORE, /* `number`: the day */
 	SEARCH_ON,
 	SEARCH_SINCE,
+	SEARCH_OLDER, /* `number`: seconds; becomes a moment before the search (RFC 5032) */
+	SEARCH_YOUNGER,
 	SEARCH_SENT_BEFORE,
 	SEARCH_SENT_ON,
 	SEARCH_SENT_SINCE,
@@ -46,15 +48,28 @@ enum {
 	SEARCH_RETURN_ALL = 1 << 2,
 	SEARCH_RETURN_COUNT = 1 << 3,
 	SEARCH_RETURN_SAVE = 1 << 4,
+	SEARCH_RETURN_PARTIAL = 1 << 5,
 };
+
+/* RFC 9394 section 3.1: results first..last, counted from 1, from the end with `from_end`. */
+struct search_window {
+	bool from_end;
+	uint32_t first, last;
+};
+/* "1:500", "-1:-500". */
+MUST_CHECK bool imap_parse_window(struct imap_parser *p, struct search_window *window);
 
 struct search_request {
 	bool extended; /* RETURN was given */
 	unsigned returns;
-	bool unknown_charset; /* answered by BADCHARSET; the keys have not been read */
+	struct search_window window; /* PARTIAL */
+	bool unknown_charset;        /* answered by BADCHARSET; the keys have not been read */
 	struct search_key *key;
 };
 MUST_CHECK bool imap_parse_search(struct imap_parser *p, struct search_request *request);
+/* The pieces, for SORT and THREAD: "RETURN (...) " if it is there; a charset and the keys behind it. */
+MUST_CHECK bool imap_parse_search_return(struct imap_parser *p, struct search_request *request);
+MUST_CHECK bool imap_parse_search_program(struct imap_parser *p, struct search_request *request);
 
 /* ---- evaluation ---- */
 

@@ -62,6 +62,10 @@ enum search_answer search_facts(const struct search_key *key, const struct view_
 		return answer(day_of(message->received_ms) == key->number);
 	case SEARCH_SINCE:
 		return answer(day_of(message->received_ms) >= key->number);
+	case SEARCH_OLDER:
+		return answer(message->received_ms < key->number);
+	case SEARCH_YOUNGER:
+		return answer(message->received_ms >= key->number);
 	case SEARCH_SENT_BEFORE:
 	case SEARCH_SENT_ON:
 	case SEARCH_SENT_SINCE:

@@ -399,6 +399,8 @@ static void test_search_keys(void **state)
 		{"ON 2-Jan-1970", SEARCH_YES},
 		{"BEFORE 2-Jan-1970", SEARCH_NO},
 		{"SINCE 2-Jan-1970 BEFORE 3-Jan-1970", SEARCH_YES},
+		{"YOUNGER 86400", SEARCH_YES}, /* until the search begins, the moment is just a number */
+		{"OLDER 1", SEARCH_NO},
 		{"NEW", SEARCH_NO},
 		{"OLD", SEARCH_YES},
 		{"UID 1:4", SEARCH_NO},

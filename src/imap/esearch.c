@@ -1,0 +1,76 @@
+#include "imap/search_run.h"
+
+#include "imap/session.h"
+#include "imap/write.h"
+
+#define NUMBERS_LINE 4096
+
+void imap_put_numbers(struct imap_session *s, struct slice name, const uint32_t *numbers, size_t count)
+{
+	struct buf *out = imap_output(s);
+
+	buf_add_literal(out, "* ");
+	buf_add(out, name);
+	for (size_t i = 0; i < count; i++) {
+		buf_add_byte(out, ' ');
+		buf_add_u64(out, numbers[i]);
+		if (i % NUMBERS_LINE == 0)
+			conn_flush_if_high(imap_conn(s));
+	}
+	buf_add_literal(out, "\r\n");
+}
+
+void search_window_clip(struct search_window window, size_t count, size_t *first, size_t *length)
+{
+	uint64_t from = window.first, to = window.last < count ? window.last : count;
+
+	*first = *length = 0;
+	if (from > to)
+		return;
+	*length = (size_t)(to - from + 1);
+	*first = window.from_end ? count - (size_t)to : (size_t)from - 1;
+}
+
+static void put_window(struct buf *out, const struct esearch *esearch)
+{
+	const char *sign = esearch->window.from_end ? "-" : "";
+	size_t first, length;
+
+	search_window_clip(esearch->window, esearch->count, &first, &length);
+	buf_printf(out, " PARTIAL (%s%u:%s%u ", sign, esearch->window.first, sign, esearch->window.last);
+	if (length)
+		imap_put_numbers_as_set(out, esearch->numbers + first, length);
+	else
+		buf_add_literal(out, "NIL");
+	buf_add_byte(out, ')');
+}
+
+static void put_one(struct buf *out, struct slice name, uint64_t number)
+{
+	buf_add(out, name);
+	buf_add_u64(out, number);
+}
+
+void imap_put_esearch(struct imap_session *s, const struct esearch *esearch)
+{
+	struct buf *out = imap_output(s);
+
+	buf_add_literal(out, "* ESEARCH (TAG \"");
+	buf_add(out, esearch->tag);
+	buf_add_literal(out, "\")");
+	if (esearch->uid)
+		buf_add_literal(out, " UID");
+	if (esearch->returns & SEARCH_RETURN_MIN && esearch->count)
+		put_one(out, SLICE(" MIN "), esearch->numbers[0]);
+	if (esearch->returns & SEARCH_RETURN_MAX && esearch->count)
+		put_one(out, SLICE(" MAX "), esearch->numbers[esearch->count - 1]);
+	if (esearch->returns & SEARCH_RETURN_COUNT)
+		put_one(out, SLICE(" COUNT "), esearch->count);
+	if (esearch->returns & SEARCH_RETURN_PARTIAL)
+		put_window(out, esearch);
+	if (esearch->returns & SEARCH_RETURN_ALL && esearch->count) {
+		buf_add_literal(out, " ALL ");
+		imap_put_numbers_as_set(out, esearch->numbers, esearch->count);
+	}
+	buf_add_literal(out, "\r\n");
+}

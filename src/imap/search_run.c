@@ -1,0 +1,199 @@
+/* Messages are looked at in the order of their uids, a piece at a time: first what the view knows; for those that this doesn't settle,
+ * their texts by a scan, which is left now and then so that no read snapshot lasts long.
+ */
+#include "imap/search_run.h"
+
+#include "base/clock.h"
+#include "imap/session.h"
+
+#define SNAPSHOT_MS    200
+#define READ_WHOLE_MAX ((uint64_t)512 * 1024 * 1024)
+
+struct search {
+	struct imap_session *s;
+	const struct search_key *key;
+	unsigned needs;
+	struct arena scratch; /* for one message */
+	struct search_hits *hits;
+	/* the piece at work */
+	const struct view_message *messages;
+	size_t piece_count;
+	bool matched[IMAP_PIECE];
+	uint32_t open_uids[IMAP_PIECE]; /* those whose texts have to be seen, and where they stand in the piece */
+	uint16_t open_at[IMAP_PIECE];
+	size_t open_count, next;
+	int64_t until_ms;
+	bool is_large;
+	struct email large;
+};
+
+/* ---- before: names and numbers that only the session knows ---- */
+
+static enum status prepare(struct imap_session *s, struct search_key *key)
+{
+	enum status status = STATUS_OK;
+	unsigned bit;
+
+	if (key->type == SEARCH_KEYWORD) {
+		status = keyword_find(imap_store(s), s->account, key->text, false, &bit);
+		if (status == STATUS_NOT_FOUND) {
+			key->type = key->value ? SEARCH_NONE : SEARCH_ALL;
+			return STATUS_OK;
+		}
+		if (status != STATUS_OK)
+			return status;
+		key->type = SEARCH_FLAGS;
+		key->mask = UINT64_C(1) << bit;
+		key->value = key->value ? key->mask : 0;
+	}
+	/* RFC 5032 section 3: seconds back from now. */
+	if (key->type == SEARCH_OLDER || key->type == SEARCH_YOUNGER)
+		key->number = clock_wall_ms() - key->number * 1000;
+	/* Numbers beyond the last message match nothing. */
+	if ((key->type == SEARCH_UIDS || key->type == SEARCH_SEQUENCES) &&
+	    !imap_resolve(s, key->type == SEARCH_UIDS, true, &key->set))
+		return STATUS_BUG;
+	for (struct search_key *child = key->children; child && status == STATUS_OK; child = child->next)
+		status = prepare(s, child);
+	return status;
+}
+
+/* ---- messages whose texts decide ---- */
+
+static void judge(struct search *search, const struct email *email)
+{
+	size_t at = search->open_at[search->next];
+
+	search->matched[at] = search_matches(search->key, &search->messages[at], email, &search->scratch);
+	search->next++;
+	arena_reset(&search->scratch);
+}
+
+static bool each_email(void *context, const struct email *email)
+{
+	struct search *search = context;
+
+	while (search->next < search->open_count && search->open_uids[search->next] < email->uid)
+		search->next++;
+	if (search->next == search->open_count || search->open_uids[search->next] != email->uid)
+		return search->next < search->open_count;
+	if (search->needs & EMAIL_BYTES && email->bytes.len < email->size) {
+		search->is_large = true;
+		search->large = *email;
+		search->large.structure = slice_dup(&search->scratch, email->structure);
+		search->large.envelope = slice_dup(&search->scratch, email->envelope);
+		return false;
+	}
+	judge(search, email);
+	return clock_monotonic_ms() < search->until_ms;
+}
+
+/* A message too large for a scan is read as a whole. */
+static enum status judge_large(struct search *search)
+{
+	struct buf bytes SCOPED_BUF;
+	struct email_reader *reader;
+	struct slice piece = SLICE("x");
+	enum status status;
+
+	search->is_large = false;
+	buf_init(&bytes, NULL, READ_WHOLE_MAX);
+	status = email_open(imap_store(search->s), &search->scratch, search->s->account, search->large.id, &reader);
+	if (status == STATUS_NOT_FOUND) {
+		search->next++;
+		return STATUS_OK;
+	}
+	if (status != STATUS_OK)
+		return status;
+	while (status == STATUS_OK && piece.len > 0) {
+		status = email_read(reader, bytes.len, &piece);
+		if (status == STATUS_OK)
+			buf_add(&bytes, piece);
+		if (!buf_ok(&bytes))
+			status = STATUS_LIMIT;
+	}
+	email_close(reader);
+	search->large.bytes = buf_slice(&bytes);
+	if (status == STATUS_OK)
+		judge(search, &search->large);
+	return status;
+}
+
+static enum status judge_open(struct search *search)
+{
+	int64_t mailbox = mailbox_viewer_state(&search->s->viewer).mailbox;
+	enum status status = STATUS_OK;
+
+	search->next = 0;
+	while (search->next < search->open_count && status == STATUS_OK) {
+		size_t before = search->next;
+
+		search->until_ms = clock_monotonic_ms() + SNAPSHOT_MS;
+		status = email_scan(imap_store(search->s), search->s->account, mailbox, search->open_uids + search->next,
+				    search->open_count - search->next, search->needs, each_email, search);
+		if (status == STATUS_OK && search->is_large)
+			status = judge_large(search);
+		else if (search->next == before)
+			break; /* the rest have been expunged */
+	}
+	return status;
+}
+
+static enum status search_piece(struct search *search, const struct imap_walk *walk)
+{
+	enum status status;
+
+	search->messages = walk->messages;
+	search->open_count = 0;
+	for (size_t i = 0; i < walk->count; i++) {
+		enum search_answer answer = search_facts(search->key, &walk->messages[i]);
+
+		search->matched[i] = answer == SEARCH_YES && !walk->messages[i].expunged;
+		if (answer != SEARCH_UNKNOWN || walk->messages[i].expunged)
+			continue;
+		search->open_at[search->open_count] = (uint16_t)i;
+		search->open_uids[search->open_count++] = walk->messages[i].uid;
+	}
+	status = search->open_count ? judge_open(search) : STATUS_OK;
+	for (size_t i = 0; i < walk->count; i++) {
+		if (!search->matched[i])
+			continue;
+		search->hits->uids[search->hits->count] = walk->messages[i].uid;
+		search->hits->sequences[search->hits->count++] = walk->messages[i].sequence;
+	}
+	return status;
+}
+
+static enum status run(struct search *search)
+{
+	struct imap_range all = {1, UINT32_MAX};
+	struct imap_set set = {.ranges = &all, .count = 1};
+	size_t most = mailbox_viewer_state(&search->s->viewer).messages + (size_t)1;
+	struct imap_walk walk;
+	enum status status = STATUS_OK;
+
+	search->hits->uids = arena_try_alloc(imap_arena(search->s), most * sizeof(*search->hits->uids));
+	search->hits->sequences = arena_try_alloc(imap_arena(search->s), most * sizeof(*search->hits->sequences));
+	if (!search->hits->uids || !search->hits->sequences)
+		return STATUS_LIMIT;
+	imap_walk_begin(&walk, search->s, &set);
+	while (status == STATUS_OK && imap_walk_next(&walk))
+		status = search_piece(search, &walk);
+	return status;
+}
+
+enum status imap_search_run(struct imap_session *s, struct search_key *key, struct search_hits *hits)
+{
+	struct search *search = ARENA_NEW(imap_arena(s), struct search);
+	enum status status = prepare(s, key);
+
+	*hits = (struct search_hits){0};
+	search->s = s;
+	search->key = key;
+	search->needs = search_needs(key);
+	search->hits = hits;
+	if (status == STATUS_OK)
+		status = run(search);
+	arena_free(&search->scratch);
+	return status;
+}
