@@ -207,8 +207,10 @@ static void count_lines(struct visitor *v)
 
 	for (ssize_t i = 0; i < size; i++)
 		lines += waiting[i] == '\n';
+	pthread_mutex_lock(&v->server->lock);
 	if (lines > v->server->commands_at_once)
 		v->server->commands_at_once = lines;
+	pthread_mutex_unlock(&v->server->lock);
 }
 
 static bool is_verb(const char *line, const char *verb)
