@@ -64,7 +64,7 @@ def test_mbsync_both_ways(any_server, folder):
     config = mbsync_config(server, folder)
     mbsync(config)
     local = folder / "local" / "INBOX"
-    files = sorted([*local.glob("cur/*"), *local.glob("new/*")])
+    files = sorted([*local.glob("cur/*"), *local.glob("new/*")], key=lambda p: int(re.search(r",U=(\d+)", p.name).group(1)))
     assert len(files) == 1000
     # on this side: flag some, delete some, add one
     for path in files[:10]:
