@@ -19,15 +19,15 @@ static void close_fd(const int *fd)
 
 /* STATUS_TEMPORARY: the role could not be asked, or died over it. */
 static enum status ask(struct ipc *ipc, struct arena *arena, enum deliver_request_type type, const struct buf *request, int fd,
-		       int timeout_ms, struct deliver_verdict *verdict)
+		       int timeout_ms, struct deliver_verdict *verdicts, size_t count)
 {
 	struct slice frame;
 	enum status status = ipc_call(ipc, ROLE_DELIVER, type, buf_slice(request), fd, timeout_ms, arena, &frame);
 
-	if (status == STATUS_OK && !deliver_unpack_verdict(frame, verdict))
+	if (status == STATUS_OK && !deliver_unpack_verdicts(frame, verdicts, count))
 		status = STATUS_BUG;
-	if (status != STATUS_OK)
-		*verdict = verdict_make(VERDICT_TEMPORARY);
+	for (size_t i = 0; i < count && status != STATUS_OK; i++)
+		verdicts[i] = verdict_make(VERDICT_TEMPORARY);
 	return status;
 }
 
@@ -38,7 +38,7 @@ struct deliver_verdict deliver_check_sender(struct ipc *ipc, struct arena *arena
 
 	buf_init(&request, arena, IPC_FRAME_MAX);
 	deliver_pack_sender(&request, sender);
-	(void)ask(ipc, arena, DELIVER_REQUEST_SENDER, &request, -1, ASK_TIMEOUT_MS, &verdict);
+	(void)ask(ipc, arena, DELIVER_REQUEST_SENDER, &request, -1, ASK_TIMEOUT_MS, &verdict, 1);
 	return verdict;
 }
 
@@ -52,7 +52,7 @@ struct deliver_verdict deliver_check_recipient(struct ipc *ipc, struct arena *ar
 	deliver_pack_sender(&request, sender);
 	pack_slice(&request, recipient);
 	pack_u64(&request, size);
-	(void)ask(ipc, arena, DELIVER_REQUEST_RECIPIENT, &request, -1, ASK_TIMEOUT_MS, &verdict);
+	(void)ask(ipc, arena, DELIVER_REQUEST_RECIPIENT, &request, -1, ASK_TIMEOUT_MS, &verdict, 1);
 	return verdict;
 }
 
@@ -61,21 +61,20 @@ static void wait_a_little(void)
 	nanosleep(&(struct timespec){.tv_nsec = AGAIN_AFTER_MS * 1000000L}, NULL);
 }
 
-static struct deliver_verdict bring(struct ipc *ipc, struct arena *arena, struct buf *request, int fd)
+static void bring(struct ipc *ipc, struct arena *arena, struct buf *request, int fd, struct deliver_verdict *verdicts,
+		  size_t count)
 {
 	int64_t until_ms = clock_monotonic_ms() + AGAIN_FOR_MS;
-	struct deliver_verdict verdict;
 
-	while (ask(ipc, arena, DELIVER_REQUEST_MESSAGE, request, fd, MESSAGE_TIMEOUT_MS, &verdict) == STATUS_TEMPORARY &&
+	while (ask(ipc, arena, DELIVER_REQUEST_MESSAGE, request, fd, MESSAGE_TIMEOUT_MS, verdicts, count) == STATUS_TEMPORARY &&
 	       clock_monotonic_ms() < until_ms) {
 		wait_a_little();
 		request->data[WIRE_AGAIN_OFFSET] = 1;
 	}
-	return verdict;
 }
 
-struct deliver_verdict deliver_message(struct ipc *ipc, struct arena *arena, const struct deliver_envelope *envelope,
-				       struct slice bytes, int fd)
+static void pack_and_bring(struct ipc *ipc, struct arena *arena, const struct deliver_envelope *envelope, struct slice bytes,
+			   int fd, struct deliver_verdict *verdicts, size_t count)
 {
 	__attribute__((cleanup(close_fd))) int own_fd = -1;
 	struct buf request;
@@ -89,7 +88,26 @@ struct deliver_verdict deliver_message(struct ipc *ipc, struct arena *arena, con
 		pack_slice(&request, bytes);
 	else if (bytes.data)
 		fd = own_fd = ipc_memfd(bytes);
-	if (!buf_ok(&request) || (!fits && fd < 0))
-		return verdict_make(VERDICT_TEMPORARY);
-	return bring(ipc, arena, &request, fits ? -1 : fd);
+	for (size_t i = 0; i < count; i++)
+		verdicts[i] = verdict_make(VERDICT_TEMPORARY);
+	if (buf_ok(&request) && (fits || fd >= 0))
+		bring(ipc, arena, &request, fits ? -1 : fd, verdicts, count);
+}
+
+struct deliver_verdict deliver_message(struct ipc *ipc, struct arena *arena, const struct deliver_envelope *envelope,
+				       struct slice bytes, int fd)
+{
+	struct deliver_verdict verdict;
+
+	pack_and_bring(ipc, arena, envelope, bytes, fd, &verdict, 1);
+	return verdict;
+}
+
+void deliver_message_to_each(struct ipc *ipc, struct arena *arena, const struct deliver_envelope *envelope, struct slice bytes,
+			     int fd, struct deliver_verdict *verdicts)
+{
+	struct deliver_envelope each = *envelope;
+
+	each.each = true;
+	pack_and_bring(ipc, arena, &each, bytes, fd, verdicts, envelope->recipient_count);
 }

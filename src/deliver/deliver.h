@@ -35,7 +35,8 @@ struct deliver_sender {
 	struct net_address peer;
 };
 
-/* RFC 6409 section 6.1: the reverse path of a submission is the login's address or an alias that leads to it, else 553 5.7.1. The
+/* RFC 6409 section 6.1: the reverse path of a submission is the login's address, an alias that leads to it, or one that `account may-send`
+ * gave it, else 553 5.7.1. The
  * null path is anybody's. */
 struct deliver_verdict deliver_check_sender(struct ipc *ipc, struct arena *arena, const struct deliver_sender *sender);
 
@@ -58,6 +59,7 @@ struct deliver_envelope {
 	struct deliver_sender sender;
 	struct slice envelope_id;
 	bool return_full, needs_utf8, body_8bit;
+	bool each; /* LMTP: a verdict for each recipient */
 	const struct deliver_recipient *recipients;
 	size_t recipient_count;
 	struct slice trace_from; /* "smtp 192.0.2.1 mx.example.org" */
@@ -67,3 +69,6 @@ struct deliver_envelope {
  * it doesn't commit twice. */
 struct deliver_verdict deliver_message(struct ipc *ipc, struct arena *arena, const struct deliver_envelope *envelope,
 				       struct slice bytes, int fd);
+/* The same for LMTP (RFC 2033 section 4.2): those that can have it get it, in one transaction; verdicts[i] is recipients[i]'s. */
+void deliver_message_to_each(struct ipc *ipc, struct arena *arena, const struct deliver_envelope *envelope, struct slice bytes,
+			     int fd, struct deliver_verdict *verdicts);

@@ -68,6 +68,9 @@ static void copy_entry(struct arena *arena, const struct directory_entry *from, 
 	to->targets = ARENA_ARRAY(arena, struct slice, from->target_count);
 	for (size_t i = 0; i < from->target_count; i++)
 		to->targets[i] = slice_dup(arena, from->targets[i]);
+	to->senders = ARENA_ARRAY(arena, struct slice, from->sender_count);
+	for (size_t i = 0; i < from->sender_count; i++)
+		to->senders[i] = slice_dup(arena, from->senders[i]);
 }
 
 static struct place *place_of(struct directory_cache *cache, struct slice address)
@@ -97,7 +100,7 @@ static void remember(struct directory_cache *cache, struct slice address, const 
 	struct place *place = place_of(cache, address);
 	int64_t until_ms = clock_monotonic_ms() + KEEP_MS;
 
-	if (entry->target_count > TARGETS_MAX)
+	if (entry->target_count > TARGETS_MAX || entry->sender_count > TARGETS_MAX)
 		return;
 	pthread_mutex_lock(&cache->lock);
 	if (generation == cache->generation) {

@@ -5,6 +5,8 @@
 #include <uthash.h>
 #include <utlist.h>
 
+#include "store/routing.h"
+
 #define MAX_DEPTH          32
 #define MAX_VISITS         1000
 #define RECIPIENTS_AT_FULL 20 /* so many recipients of an envelope may each expand to the utmost */
@@ -80,7 +82,7 @@ static enum expand_outcome take_account(struct expansion *x, const struct accoun
 }
 
 /* RFC 5321 section 2.4: only the other host knows whether its local parts differ by case. */
-static enum expand_outcome take_remote(struct expansion *x, struct slice address)
+static enum expand_outcome take_remote(struct expansion *x, struct slice address, bool is_forwarded)
 {
 	size_t at = slice_find_last_byte(address, '@');
 	struct expand_remote *remote;
@@ -93,6 +95,7 @@ static enum expand_outcome take_remote(struct expansion *x, struct slice address
 		remote->address = address;
 		remote->domain = slice_skip(address, at + 1);
 		remote->recipient = x->recipient;
+		remote->is_forwarded = is_forwarded;
 		DL_APPEND(x->remotes, remote);
 		x->remote_count++;
 	}
@@ -118,13 +121,36 @@ static enum expand_outcome visit_targets(struct expansion *x, const struct direc
 	enum expand_outcome worst = EXPAND_NOTHING;
 
 	for (size_t i = 0; i < entry->target_count; i++) {
-		enum expand_outcome outcome = visit(x, entry->targets[i], depth + 1);
+		enum expand_outcome outcome = visit(x, entry->targets[i], entry->is_domain_alias ? depth : depth + 1);
 
 		note_dropped(x, entry->targets[i], outcome);
 		if (outcome > worst)
 			worst = outcome;
 	}
 	return worst;
+}
+
+/* Whoever says to be one of us, and isn't known to be, is not. */
+static bool is_impostor(struct expansion *x)
+{
+	struct directory_entry entry;
+
+	return !x->may_relay && (x->look_up(x->context, x->arena, x->sender, &entry) != STATUS_OK ||
+				 entry.kind == DIRECTORY_ACCOUNT || entry.kind == DIRECTORY_ALIAS);
+}
+
+/* Of the list that was written to; what stands behind it is its owner's choice. */
+static bool may_write_to(struct expansion *x, const struct directory_entry *list)
+{
+	bool is_listed = list->sender_count == 0, members = false;
+
+	for (size_t i = 0; i < list->sender_count && !is_listed; i++) {
+		members = members || slice_eq(list->senders[i], RULE_MEMBERS);
+		is_listed = routing_address_matches(x->sender, list->senders[i]);
+	}
+	for (size_t i = 0; i < list->target_count && members && !is_listed; i++)
+		is_listed = slice_eq_nocase(x->sender, list->targets[i]);
+	return is_listed && (list->sender_count == 0 || !is_impostor(x));
 }
 
 static enum expand_outcome look_up_and_take(struct expansion *x, struct slice address, unsigned depth)
@@ -137,13 +163,17 @@ static enum expand_outcome look_up_and_take(struct expansion *x, struct slice ad
 	case DIRECTORY_ACCOUNT:
 		return take_account(x, &entry.account);
 	case DIRECTORY_ALIAS:
+		if (depth == 0 && x->sender.data && !may_write_to(x, &entry))
+			return EXPAND_NOT_ALLOWED;
 		return visit_targets(x, &entry, depth);
 	case DIRECTORY_UNKNOWN:
 		return EXPAND_UNKNOWN;
+	case DIRECTORY_RELAY:
+		return take_remote(x, address, depth > 0);
 	case DIRECTORY_NOT_LOCAL:
 		break;
 	}
-	return depth > 0 || x->may_relay ? take_remote(x, address) : EXPAND_RELAY_DENIED;
+	return depth > 0 || x->may_relay ? take_remote(x, address, depth > 0) : EXPAND_RELAY_DENIED;
 }
 
 static enum expand_outcome visit(struct expansion *x, struct slice address, unsigned depth)
@@ -166,4 +196,38 @@ enum expand_outcome expand(struct expansion *x, const struct deliver_recipient *
 	x->visits = 0;
 	x->recipient = recipient;
 	return visit(x, recipient->address, 0);
+}
+
+/* ---- taking back ---- */
+
+struct expand_mark expansion_mark(const struct expansion *x)
+{
+	return (struct expand_mark){x->locals ? x->locals->prev : NULL, x->remotes ? x->remotes->prev : NULL};
+}
+
+static void give_back(struct expansion *x, struct slice key)
+{
+	struct expand_node *node = find(x->taken, key);
+
+	if (node)
+		HASH_DEL(x->taken, node);
+}
+
+/* The head's prev is the tail. */
+void expansion_return_to(struct expansion *x, const struct expand_mark *mark)
+{
+	while (x->locals && x->locals->prev != mark->local) {
+		struct expand_local *last = x->locals->prev;
+
+		give_back(x, slice_lower(x->arena, last->account.address));
+		DL_DELETE(x->locals, last);
+		x->local_count--;
+	}
+	while (x->remotes && x->remotes->prev != mark->remote) {
+		struct expand_remote *last = x->remotes->prev;
+
+		give_back(x, last->address);
+		DL_DELETE(x->remotes, last);
+		x->remote_count--;
+	}
 }

@@ -19,6 +19,7 @@ enum expand_outcome {
 	EXPAND_LARGER_THAN_MAILBOX,
 	EXPAND_OVER_QUOTA,
 	EXPAND_TOO_MANY,
+	EXPAND_NOT_ALLOWED,  /* a list, and the sender isn't one of those who may write to it */
 	EXPAND_RELAY_DENIED, /* of the recipient itself; an alias may lead anywhere */
 	EXPAND_TEMPORARY,
 };
@@ -30,6 +31,7 @@ struct expand_local {
 };
 struct expand_remote {
 	struct slice address, domain;
+	bool is_forwarded; /* an alias led here, or the like */
 	const struct deliver_recipient *recipient;
 	struct expand_remote *prev, *next;
 };
@@ -47,7 +49,8 @@ struct expansion {
 	struct arena *arena;
 	expand_look_up look_up;
 	void *context;
-	uint64_t size; /* of the message; 0: not known */
+	uint64_t size;       /* of the message; 0: not known */
+	struct slice sender; /* who may write to a list is looked at only if its data isn't NULL */
 	bool may_relay;
 	unsigned max_visits; /* addresses for one recipient */
 	/* results */
@@ -65,6 +68,14 @@ void expansion_init(struct expansion *expansion, struct arena *arena, expand_loo
 /* Tables are on the heap. */
 void expansion_free(struct expansion *expansion);
 #define SCOPED_EXPANSION __attribute__((cleanup(expansion_free)))
+
+/* What has been taken so far; and back to that: what a recipient's expansion took who gets nothing after all. */
+struct expand_mark {
+	struct expand_local *local;
+	struct expand_remote *remote;
+};
+struct expand_mark expansion_mark(const struct expansion *expansion);
+void expansion_return_to(struct expansion *expansion, const struct expand_mark *mark);
 
 /* `recipient` has a normalised address ("local@domain") and outlives the expansion. */
 MUST_CHECK enum expand_outcome expand(struct expansion *expansion, const struct deliver_recipient *recipient);

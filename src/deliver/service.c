@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "deliver/directory_cache.h"
 #include "deliver/expand.h"
+#include "deliver/policy.h"
 #include "deliver/verdict.h"
 #include "deliver/wire.h"
 #include "mime/address.h"
@@ -22,6 +23,7 @@ struct deliver_service {
 	struct ipc *ipc;
 	const struct log *log;
 	struct directory_cache *cache;
+	struct policy *policy;
 };
 
 /* One message on its way. */
@@ -32,6 +34,8 @@ struct work {
 	struct slice bytes;
 	bool again;
 	struct expansion expansion;
+	bool was_routed;
+	enum verdict_id *verdicts; /* one for each recipient, if the envelope wants them; else NULL */
 };
 
 struct deliver_service *deliver_service_new(const struct deliver_service_options *options, struct store *store, struct ipc *ipc,
@@ -45,26 +49,42 @@ struct deliver_service *deliver_service_new(const struct deliver_service_options
 	if (service->options.max_message_size == 0)
 		service->options.max_message_size = MESSAGE_SIZE_DEFAULT;
 	service->cache = directory_cache_new(store, options->separator);
+	service->policy = policy_new(&(struct policy_options){options->smarthost, options->srs}, store);
 	return service;
 }
 
 void deliver_service_free(struct deliver_service *service)
 {
-	if (service)
-		directory_cache_free(service->cache);
+	if (!service)
+		return;
+	directory_cache_free(service->cache);
+	policy_free(service->policy);
 	free(service);
 }
 
 void deliver_service_directory_changed(struct deliver_service *service)
 {
 	directory_cache_drop(service->cache);
+	policy_drop(service->policy);
 }
 
 static enum status look_up(void *context, struct arena *arena, struct slice address, struct directory_entry *entry)
 {
 	struct deliver_service *service = context;
+	struct slice original;
 
-	return directory_cache_look_up(service->cache, arena, address, entry);
+	/* A bounce of what was forwarded goes to who sent it. */
+	switch (policy_original_sender(service->policy, arena, address, &original)) {
+	case STATUS_OK:
+		*entry = (struct directory_entry){
+			.kind = DIRECTORY_ALIAS, .targets = ARENA_NEW(arena, struct slice), .target_count = 1};
+		entry->targets[0] = original;
+		return STATUS_OK;
+	case STATUS_NOT_FOUND:
+		return directory_cache_look_up(service->cache, arena, address, entry);
+	default:
+		return STATUS_TEMPORARY;
+	}
 }
 
 static void begin_expansion(struct deliver_service *service, struct arena *arena, struct expansion *expansion)
@@ -91,6 +111,8 @@ static enum verdict_id verdict_of(enum expand_outcome outcome)
 		return VERDICT_OVER_QUOTA;
 	case EXPAND_TOO_MANY:
 		return VERDICT_ALIAS_TOO_LARGE;
+	case EXPAND_NOT_ALLOWED:
+		return VERDICT_NOT_ALLOWED;
 	case EXPAND_RELAY_DENIED:
 		return VERDICT_RELAY_DENIED;
 	case EXPAND_TEMPORARY:
@@ -144,13 +166,16 @@ static struct slice find_postmaster(struct deliver_service *service, struct aren
 	return count > 0 ? postmaster_at(arena, domains[0]) : here;
 }
 
-static bool recipient_address(struct deliver_service *service, struct arena *arena, struct slice text, struct slice *address)
+/* As it stands after rewriting. */
+static enum verdict_id recipient_address(struct deliver_service *service, struct arena *arena, struct slice text,
+					 struct slice *address)
 {
-	if (slice_eq_nocase(text, SLICE("postmaster"))) {
+	if (slice_eq_nocase(text, SLICE("postmaster")))
 		*address = find_postmaster(service, arena);
-		return true;
-	}
-	return normalise(arena, text, address);
+	else if (!normalise(arena, text, address))
+		return VERDICT_BAD_RECIPIENT;
+	return policy_rewrite(service->policy, arena, RULE_REWRITE_RECIPIENT, address) == STATUS_OK ? VERDICT_RECIPIENT_OK
+												    : VERDICT_TEMPORARY;
 }
 
 /* ---- the questions at MAIL and RCPT ---- */
@@ -180,7 +205,16 @@ static enum verdict_id judge_sender(struct deliver_service *service, struct aren
 	outcome = expand(&expansion, &self);
 	if (leads_to(&expansion, sender->account))
 		return VERDICT_SENDER_OK;
-	return outcome == EXPAND_TEMPORARY ? VERDICT_TEMPORARY : VERDICT_SENDER_NOT_OWNED;
+	if (outcome == EXPAND_TEMPORARY)
+		return VERDICT_TEMPORARY;
+	switch (policy_may_send(service->policy, sender->login, self.address)) {
+	case STATUS_OK:
+		return VERDICT_SENDER_OK;
+	case STATUS_NOT_FOUND:
+		return VERDICT_SENDER_NOT_OWNED;
+	default:
+		return VERDICT_TEMPORARY;
+	}
 }
 
 static enum verdict_id judge_recipient(struct deliver_service *service, struct arena *arena,
@@ -192,8 +226,11 @@ static enum verdict_id judge_recipient(struct deliver_service *service, struct a
 	begin_expansion(service, arena, &expansion);
 	expansion.size = size;
 	expansion.may_relay = sender->may_relay;
-	if (!recipient_address(service, arena, recipient, &single.address))
-		return VERDICT_BAD_RECIPIENT;
+	expansion.sender = sender->address.data ? sender->address : SLICE_EMPTY;
+	enum verdict_id id = recipient_address(service, arena, recipient, &single.address);
+
+	if (id != VERDICT_RECIPIENT_OK)
+		return id;
 	return verdict_of(expand(&expansion, &single));
 }
 
@@ -219,23 +256,83 @@ static enum verdict_id verdict_for_all(const struct work *work, enum expand_outc
 	return id;
 }
 
-static enum verdict_id route(struct work *work)
+/* One that gets nothing leaves nothing behind. */
+static enum verdict_id route_one(struct work *work, struct deliver_recipient *recipient)
 {
-	struct deliver_recipient *recipients;
+	enum verdict_id id = recipient_address(work->service, work->arena, recipient->address, &recipient->address);
+	struct expand_mark mark = expansion_mark(&work->expansion);
 
-	work->expansion.size = work->bytes.len;
-	work->expansion.may_relay = work->envelope.sender.may_relay;
-	recipients = ARENA_ARRAY(work->arena, struct deliver_recipient, work->envelope.recipient_count);
-	for (size_t i = 0; i < work->envelope.recipient_count; i++) {
-		recipients[i] = work->envelope.recipients[i];
-		if (!recipient_address(work->service, work->arena, recipients[i].address, &recipients[i].address))
-			return VERDICT_BAD_RECIPIENT;
-		enum expand_outcome outcome = expand(&work->expansion, &recipients[i]);
+	if (id != VERDICT_RECIPIENT_OK)
+		return id;
+	enum expand_outcome outcome = expand(&work->expansion, recipient);
 
-		if (outcome != EXPAND_OK)
-			return verdict_for_all(work, outcome);
+	if (outcome == EXPAND_OK)
+		return VERDICT_RECIPIENT_OK;
+	expansion_return_to(&work->expansion, &mark);
+	return work->verdicts ? verdict_of(outcome) : verdict_for_all(work, outcome);
+}
+
+/* What can't have its copy gets none, and nobody is told: but trouble that passes is waited for. */
+static enum verdict_id add_copies_of(struct work *work, enum rule_kind kind, struct slice address)
+{
+	struct slice *targets;
+	size_t count;
+
+	if (policy_copies(work->service->policy, work->arena, kind, address, &targets, &count) != STATUS_OK)
+		return VERDICT_TEMPORARY;
+	for (size_t i = 0; i < count; i++) {
+		struct deliver_recipient *copy = ARENA_NEW(work->arena, struct deliver_recipient);
+		struct expand_mark mark = expansion_mark(&work->expansion);
+
+		*copy = (struct deliver_recipient){targets[i], SLICE_EMPTY, NOTIFY_NEVER};
+		enum expand_outcome outcome = expand(&work->expansion, copy);
+
+		if (outcome == EXPAND_OK)
+			continue;
+		expansion_return_to(&work->expansion, &mark);
+		if (outcome == EXPAND_TEMPORARY)
+			return VERDICT_TEMPORARY;
+		LOG_WARNING(work->service->log, "deliver.no_copy", LOG_STR("id", work->envelope.queue_id),
+			    LOG_STR("to", targets[i]));
 	}
 	return VERDICT_MESSAGE_OK;
+}
+
+/* Copies go wherever the administrator says. */
+static enum verdict_id add_copies(struct work *work, const struct deliver_recipient *recipients, size_t count)
+{
+	enum verdict_id id;
+
+	work->expansion.may_relay = true;
+	work->expansion.sender.data = NULL;
+	id = add_copies_of(work, RULE_BCC_SENDER, work->envelope.sender.address);
+	for (size_t i = 0; i < count && id == VERDICT_MESSAGE_OK; i++)
+		if (!work->verdicts || work->verdicts[i] == VERDICT_RECIPIENT_OK)
+			id = add_copies_of(work, RULE_BCC_RECIPIENT, recipients[i].address);
+	return id;
+}
+
+static enum verdict_id route(struct work *work)
+{
+	const struct deliver_sender *sender = &work->envelope.sender;
+	size_t count = work->envelope.recipient_count, taken = 0;
+	struct deliver_recipient *recipients = ARENA_ARRAY(work->arena, struct deliver_recipient, count);
+
+	work->expansion.size = work->bytes.len;
+	work->expansion.may_relay = sender->may_relay;
+	work->expansion.sender = sender->address.data ? sender->address : SLICE_EMPTY;
+	work->was_routed = true;
+	for (size_t i = 0; i < count; i++) {
+		recipients[i] = work->envelope.recipients[i];
+		enum verdict_id id = route_one(work, &recipients[i]);
+
+		if (work->verdicts)
+			work->verdicts[i] = id;
+		else if (id != VERDICT_RECIPIENT_OK)
+			return id;
+		taken += id == VERDICT_RECIPIENT_OK;
+	}
+	return taken > 0 ? add_copies(work, recipients, count) : VERDICT_UNKNOWN_USER; /* each has its own verdict then */
 }
 
 /* RFC 5321 section 4.4: the final delivery adds the Return-Path. What came before an alias is kept for filters. */
@@ -271,19 +368,27 @@ static void fill_targets(const struct work *work, struct slice sender, struct de
 	}
 }
 
-static void fill_queue(const struct work *work, struct delivery *delivery)
+/* All of it has one sender: where some is forwarded and some was sent to its recipient, that is rewritten as well. */
+static enum status fill_queue(const struct work *work, struct delivery *delivery)
 {
-	struct queue_target *target = ARENA_ARRAY(work->arena, struct queue_target, work->expansion.remote_count);
-	struct slice smarthost = work->service->options.smarthost;
+	struct policy *policy = work->service->policy;
+	enum status status = STATUS_OK;
 
+	struct queue_target *target = ARENA_ARRAY(work->arena, struct queue_target, work->expansion.remote_count);
 	delivery->queue = target;
 	delivery->queue_count = work->expansion.remote_count;
-	for (const struct expand_remote *remote = work->expansion.remotes; remote; remote = remote->next, target++) {
+	for (const struct expand_remote *remote = work->expansion.remotes; remote && status == STATUS_OK;
+	     remote = remote->next, target++) {
 		target->recipient = remote->address;
 		target->original_recipient = remote->recipient->original;
 		target->notify = remote->recipient->notify;
-		target->next_hop = smarthost.len > 0 ? smarthost : remote->domain;
+		status = policy_next_hop(policy, work->arena, delivery->sender, remote->address, remote->domain,
+					 &target->next_hop);
+		if (status == STATUS_OK && remote->is_forwarded && !delivery->queue_sender.data)
+			status = policy_forward_sender(policy, work->arena, delivery->sender, remote->recipient->address,
+						       &delivery->queue_sender);
 	}
+	return status;
 }
 
 /* After the commit: whoever watches these mailboxes, and the relay. */
@@ -321,9 +426,10 @@ static enum status commit(const struct work *work, struct slice sender, bool *in
 	};
 
 	fill_targets(work, sender, &delivery);
-	fill_queue(work, &delivery);
-	enum status status = store_deliver(work->service->store, &delivery);
+	enum status status = fill_queue(work, &delivery);
 
+	if (status == STATUS_OK)
+		status = store_deliver(work->service->store, &delivery);
 	*in_doubt = delivery.in_doubt;
 	return delivery.was_committed ? STATUS_OK : status;
 }
@@ -390,6 +496,8 @@ static enum verdict_id deliver(struct work *work)
 		return id == VERDICT_TEMPORARY && work->again ? VERDICT_NONE : id;
 	if (work->envelope.sender.address.len > 0 && !normalise(work->arena, work->envelope.sender.address, &sender))
 		return VERDICT_BAD_SENDER;
+	if (policy_rewrite(work->service->policy, work->arena, RULE_REWRITE_SENDER, &sender) != STATUS_OK)
+		return VERDICT_TEMPORARY;
 	return work->again ? deliver_again(work, sender) : deliver_anew(work, sender);
 }
 
@@ -425,6 +533,18 @@ static enum status handle_recipient(struct deliver_service *service, struct slic
 	return unpack_ok(&in) ? answer(reply, judge_recipient(service, arena, &sender, recipient, size)) : STATUS_PEER;
 }
 
+/* Each has its own verdict; that of the whole is for those that nothing was wrong with. */
+static enum status answer_each(struct buf *reply, const struct work *work, enum verdict_id whole)
+{
+	for (size_t i = 0; i < work->envelope.recipient_count; i++) {
+		enum verdict_id id = work->verdicts[i];
+		struct deliver_verdict verdict = verdict_make(id != VERDICT_RECIPIENT_OK && work->was_routed ? id : whole);
+
+		deliver_pack_verdict(reply, &verdict);
+	}
+	return STATUS_OK;
+}
+
 static enum status handle_message(struct deliver_service *service, struct ipc_request *request, struct arena *arena,
 				  struct buf *reply)
 {
@@ -443,6 +563,8 @@ static enum status handle_message(struct deliver_service *service, struct ipc_re
 	if (body.map)
 		work.bytes = body.bytes;
 	begin_expansion(service, arena, &work.expansion);
+	if (work.envelope.each)
+		work.verdicts = ARENA_ARRAY(arena, enum verdict_id, work.envelope.recipient_count);
 	enum verdict_id id = deliver(&work);
 
 	LOG_DEBUG(service->log, "deliver.message", LOG_STR("id", work.envelope.queue_id), LOG_INT("size", work.bytes.len),
@@ -450,7 +572,9 @@ static enum status handle_message(struct deliver_service *service, struct ipc_re
 		  LOG_INT("verdict", id));
 	expansion_free(&work.expansion);
 	ipc_body_unmap(&body);
-	return id == VERDICT_NONE ? STATUS_TEMPORARY : answer(reply, id);
+	if (id == VERDICT_NONE)
+		return STATUS_TEMPORARY;
+	return work.verdicts ? answer_each(reply, &work, id) : answer(reply, id);
 }
 
 enum status deliver_service_handle(void *context, struct ipc_request *request, struct arena *arena, struct buf *reply)

@@ -13,6 +13,7 @@ struct deliver_service_options {
 	uint64_t max_message_size;
 	struct slice smarthost; /* next hop of all that is not local; empty: the recipient's domain */
 	struct slice hostname;
+	bool srs; /* rewrite the sender of what is forwarded (srs.h) */
 	bool require_sender_match; /* an authenticated account sends under its own address and its aliases only */
 };
 /* Slices of the options must outlive the service. */

@@ -2,7 +2,7 @@
 
 #define RECIPIENTS_MAX 100000
 
-enum { RETURN_FULL = 1, NEEDS_UTF8 = 2, BODY_8BIT = 4 };
+enum { RETURN_FULL = 1, NEEDS_UTF8 = 2, BODY_8BIT = 4, EACH = 8 };
 
 static void pack_address(struct buf *out, const struct net_address *address)
 {
@@ -50,15 +50,30 @@ void deliver_pack_verdict(struct buf *out, const struct deliver_verdict *verdict
 	pack_slice(out, verdict->text);
 }
 
+static bool unpack_verdict(struct unpack *in, struct deliver_verdict *verdict)
+{
+	verdict->status = (enum status)unpack_u32(in);
+	verdict->code = unpack_u32(in);
+	verdict->enhanced = unpack_slice(in);
+	verdict->text = unpack_slice(in);
+	return !in->failed && verdict->status <= STATUS_BUG && verdict->code >= 200 && verdict->code <= 599;
+}
+
 bool deliver_unpack_verdict(struct slice frame, struct deliver_verdict *verdict)
 {
 	struct unpack in = unpack_begin(frame);
 
-	verdict->status = (enum status)unpack_u32(&in);
-	verdict->code = unpack_u32(&in);
-	verdict->enhanced = unpack_slice(&in);
-	verdict->text = unpack_slice(&in);
-	return unpack_ok(&in) && verdict->status <= STATUS_BUG && verdict->code >= 200 && verdict->code <= 599;
+	return unpack_verdict(&in, verdict) && unpack_ok(&in);
+}
+
+bool deliver_unpack_verdicts(struct slice frame, struct deliver_verdict *verdicts, size_t count)
+{
+	struct unpack in = unpack_begin(frame);
+
+	for (size_t i = 0; i < count; i++)
+		if (!unpack_verdict(&in, &verdicts[i]))
+			return false;
+	return unpack_ok(&in);
 }
 
 static void pack_recipient(struct buf *out, const struct deliver_recipient *recipient)
@@ -71,7 +86,7 @@ static void pack_recipient(struct buf *out, const struct deliver_recipient *reci
 void deliver_pack_envelope(struct buf *out, bool again, const struct deliver_envelope *envelope)
 {
 	unsigned flags = (envelope->return_full ? RETURN_FULL : 0) | (envelope->needs_utf8 ? NEEDS_UTF8 : 0) |
-			 (envelope->body_8bit ? BODY_8BIT : 0);
+			 (envelope->body_8bit ? BODY_8BIT : 0) | (envelope->each ? EACH : 0);
 
 	pack_u8(out, again);
 	pack_slice(out, envelope->queue_id);
@@ -116,6 +131,7 @@ void deliver_unpack_envelope(struct unpack *in, struct arena *arena, bool *again
 	envelope->return_full = flags & RETURN_FULL;
 	envelope->needs_utf8 = flags & NEEDS_UTF8;
 	envelope->body_8bit = flags & BODY_8BIT;
+	envelope->each = flags & EACH;
 	envelope->trace_from = unpack_slice(in);
 	envelope->recipients = unpack_recipients(in, arena, &envelope->recipient_count);
 }

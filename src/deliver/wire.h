@@ -11,6 +11,8 @@ void deliver_unpack_sender(struct unpack *in, struct deliver_sender *sender);
 
 void deliver_pack_verdict(struct buf *out, const struct deliver_verdict *verdict);
 MUST_CHECK bool deliver_unpack_verdict(struct slice frame, struct deliver_verdict *verdict);
+/* So many, one after the other. */
+MUST_CHECK bool deliver_unpack_verdicts(struct slice frame, struct deliver_verdict *verdicts, size_t count);
 
 /* A message: whether it is brought again, its envelope, and its bytes unless they come as a descriptor. `again` is the frame's
  * first byte, so that a second attempt need not be packed anew. */

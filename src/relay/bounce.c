@@ -52,7 +52,7 @@ static enum status add_targets(struct making *m, struct slice address, unsigned 
 		return status;
 	if (entry.kind == DIRECTORY_ACCOUNT)
 		add_account(m, &entry.account, address);
-	else if (entry.kind == DIRECTORY_NOT_LOCAL)
+	else if (entry.kind == DIRECTORY_NOT_LOCAL || entry.kind == DIRECTORY_RELAY)
 		add_remote(m, address);
 	else if (entry.kind == DIRECTORY_ALIAS && depth < ALIAS_DEPTH_MAX)
 		for (size_t i = 0; i < entry.target_count && status == STATUS_OK; i++)

@@ -2,7 +2,7 @@
 #include "store/directory.h"
 
 #include "base/clock.h"
-#include "store/store_internal.h"
+#include "store/directory_internal.h"
 
 #define TARGETS_MAX 10000
 
@@ -36,6 +36,11 @@ static bool has_domain(struct db *db, struct slice domain)
 	return has_row(db, "SELECT 1 FROM domain WHERE name = $1", domain);
 }
 
+bool directory_is_domain(struct db *db, struct slice domain)
+{
+	return has_domain(db, domain);
+}
+
 static bool has_account(struct db *db, struct slice address)
 {
 	return has_row(db, "SELECT 1 FROM account WHERE address = $1", address);
@@ -51,6 +56,11 @@ static bool has_alias(struct db *db, struct slice address)
 static enum status add_domain(struct db *db, void *context)
 {
 	const struct slice *domain = context;
+	struct arena arena SCOPED_ARENA;
+
+	arena_init(&arena, 0);
+	if (routing_is_domain(db, &arena, *domain))
+		return STATUS_EXISTS;
 	struct db_query query = db_query(db, "INSERT INTO domain (name, created_ms) VALUES ($1, $2) ON CONFLICT DO NOTHING");
 
 	db_bind_text(&query, *domain);
@@ -75,7 +85,13 @@ static enum status remove_domain(struct db *db, void *context)
 
 	if (has_row(db, "SELECT 1 FROM account WHERE domain = $1 LIMIT 1", *domain))
 		return STATUS_REFUSED;
-	struct db_query query = db_query(db, "DELETE FROM alias WHERE domain = $1");
+	struct db_query query = db_query(db, "DELETE FROM rule WHERE kind = $2 AND subject IN"
+					     " (SELECT address FROM alias WHERE domain = $1)");
+
+	db_bind_text(&query, *domain);
+	db_bind_i64(&query, RULE_LIST_SENDER);
+	db_run(&query);
+	query = db_query(db, "DELETE FROM alias WHERE domain = $1");
 
 	db_bind_text(&query, *domain);
 	db_run(&query);
@@ -399,6 +415,7 @@ static enum status remove_account(struct db *db, void *context)
 		return read_status(db, false);
 	delete_of_account(db, "INSERT INTO removal (account) VALUES ($1)", work->id);
 	delete_of_account(db, "DELETE FROM account WHERE id = $1", work->id);
+	routing_forget(db, RULE_MAY_SEND, work->address);
 	delete_of_account(db, "DELETE FROM mailbox WHERE account = $1", work->id);
 	delete_of_account(db, "DELETE FROM subscription WHERE account = $1", work->id);
 	delete_of_account(db, "DELETE FROM keyword WHERE account = $1", work->id);
@@ -444,6 +461,10 @@ static enum status remove_piece(struct db *db, void *context)
 		return db_status(db);
 	}
 	delete_of_account(db, "DELETE FROM mailbox_email WHERE account = $1", work->id);
+	delete_of_account(db, "DELETE FROM deleted_email WHERE account = $1", work->id);
+	delete_of_account(db, "DELETE FROM deleted_mailbox WHERE account = $1", work->id);
+	delete_of_account(db, "DELETE FROM import_item WHERE account = $1", work->id);
+	delete_of_account(db, "DELETE FROM import_source WHERE account = $1", work->id);
 	delete_of_account(db, "DELETE FROM change WHERE account = $1", work->id);
 	delete_of_account(db, "DELETE FROM removal WHERE account = $1", work->id);
 	return db_status(db);
@@ -495,11 +516,19 @@ enum status directory_remove_account(struct store *store, struct slice address)
 
 /* ---- aliases ---- */
 
+static bool is_relay_domain(struct db *db, struct slice domain)
+{
+	struct arena arena SCOPED_ARENA;
+
+	arena_init(&arena, 0);
+	return routing_is_relay_domain(db, &arena, domain);
+}
+
 static enum status add_alias(struct db *db, void *context)
 {
 	const struct alias *alias = context;
 
-	if (!has_domain(db, domain_of(alias->address)))
+	if (!has_domain(db, domain_of(alias->address)) && !is_relay_domain(db, domain_of(alias->address)))
 		return read_status(db, false);
 	if (has_account(db, alias->address))
 		return STATUS_EXISTS;
@@ -531,7 +560,12 @@ static enum status remove_alias(struct db *db, void *context)
 	db_bind_text(&query, alias->address);
 	db_bind_text(&query, alias->target);
 	db_run(&query);
-	return was_there(db);
+	enum status status = was_there(db);
+
+	/* An alias made anew is open to everybody again. */
+	if (status == STATUS_OK && !has_alias(db, alias->address))
+		routing_forget(db, RULE_LIST_SENDER, alias->address);
+	return status;
 }
 
 enum status directory_remove_alias(struct store *store, struct slice address, struct slice target)
@@ -575,9 +609,11 @@ static bool read_targets(struct db *db, struct arena *arena, struct slice addres
 	db_done(&query);
 	entry->targets = list.items;
 	entry->target_count = list.count;
-	if (list.count > 0)
-		entry->kind = DIRECTORY_ALIAS;
-	return list.count > 0;
+	if (list.count == 0)
+		return false;
+	entry->kind = DIRECTORY_ALIAS;
+	routing_read_senders(db, arena, address, entry);
+	return true;
 }
 
 static bool look_up_exact(struct db *db, struct arena *arena, struct slice address, struct directory_entry *entry)
@@ -607,7 +643,7 @@ static void look_up(struct db *db, struct arena *arena, struct slice address, ch
 	if (look_up_exact(db, arena, address, entry))
 		return;
 	if (!has_domain(db, domain)) {
-		entry->kind = DIRECTORY_NOT_LOCAL;
+		routing_look_up(db, arena, address, domain, entry);
 		return;
 	}
 	base = without_detail(arena, address, domain, separator);

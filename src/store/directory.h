@@ -49,7 +49,8 @@ enum directory_kind {
 	DIRECTORY_NOT_LOCAL, /* the domain isn't ours */
 	DIRECTORY_UNKNOWN,   /* ours, but nobody there */
 	DIRECTORY_ACCOUNT,
-	DIRECTORY_ALIAS, /* targets, by exact address or catch-all */
+	DIRECTORY_ALIAS, /* targets, by exact address, domain alias or catch-all */
+	DIRECTORY_RELAY, /* another host's, for which we take it (routing.h) */
 };
 struct directory_entry {
 	enum directory_kind kind;
@@ -57,6 +58,10 @@ struct directory_entry {
 	struct slice *targets;
 	size_t target_count;
 	bool is_catch_all;
+	bool is_domain_alias; /* the one target is the same address in the domain that this one stands for */
+	/* Who may write to an alias: RULE_MEMBERS, addresses, "@domain"; none: everybody. */
+	struct slice *senders;
+	size_t sender_count;
 };
 /* `address` as local@domain; exact account, exact alias, then (if `separator` is set and in the local part) the same without
  * "+detail", then the catch-all. */

@@ -42,6 +42,7 @@ enum { NOTIFY_NEVER = 1, NOTIFY_SUCCESS = 2, NOTIFY_FAILURE = 4, NOTIFY_DELAY = 
 struct delivery {
 	struct slice queue_id;
 	struct slice sender;        /* reverse path; empty: null */
+	struct slice queue_sender;  /* that of what goes into the queue, if it is another; data NULL: `sender` */
 	struct slice envelope_id;   /* ENVID (RFC 3461), or empty */
 	bool return_full;           /* RET=FULL */
 	bool needs_utf8, body_8bit; /* SMTPUTF8, BODY=8BITMIME */

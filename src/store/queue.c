@@ -32,7 +32,7 @@ static void insert_message(struct db *db, const struct prepared_delivery *prepar
 	db_bind_i64(&query, delivery->needs_utf8);
 	db_bind_i64(&query, delivery->body_8bit);
 	db_bind_bytes(&query, present(delivery->queue_id));
-	db_bind_bytes(&query, present(delivery->sender));
+	db_bind_bytes(&query, present(delivery->queue_sender.data ? delivery->queue_sender : delivery->sender));
 	db_bind_bytes(&query, present(delivery->envelope_id));
 	db_bind_bytes(&query, present(prepared->message_id));
 	db_run(&query);

@@ -3,11 +3,13 @@
 #include "base/buf.h"
 
 #include "store/schema/0001_foundation.h"
+#include "store/schema/0002_routing.h"
 
 #define TRIES 3
 
 static const char *const migrations[] = {
 	MIGRATION_0001_FOUNDATION,
+	MIGRATION_0002_ROUTING,
 };
 
 #define NEWEST ((int64_t)(sizeof migrations / sizeof migrations[0]))

@@ -1,0 +1,78 @@
+/* routing: the rules of where mail goes beyond domains, accounts and aliases. One table; a rule is a kind, a subject (what it is
+ * about, in lower case), a target, and sometimes a detail. Addresses are normalised by the caller.
+ *
+ *     kind             | subject                      | target                        | detail
+ *     DOMAIN_ALIAS     | domain                       | the domain it stands for      |
+ *     RELAY_DOMAIN     | domain taken for another host| (empty)                       | "listed": known recipients only
+ *     RELAY_RECIPIENT  | address in such a domain     | (empty)                       |
+ *     ROUTE            | pattern of recipients        | next hop                      |
+ *     SENDER_ROUTE     | pattern of senders           | next hop                      |
+ *     MAY_SEND         | an account's address         | address or @domain            |
+ *     LIST_SENDER      | an alias's address           | RULE_MEMBERS, address, @domain|
+ *     REWRITE_SENDER   | address or @domain           | address or @domain            |
+ *     REWRITE_RECIPIENT| address or @domain           | address or @domain            |
+ *     BCC_SENDER       | address or @domain           | address                       |
+ *     BCC_RECIPIENT    | address or @domain           | address                       |
+ *     SECRET           | name                         | hexadecimal                   |
+ *
+ * Patterns of routes, the most precise goes first: "user@example.org", "example.org", ".example.org" (domains below it, the
+ * longest first), "*". The rules for recipients go before those for senders, but for "*". */
+#pragma once
+
+#include "store/directory.h"
+
+enum rule_kind {
+	RULE_DOMAIN_ALIAS = 1,
+	RULE_RELAY_DOMAIN,
+	RULE_RELAY_RECIPIENT,
+	RULE_ROUTE,
+	RULE_SENDER_ROUTE,
+	RULE_MAY_SEND,
+	RULE_LIST_SENDER,
+	RULE_REWRITE_SENDER,
+	RULE_REWRITE_RECIPIENT,
+	RULE_BCC_SENDER,
+	RULE_BCC_RECIPIENT,
+	RULE_SECRET,
+	RULE_KIND_END,
+};
+/* A route's next hop: "host", "host:port", "[192.0.2.1]:port": that host, without MX; ROUTE_DIRECT: the domain's own MX hosts.
+ * In the queue it has ROUTE_MARK before it (and stands alone behind it: a domain), which tells it from a domain of the same name. */
+#define ROUTE_DIRECT SLICE("direct")
+#define ROUTE_MARK   SLICE("route:")
+#define RULE_LISTED  SLICE("listed")
+#define RULE_MEMBERS SLICE("members")
+
+struct rule {
+	enum rule_kind kind;
+	struct slice subject, target, detail;
+};
+
+/* EXISTS: it is there, with that target. A subject of DOMAIN_ALIAS, RELAY_DOMAIN, routes and rewriting has one target: another one takes
+ * its place. REFUSED: DOMAIN_ALIAS or RELAY_DOMAIN of a domain that has mailboxes here; DOMAIN_ALIAS of itself. */
+MUST_CHECK enum status routing_add(struct store *store, const struct rule *rule);
+/* Many of one kind, in one transaction: what is there already stays. */
+MUST_CHECK enum status routing_add_all(struct store *store, const struct rule *rules, size_t count);
+/* target empty: all of the subject. */
+MUST_CHECK enum status routing_remove(struct store *store, enum rule_kind kind, struct slice subject, struct slice target);
+/* By subject. Those of one domain, with `domain`: subjects that end with @domain. */
+MUST_CHECK enum status routing_list(struct store *store, struct arena *arena, enum rule_kind kind, struct slice domain,
+				    struct rule **rules, size_t *count);
+
+/* Which kinds have rules: bit 1 << kind. So whoever has none pays for none. */
+MUST_CHECK enum status routing_kinds(struct store *store, unsigned *mask);
+
+/* The next hop that rules give a recipient ("local@domain"); sender empty: null. NOT_FOUND: no rule. */
+MUST_CHECK enum status routing_next_hop(struct store *store, struct arena *arena, struct slice sender, struct slice recipient,
+					struct slice *hop);
+/* REWRITE_*: *address anew, or as it was. */
+MUST_CHECK enum status routing_rewrite(struct store *store, struct arena *arena, enum rule_kind kind, struct slice *address);
+/* The targets of the rules for an address and for its domain. */
+MUST_CHECK enum status routing_targets(struct store *store, struct arena *arena, enum rule_kind kind, struct slice address,
+				       struct slice **targets, size_t *count);
+/* Is it `pattern` ("user@example.org", "@example.org")? Without case. */
+bool routing_address_matches(struct slice address, struct slice pattern);
+/* MAY_SEND: OK or NOT_FOUND. */
+MUST_CHECK enum status routing_may_send(struct store *store, struct slice account, struct slice address);
+/* A secret that is made at its first use. */
+MUST_CHECK enum status routing_secret(struct store *store, struct arena *arena, struct slice name, struct slice *secret);
