@@ -11,7 +11,7 @@
 #define OUTPUT_PIECE ((size_t)1024 * 1024)
 /* A message of which more than this would be held in memory at once is streamed. */
 #define MEMORY_MAX ((uint64_t)4 * 1024 * 1024)
-#define FACTS_MAX  160
+#define FACTS_MAX  256
 
 /* ---- responses ---- */
 
@@ -44,6 +44,11 @@ void fetch_begin(struct buf *out, const struct view_message *message, unsigned i
 		to = imap_write_u64(to, message->size);
 		*to++ = ' ';
 	}
+	if (items & FETCH_MODSEQ) {
+		to = imap_write(to, SLICE("MODSEQ ("));
+		to = imap_write_u64(to, message->modseq);
+		to = imap_write(to, SLICE(") "));
+	}
 	buf_advance(out, (size_t)(to - start));
 }
 
@@ -65,6 +70,7 @@ struct fetch {
 	/* \Seen was set for these */
 	const uint32_t *marked;
 	size_t marked_count, marked_at;
+	unsigned marked_items;
 	/* the piece at work */
 	const struct view_message *messages;
 	size_t count, next;
@@ -87,7 +93,7 @@ static bool was_marked(struct fetch *f, uint32_t uid)
 
 static void begin_message(struct fetch *f, const struct view_message *message)
 {
-	unsigned items = f->request.items | (was_marked(f, message->uid) ? FETCH_FLAGS : 0);
+	unsigned items = f->request.items | (was_marked(f, message->uid) ? f->marked_items : 0);
 	struct slice flags = items & FETCH_FLAGS ? imap_flag_text(f->texts, message->flags) : SLICE_EMPTY;
 
 	fetch_begin(f->out, message, items, flags);
@@ -306,23 +312,77 @@ static void mark_seen(struct fetch *f, struct imap_command *command, const struc
 	imap_announce(s);
 	f->marked = uids;
 	f->marked_count = request.uid_count;
+	f->marked_items = FETCH_FLAGS | (s->condstore ? FETCH_MODSEQ : 0);
 	command->own = (struct view_own_change){.uids = uids, .count = request.uid_count, .modseq = modseq};
+}
+
+/* ---- CHANGEDSINCE: RFC 7162 section 3.1.4.1, 3.2.6 ---- */
+
+/* Leaves those that have changed. False: too many for the arena. */
+static bool keep_changed(struct imap_session *s, uint64_t since, struct imap_set *set)
+{
+	size_t most = mailbox_viewer_state(&s->viewer).messages + (size_t)1, count = 0;
+	uint32_t *uids = arena_try_alloc(imap_arena(s), most * sizeof(*uids));
+	struct imap_walk walk;
+
+	if (!uids)
+		return false;
+	imap_walk_begin(&walk, s, set);
+	while (imap_walk_next(&walk)) {
+		for (size_t i = 0; i < walk.count; i++) {
+			if (walk.messages[i].modseq > since)
+				uids[count++] = walk.messages[i].uid;
+		}
+	}
+	*set = imap_set_of(imap_arena(s), uids, count);
+	return true;
+}
+
+/* The set as it is for messages that are gone: its "*" is the last that there ever was. */
+static struct imap_set ever_set(struct imap_session *s, const struct imap_set *set)
+{
+	struct imap_set ever = {.ranges = ARENA_ARRAY(imap_arena(s), struct imap_range, set->count + 1), .count = set->count};
+
+	if (set->count)
+		memcpy(ever.ranges, set->ranges, set->count * sizeof(*ever.ranges));
+	imap_set_resolve(&ever, mailbox_viewer_state(&s->viewer).told_uid_next - 1);
+	return ever;
+}
+
+static enum status narrow(struct fetch *f, const struct imap_set *ever, struct imap_set *set)
+{
+	enum status status = STATUS_OK;
+
+	if (f->request.items & FETCH_MODSEQ)
+		imap_use_condstore(f->s);
+	if (f->request.changed_since == 0)
+		return STATUS_OK;
+	if (f->request.vanished)
+		status = imap_put_vanished(f->s, ever, f->request.changed_since, 0);
+	if (status == STATUS_OK && !keep_changed(f->s, f->request.changed_since, set))
+		status = STATUS_LIMIT;
+	return status;
 }
 
 enum next imap_fetch(struct imap_session *s, struct imap_command *command)
 {
 	struct imap_parser *p = &command->args;
 	struct fetch f = {.s = s};
-	struct imap_set set;
+	struct imap_set set, ever = {0};
 
 	if (!imap_parse_space(p) || !imap_parse_set(p, &set) || !imap_parse_space(p) || !imap_parse_fetch(p, &f.request) ||
-	    !imap_parse_end(p))
+	    !imap_parse_fetch_modifiers(p, &f.request) || !imap_parse_end(p))
 		return imap_bad_arguments(s, command);
+	if (f.request.vanished && (!s->qresync || !command->uid))
+		return imap_bad(s, command, SLICE("FETCH: VANISHED takes UID FETCH and ENABLE QRESYNC"));
+	if (f.request.vanished && !set.saved)
+		ever = ever_set(s, &set);
 	if (!imap_resolve(s, command->uid, false, &set))
 		return imap_bad(s, command, SLICE("FETCH: there are not so many messages"));
 	if (command->uid)
 		f.request.items |= FETCH_UID;
-	if (f.request.sets_seen && !s->read_only)
+	f.status = narrow(&f, set.saved ? &set : &ever, &set);
+	if (f.status == STATUS_OK && f.request.sets_seen && !s->read_only)
 		mark_seen(&f, command, &set);
 	run(&f, &set);
 	arena_free(&f.scratch);

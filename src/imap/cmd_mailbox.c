@@ -107,7 +107,9 @@ enum status_item {
 	ITEM_UNSEEN,
 	ITEM_DELETED,
 	ITEM_SIZE,
-	ITEM_APPENDLIMIT, /* RFC 7889 section 3 */
+	ITEM_APPENDLIMIT,   /* RFC 7889 section 3 */
+	ITEM_HIGHESTMODSEQ, /* RFC 7162 section 3.1.7 */
+	ITEM_MAILBOXID,     /* RFC 8474 section 4.3 */
 	ITEM_COUNT,
 };
 
@@ -116,6 +118,7 @@ static const struct slice item_names[ITEM_COUNT] = {
 	[ITEM_UIDNEXT] = {"UIDNEXT", 7},   [ITEM_UIDVALIDITY] = {"UIDVALIDITY", 11},
 	[ITEM_UNSEEN] = {"UNSEEN", 6},     [ITEM_DELETED] = {"DELETED", 7},
 	[ITEM_SIZE] = {"SIZE", 4},         [ITEM_APPENDLIMIT] = {"APPENDLIMIT", 11},
+	[ITEM_HIGHESTMODSEQ] = {"HIGHESTMODSEQ", 13}, [ITEM_MAILBOXID] = {"MAILBOXID", 9},
 };
 
 static uint64_t item_value(const struct imap_session *s, const struct mailbox *mailbox, enum status_item item)
@@ -135,7 +138,10 @@ static uint64_t item_value(const struct imap_session *s, const struct mailbox *m
 		return mailbox->size_bytes;
 	case ITEM_APPENDLIMIT:
 		return imap_append_limit(s);
+	case ITEM_HIGHESTMODSEQ:
+		return mailbox->highest_modseq;
 	case ITEM_RECENT:
+	case ITEM_MAILBOXID:
 	case ITEM_COUNT:
 		break;
 	}
@@ -174,6 +180,8 @@ void imap_put_status(struct imap_session *s, const struct mailbox *mailbox, unsi
 	struct buf *out = imap_output(s);
 	bool first = true;
 
+	if (items & 1u << ITEM_HIGHESTMODSEQ)
+		imap_use_condstore(s);
 	buf_add_literal(out, "* STATUS ");
 	imap_put_mailbox(out, mailbox->name, s->rev2);
 	buf_add_literal(out, " (");
@@ -185,7 +193,13 @@ void imap_put_status(struct imap_session *s, const struct mailbox *mailbox, unsi
 		first = false;
 		buf_add(out, item_names[i]);
 		buf_add_byte(out, ' ');
-		buf_add_u64(out, item_value(s, mailbox, (enum status_item)i));
+		if (i == ITEM_MAILBOXID) {
+			buf_add_byte(out, '(');
+			buf_add(out, mailbox->mailbox_id);
+			buf_add_byte(out, ')');
+		} else {
+			buf_add_u64(out, item_value(s, mailbox, (enum status_item)i));
+		}
 	}
 	buf_add_literal(out, ")\r\n");
 }

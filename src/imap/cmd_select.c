@@ -1,4 +1,6 @@
-/* SELECT and EXAMINE: RFC 9051 section 6.3.2, 6.3.3; RFC 3501 section 6.3.1 for clients that haven't enabled IMAP4rev2. */
+/* SELECT and EXAMINE: RFC 9051 section 6.3.2, 6.3.3; RFC 3501 section 6.3.1 for clients that haven't enabled IMAP4rev2; RFC 7162 for those
+ * that were here before. */
+#include "imap/fetch.h"
 #include "imap/session.h"
 
 #include "base/clock.h"
@@ -43,7 +45,155 @@ static void put_state(struct imap_session *s, const struct mailbox *mailbox)
 		imap_put_mailbox(out, mailbox->name, true);
 		buf_add_literal(out, "\r\n");
 	}
+	buf_add_literal(out, "* OK [");
+	buf_add(out, imap_highest_modseq(s));
+	buf_add_literal(out, "] Highest\r\n* OK [MAILBOXID (");
+	buf_add(out, mailbox->mailbox_id);
+	buf_add_literal(out, ")] Mailbox id\r\n");
 }
+
+/* ---- QRESYNC: RFC 7162 section 3.2.5 ---- */
+
+struct select_request {
+	struct slice name;
+	bool resync;
+	uint32_t uid_validity;
+	uint64_t modseq;
+	struct imap_set known; /* no ranges: all */
+	struct imap_set match_sequences, match_uids;
+};
+
+/* RFC 7162 section 7: known-uids and the like have no "*". */
+static bool parse_known_set(struct imap_parser *p, struct imap_set *set)
+{
+	if (!imap_parse_set(p, set))
+		return false;
+	for (size_t i = 0; i < set->count; i++) {
+		if (set->ranges[i].first == 0 || set->ranges[i].last == 0)
+			return imap_fault(p, SLICE("what is known has no *"));
+	}
+	imap_set_resolve(set, UINT32_MAX);
+	return !set->saved || imap_fault(p, SLICE("what is known has no $"));
+}
+
+static bool parse_match(struct imap_parser *p, struct select_request *request)
+{
+	return imap_parse_byte(p, '(') && parse_known_set(p, &request->match_sequences) && imap_parse_space(p) &&
+	       parse_known_set(p, &request->match_uids) && imap_parse_byte(p, ')');
+}
+
+static bool parse_resync(struct imap_parser *p, struct select_request *request)
+{
+	request->resync = true;
+	if (!imap_parse_space(p) || !imap_parse_byte(p, '(') || !imap_parse_u32(p, &request->uid_validity) ||
+	    !imap_parse_space(p) || !imap_parse_u64(p, &request->modseq))
+		return false;
+	if (request->modseq == 0)
+		return imap_fault(p, SLICE("mod-sequences begin with 1"));
+	if (imap_accept(p, ' ')) {
+		if (imap_peek(p) != '(' && !parse_known_set(p, &request->known))
+			return false;
+		if ((imap_peek(p) == '(' || imap_accept(p, ' ')) && !parse_match(p, request))
+			return false;
+	}
+	return imap_parse_byte(p, ')');
+}
+
+static bool parse_parameters(struct imap_session *s, struct imap_parser *p, struct select_request *request)
+{
+	if (!imap_accept(p, ' '))
+		return true;
+	if (!imap_parse_byte(p, '('))
+		return false;
+	do {
+		if (imap_accept_word(p, SLICE("CONDSTORE"))) {
+			s->condstore = true;
+			continue;
+		}
+		if (!imap_accept_word(p, SLICE("QRESYNC")))
+			return imap_fault(p, SLICE("there is no such parameter"));
+		if (!s->qresync)
+			return imap_fault(p, SLICE("QRESYNC isn't enabled"));
+		if (!parse_resync(p, request))
+			return false;
+	} while (imap_accept(p, ' '));
+	return imap_parse_byte(p, ')');
+}
+
+/* A run of numbers that the client says belong to a run of uids: how many of its first are right? The n-th message's uid grows by at
+ * least one with n, so once it is too great it stays so. */
+static uint32_t last_match(struct imap_session *s, uint32_t sequence, uint32_t uid, uint32_t count)
+{
+	uint32_t low = 0, high = count, found;
+
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+		uint32_t is = mailbox_viewer_uid(&s->viewer, sequence + middle);
+
+		if (is != 0 && is <= uid + middle)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	found = low > 0 ? mailbox_viewer_uid(&s->viewer, sequence + low - 1) : 0;
+	return found == uid + low - 1 ? found : 0;
+}
+
+/* RFC 7162 section 3.2.5.2: the last uid up to which nothing is missing; 0: unknown. */
+static uint32_t matched_up_to(struct imap_session *s, const struct imap_set *sequences, const struct imap_set *uids)
+{
+	uint32_t matched = 0, offset = 0, uid_offset = 0;
+
+	for (size_t i = 0, j = 0; i < sequences->count && j < uids->count;) {
+		uint32_t sequence = sequences->ranges[i].first + offset, uid = uids->ranges[j].first + uid_offset;
+		uint32_t left = sequences->ranges[i].last - sequence, uid_left = uids->ranges[j].last - uid;
+		uint32_t more = left < uid_left ? left : uid_left, found;
+
+		found = last_match(s, sequence, uid, more == UINT32_MAX ? more : more + 1);
+		matched = found > matched ? found : matched;
+		offset = left == more ? 0 : offset + more + 1;
+		uid_offset = uid_left == more ? 0 : uid_offset + more + 1;
+		i += left == more;
+		j += uid_left == more;
+	}
+	return matched;
+}
+
+static void tell_changed(struct imap_session *s, const struct imap_set *set, uint64_t since)
+{
+	struct imap_flag_texts *texts = imap_flag_texts_new(s);
+	struct buf *out = imap_output(s);
+	struct imap_walk walk;
+
+	imap_walk_begin(&walk, s, set);
+	while (imap_walk_next(&walk)) {
+		for (size_t i = 0; i < walk.count; i++) {
+			const struct view_message *message = &walk.messages[i];
+
+			if (message->modseq <= since)
+				continue;
+			imap_flag_texts_need(s, texts, message->flags);
+			fetch_begin(out, message, FETCH_UID | FETCH_FLAGS | FETCH_MODSEQ, imap_flag_text(texts, message->flags));
+			fetch_end(out);
+		}
+		conn_flush_if_high(imap_conn(s));
+	}
+}
+
+static enum status tell_missed(struct imap_session *s, const struct select_request *request)
+{
+	struct imap_range all = {1, UINT32_MAX};
+	struct imap_set everything = {.ranges = &all, .count = 1};
+	const struct imap_set *known = request->known.count > 0 ? &request->known : NULL;
+	uint32_t matched = matched_up_to(s, &request->match_sequences, &request->match_uids);
+	enum status status = imap_put_vanished(s, known, request->modseq, matched);
+
+	if (status == STATUS_OK)
+		tell_changed(s, known ? known : &everything, request->modseq);
+	return status;
+}
+
+/* ---- the commands ---- */
 
 static enum status open_mailbox(struct imap_session *s, struct slice name, struct mailbox *mailbox)
 {
@@ -58,17 +208,18 @@ static enum status open_mailbox(struct imap_session *s, struct slice name, struc
 
 static enum next select_mailbox(struct imap_session *s, struct imap_command *command, bool read_only)
 {
+	struct select_request request = {0};
 	struct mailbox mailbox;
-	struct slice name;
 	enum status status;
 
-	if (!imap_parse_space(&command->args) || !imap_parse_mailbox(&command->args, &name) || !imap_parse_end(&command->args))
+	if (!imap_parse_space(&command->args) || !imap_parse_mailbox(&command->args, &request.name) ||
+	    !parse_parameters(s, &command->args, &request) || !imap_parse_end(&command->args))
 		return imap_bad_arguments(s, command);
 	/* RFC 9051 section 7.1: CLOSED tells where the old mailbox's responses end. */
 	if (mailbox_viewer_is_open(&s->viewer))
 		buf_add_literal(imap_output(s), "* OK [CLOSED] Previous mailbox closed\r\n");
 	imap_leave_mailbox(s);
-	status = open_mailbox(s, name, &mailbox);
+	status = open_mailbox(s, request.name, &mailbox);
 	if (status != STATUS_OK)
 		return imap_answer(s, command, status, SLICE_EMPTY);
 	s->state = IMAP_SELECTED;
@@ -77,6 +228,12 @@ static enum next select_mailbox(struct imap_session *s, struct imap_command *com
 	s->refreshed_ms = clock_monotonic_ms();
 	engine_subscribe(s->env, (uint64_t)s->account);
 	put_state(s, &mailbox);
+	if (request.resync && request.uid_validity == mailbox.uid_validity)
+		status = tell_missed(s, &request);
+	if (status != STATUS_OK) {
+		imap_leave_mailbox(s);
+		return imap_answer(s, command, status, SLICE_EMPTY);
+	}
 	return imap_ok_code(s, command, read_only ? SLICE("READ-ONLY") : SLICE("READ-WRITE"), SLICE("Selected"));
 }
 

@@ -1,19 +1,35 @@
-/* STORE: RFC 9051 section 6.4.6. */
+/* STORE: RFC 9051 section 6.4.6; UNCHANGEDSINCE: RFC 7162 section 3.1.3. */
 #include "imap/fetch.h"
 #include "imap/session.h"
+#include "imap/write.h"
 
 struct store_request {
 	struct imap_set set;
 	enum flag_change change;
-	bool silent;
+	bool silent, conditional;
+	uint64_t unchanged_since;
 	struct imap_flags flags;
 };
+
+static bool parse_modifiers(struct imap_parser *p, struct store_request *request)
+{
+	if (!imap_accept(p, '('))
+		return true;
+	do {
+		if (!imap_accept_word(p, SLICE("UNCHANGEDSINCE")))
+			return imap_fault(p, SLICE("there is no such modifier"));
+		request->conditional = true;
+		if (!imap_parse_space(p) || !imap_parse_u64(p, &request->unchanged_since))
+			return false;
+	} while (imap_accept(p, ' '));
+	return imap_parse_byte(p, ')') && imap_parse_space(p);
+}
 
 static bool parse_store(struct imap_parser *p, struct store_request *request)
 {
 	struct slice word;
 
-	if (!imap_parse_space(p) || !imap_parse_set(p, &request->set) || !imap_parse_space(p))
+	if (!imap_parse_space(p) || !imap_parse_set(p, &request->set) || !imap_parse_space(p) || !parse_modifiers(p, request))
 		return false;
 	request->change = imap_accept(p, '+') ? FLAGS_ADD : imap_accept(p, '-') ? FLAGS_REMOVE : FLAGS_REPLACE;
 	if (!imap_parse_word(p, &word))
@@ -43,6 +59,8 @@ struct targets {
 	uint64_t *flags;
 	size_t count;
 	bool missing; /* some have been expunged */
+	uint32_t *modified; /* left alone: they have changed since */
+	size_t modified_count;
 };
 
 static bool find_targets(struct imap_session *s, const struct store_request *request, uint64_t bits, struct targets *targets)
@@ -67,10 +85,13 @@ static bool find_targets(struct imap_session *s, const struct store_request *req
 	return true;
 }
 
-/* RFC 9051 section 7.5.2: without .SILENT the flags of all messages of the set are told. */
-static void tell_flags(struct imap_session *s, const struct imap_command *command, const struct imap_set *set)
+/* RFC 9051 section 7.5.2: without .SILENT the flags of all messages of the set are told; RFC 7162 section 3.1.3: their MODSEQ with it
+ * too. */
+static void tell_flags(struct imap_session *s, const struct imap_command *command, const struct store_request *request,
+		       const struct imap_set *set)
 {
-	unsigned items = FETCH_FLAGS | (command->uid ? FETCH_UID : 0);
+	unsigned items = (request->silent ? 0 : FETCH_FLAGS) | (command->uid || s->qresync ? FETCH_UID : 0) |
+			 (s->condstore ? FETCH_MODSEQ : 0);
 	struct imap_flag_texts *texts = imap_flag_texts_new(s);
 	struct imap_walk walk;
 
@@ -87,27 +108,46 @@ static void tell_flags(struct imap_session *s, const struct imap_command *comman
 	}
 }
 
+/* The targets but for those that were left alone. */
+static struct imap_set stored_set(struct imap_session *s, const struct targets *targets)
+{
+	uint32_t *uids = ARENA_ARRAY(imap_arena(s), uint32_t, targets->count + 1);
+	size_t count = 0, at = 0;
+
+	for (size_t i = 0; i < targets->count; i++) {
+		while (at < targets->modified_count && targets->modified[at] < targets->uids[i])
+			at++;
+		if (at == targets->modified_count || targets->modified[at] != targets->uids[i])
+			uids[count++] = targets->uids[i];
+	}
+	return imap_set_of(imap_arena(s), uids, count);
+}
+
 static enum status change_flags(struct imap_session *s, struct imap_command *command, const struct store_request *request,
-				uint64_t bits, const struct targets *targets)
+				uint64_t bits, struct targets *targets)
 {
 	struct flag_request change = {
 		.uids = targets->uids,
 		.uid_count = targets->count,
 		.change = request->change,
 		.flags = bits,
-		.unchanged_since = UINT64_MAX,
+		.unchanged_since = request->conditional ? request->unchanged_since : UINT64_MAX,
 	};
 	uint64_t modseq = 0;
 	enum status status = mailbox_change_flags(imap_store(s), imap_arena(s), s->account,
-						  mailbox_viewer_state(&s->viewer).mailbox, &change, NULL, NULL, &modseq);
+						  mailbox_viewer_state(&s->viewer).mailbox, &change, &targets->modified, &targets->modified_count,
+						  &modseq);
+	struct imap_set stored = request->set;
 
 	if (status != STATUS_OK)
 		return status;
 	imap_refresh(s);
 	if (modseq > 0)
 		imap_announce(s);
-	if (!request->silent)
-		tell_flags(s, command, &request->set);
+	if (targets->modified_count > 0)
+		stored = stored_set(s, targets);
+	if (!request->silent || s->condstore)
+		tell_flags(s, command, request, &stored);
 	command->own = (struct view_own_change){
 		.uids = targets->uids,
 		.flags = request->silent ? targets->flags : NULL,
@@ -117,10 +157,38 @@ static enum status change_flags(struct imap_session *s, struct imap_command *com
 	return STATUS_OK;
 }
 
+/* RFC 7162 section 3.1.3: which were left alone, in the client's numbers. */
+static struct slice modified_code(struct imap_session *s, const struct imap_command *command, const struct targets *targets)
+{
+	struct imap_set set = imap_set_of(imap_arena(s), targets->modified, targets->modified_count);
+	uint32_t *numbers = ARENA_ARRAY(imap_arena(s), uint32_t, targets->modified_count + 1);
+	struct imap_walk walk;
+	struct buf code;
+	size_t count = 0;
+
+	imap_walk_begin(&walk, s, &set);
+	while (imap_walk_next(&walk)) {
+		for (size_t i = 0; i < walk.count && count < targets->modified_count; i++)
+			numbers[count++] = command->uid ? walk.messages[i].uid : walk.messages[i].sequence;
+	}
+	buf_init(&code, imap_arena(s), 0);
+	buf_add_literal(&code, "MODIFIED ");
+	imap_put_numbers_as_set(&code, numbers, count);
+	return count > 0 ? buf_slice(&code) : SLICE_EMPTY;
+}
+
+/* RFC 7162 section 3.1.3: NO if some aren't there any more, with MODIFIED all the same. */
+static enum next answer_modified(struct imap_session *s, struct imap_command *command, const struct targets *targets)
+{
+	struct slice code = modified_code(s, command, targets), text = SLICE("Some messages have changed meanwhile");
+
+	return targets->missing && !command->uid ? imap_no(s, command, code, text) : imap_ok_code(s, command, code, text);
+}
+
 enum next imap_store_flags(struct imap_session *s, struct imap_command *command)
 {
 	struct store_request request = {0};
-	struct targets targets;
+	struct targets targets = {0};
 	enum status status;
 	uint64_t bits;
 
@@ -130,11 +198,15 @@ enum next imap_store_flags(struct imap_session *s, struct imap_command *command)
 		return imap_no(s, command, SLICE("CANNOT"), SLICE("The mailbox was opened read-only"));
 	if (!imap_resolve(s, command->uid, false, &request.set))
 		return imap_bad(s, command, SLICE("STORE: there are not so many messages"));
+	if (request.conditional)
+		imap_use_condstore(s);
 	status = imap_flags_to_bits(s, &request.flags, request.change != FLAGS_REMOVE, &bits);
 	if (status == STATUS_OK && !find_targets(s, &request, bits, &targets))
 		status = STATUS_LIMIT;
 	if (status == STATUS_OK && targets.count > 0)
 		status = change_flags(s, command, &request, bits, &targets);
+	if (status == STATUS_OK && targets.modified_count > 0)
+		return answer_modified(s, command, &targets);
 	if (status == STATUS_OK && targets.missing)
 		return imap_answer_missing(s, command);
 	return imap_answer(s, command, status, SLICE("STORE completed"));

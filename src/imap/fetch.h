@@ -17,6 +17,7 @@ enum {
 	FETCH_ENVELOPE = 1 << 4,
 	FETCH_BODY = 1 << 5,
 	FETCH_BODYSTRUCTURE = 1 << 6,
+	FETCH_MODSEQ = 1 << 7,
 };
 
 enum fetch_kind { FETCH_RAW, FETCH_BINARY, FETCH_BINARY_SIZE };
@@ -41,8 +42,12 @@ struct fetch_request {
 	size_t section_count;
 	unsigned wanted; /* EMAIL_* that it takes */
 	bool sets_seen;
+	uint64_t changed_since; /* RFC 7162 section 3.1.4.1; 0: no matter */
+	bool vanished;
 };
 MUST_CHECK bool imap_parse_fetch(struct imap_parser *p, struct fetch_request *request);
+/* What may stand behind: RFC 4466 section 2.4. */
+MUST_CHECK bool imap_parse_fetch_modifiers(struct imap_parser *p, struct fetch_request *request);
 
 /* ---- responses ---- */
 

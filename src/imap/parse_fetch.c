@@ -176,6 +176,7 @@ static const struct {
 	{{"FLAGS", 5}, FETCH_FLAGS, 0},
 	{{"INTERNALDATE", 12}, FETCH_INTERNALDATE, 0},
 	{{"RFC822.SIZE", 11}, FETCH_SIZE, 0},
+	{{"MODSEQ", 6}, FETCH_MODSEQ, 0},
 	{{"ENVELOPE", 8}, FETCH_ENVELOPE, EMAIL_ENVELOPE},
 	{{"BODYSTRUCTURE", 13}, FETCH_BODYSTRUCTURE, EMAIL_BODY_STRUCTURE},
 	{{"BODY", 4}, FETCH_BODY, EMAIL_BODY},
@@ -245,5 +246,34 @@ bool imap_parse_fetch(struct imap_parser *p, struct fetch_request *request)
 		if (!parse_item(p, request))
 			return false;
 	} while (imap_accept(p, ' '));
+	return imap_parse_byte(p, ')');
+}
+
+static bool parse_modifier(struct imap_parser *p, struct fetch_request *request)
+{
+	if (imap_accept_word(p, SLICE("VANISHED"))) {
+		request->vanished = true;
+		return true;
+	}
+	if (!imap_accept_word(p, SLICE("CHANGEDSINCE")))
+		return imap_fault(p, SLICE("there is no such modifier"));
+	request->items |= FETCH_MODSEQ;
+	if (!imap_parse_space(p) || !imap_parse_u64(p, &request->changed_since))
+		return false;
+	return request->changed_since > 0 || imap_fault(p, SLICE("mod-sequences begin with 1"));
+}
+
+bool imap_parse_fetch_modifiers(struct imap_parser *p, struct fetch_request *request)
+{
+	if (imap_peek(p) != ' ')
+		return true;
+	if (!imap_parse_space(p) || !imap_parse_byte(p, '('))
+		return false;
+	do {
+		if (!parse_modifier(p, request))
+			return false;
+	} while (imap_accept(p, ' '));
+	if (request->vanished && request->changed_since == 0)
+		return imap_fault(p, SLICE("VANISHED stands with CHANGEDSINCE"));
 	return imap_parse_byte(p, ')');
 }

@@ -51,13 +51,39 @@ static void put_login_capabilities(struct imap_session *s, struct buf *out)
 	}
 }
 
+/* Each is here when it is whole. */
+static const char *const capabilities[] = {
+	/* clang-format off */
+	"IMAP4rev2",
+	"IMAP4rev1",
+	"LITERAL+",
+	"SASL-IR",
+	"ID",
+	"ENABLE",
+	"IDLE",
+	"NAMESPACE",
+	"UNSELECT",
+	"UIDPLUS",
+	"MOVE",
+	"CHILDREN",
+	"LIST-EXTENDED",
+	"LIST-STATUS",
+	"SPECIAL-USE",
+	"ESEARCH",
+	"SEARCHRES",
+	"BINARY",
+	"STATUS=SIZE",
+	/* clang-format on */
+};
+
 /* All that there is is told before log-in too: some libraries (imaplib) never ask again. */
 void imap_put_capabilities(struct imap_session *s, struct buf *out)
 {
-	buf_add_literal(
-		out,
-		" IMAP4rev2 IMAP4rev1 LITERAL+ SASL-IR ID ENABLE IDLE NAMESPACE UNSELECT UIDPLUS MOVE CHILDREN LIST-EXTENDED"
-		" LIST-STATUS SPECIAL-USE ESEARCH SEARCHRES BINARY STATUS=SIZE APPENDLIMIT=");
+	for (size_t i = 0; i < sizeof(capabilities) / sizeof(capabilities[0]); i++) {
+		buf_add_byte(out, ' ');
+		buf_add(out, slice_from_cstr(capabilities[i]));
+	}
+	buf_add_literal(out, " APPENDLIMIT=");
 	buf_add_u64(out, imap_append_limit(s));
 	if (s->state == IMAP_NOT_AUTHENTICATED)
 		put_login_capabilities(s, out);
@@ -65,7 +91,7 @@ void imap_put_capabilities(struct imap_session *s, struct buf *out)
 
 /* ---- answers ---- */
 
-static void tell_before_answer(struct imap_session *s, const struct imap_command *command)
+void imap_tell_before_answer(struct imap_session *s, struct imap_command *command)
 {
 	bool fresh = command->news == IMAP_NEWS_FRESH || s->stale || clock_monotonic_ms() - s->refreshed_ms > REFRESH_MS;
 
@@ -74,6 +100,7 @@ static void tell_before_answer(struct imap_session *s, const struct imap_command
 	if (fresh)
 		imap_refresh(s);
 	imap_tell_news(s, command->news != IMAP_NEWS_FLAGS, &command->own);
+	command->news = IMAP_NEWS_NONE;
 }
 
 static void put_answer(struct imap_session *s, struct slice tag, struct slice kind, struct slice code, struct slice text)
@@ -95,7 +122,7 @@ enum next imap_ok_code(struct imap_session *s, struct imap_command *command, str
 {
 	if (s->state != IMAP_NOT_AUTHENTICATED)
 		s->bad_commands = 0;
-	tell_before_answer(s, command);
+	imap_tell_before_answer(s, command);
 	put_answer(s, command->tag, SLICE(" OK "), code, text);
 	return NEXT_PARK;
 }
@@ -107,7 +134,7 @@ enum next imap_ok(struct imap_session *s, struct imap_command *command, struct s
 
 enum next imap_no(struct imap_session *s, struct imap_command *command, struct slice code, struct slice text)
 {
-	tell_before_answer(s, command);
+	imap_tell_before_answer(s, command);
 	put_answer(s, command->tag, SLICE(" NO "), code, text);
 	return NEXT_PARK;
 }

@@ -1,6 +1,7 @@
 #include "imap/session.h"
 
 #include "base/clock.h"
+#include "imap/fetch.h"
 #include "imap/write.h"
 #include "ipc/ipc.h"
 #include "ipc/pack.h"
@@ -134,6 +135,7 @@ enum status imap_flags_to_bits(struct imap_session *s, const struct imap_flags *
 
 static void tell_changed(struct imap_session *s, const struct view_news *news)
 {
+	unsigned items = FETCH_UID | FETCH_FLAGS | (s->condstore ? FETCH_MODSEQ : 0);
 	struct imap_flag_texts *texts = imap_flag_texts_new(s);
 	struct buf *out = imap_output(s);
 
@@ -141,13 +143,27 @@ static void tell_changed(struct imap_session *s, const struct view_news *news)
 		const struct view_message *message = &news->changed[i];
 
 		imap_flag_texts_need(s, texts, message->flags);
+		fetch_begin(out, message, items, imap_flag_text(texts, message->flags));
+		fetch_end(out);
+		conn_flush_if_high(imap_conn(s));
+	}
+}
+
+/* RFC 7162 section 3.2.10: VANISHED stands for all EXPUNGE responses. */
+static void tell_expunged(struct imap_session *s, const struct view_news *news)
+{
+	struct buf *out = imap_output(s);
+
+	if (s->qresync && news->expunged_count > 0) {
+		buf_add_literal(out, "* VANISHED ");
+		imap_put_numbers_as_set(out, news->vanished, news->expunged_count);
+		buf_add_literal(out, "\r\n");
+		return;
+	}
+	for (size_t i = 0; i < news->expunged_count; i++) {
 		buf_add_literal(out, "* ");
-		buf_add_u64(out, message->sequence);
-		buf_add_literal(out, " FETCH (UID ");
-		buf_add_u64(out, message->uid);
-		buf_add_literal(out, " FLAGS (");
-		buf_add(out, imap_flag_text(texts, message->flags));
-		buf_add_literal(out, "))\r\n");
+		buf_add_u64(out, news->expunged[i]);
+		buf_add_literal(out, " EXPUNGE\r\n");
 		conn_flush_if_high(imap_conn(s));
 	}
 }
@@ -159,12 +175,7 @@ void imap_tell_news(struct imap_session *s, bool expunges, const struct view_own
 	struct view_news news;
 
 	mailbox_viewer_take(&s->viewer, &arena, expunges, own, &news);
-	for (size_t i = 0; i < news.expunged_count; i++) {
-		buf_add_literal(out, "* ");
-		buf_add_u64(out, news.expunged[i]);
-		buf_add_literal(out, " EXPUNGE\r\n");
-		conn_flush_if_high(imap_conn(s));
-	}
+	tell_expunged(s, &news);
 	if (news.grown) {
 		buf_add_literal(out, "* ");
 		buf_add_u64(out, news.messages);

@@ -57,6 +57,8 @@ struct imap_session {
 	struct slice address;
 	unsigned bad_commands, login_failures; /* bad ones since the last good one, once logged in */
 	bool rev2;                             /* ENABLE IMAP4rev2: UTF-8 names, ESEARCH for SEARCH, ... */
+	bool condstore;                        /* changed messages are told with their MODSEQ (RFC 7162) */
+	bool qresync;                          /* VANISHED instead of EXPUNGE */
 	bool read_only;
 	bool stale; /* an announcement came that hasn't been looked at */
 	bool idling;
@@ -136,9 +138,18 @@ MUST_CHECK bool imap_skip_command(struct imap_session *s);
 void imap_refresh(struct imap_session *s);
 /* Untagged EXPUNGE, EXISTS, FETCH. */
 void imap_tell_news(struct imap_session *s, bool expunges, const struct view_own_change *own);
+/* What a tagged answer would tell before it; then there is no more to tell. */
+void imap_tell_before_answer(struct imap_session *s, struct imap_command *command);
 /* Tells other sessions and roles that the account has changed. */
 void imap_announce(struct imap_session *s);
 void imap_leave_mailbox(struct imap_session *s);
+/* RFC 7162 section 3.1: a command that shows that the client knows mod-sequences. */
+void imap_use_condstore(struct imap_session *s);
+/* "HIGHESTMODSEQ n", as far as the session has been told of everything. */
+struct slice imap_highest_modseq(struct imap_session *s);
+/* Those messages of `known` (uids; NULL: all) that are gone since a mod-sequence and have uids greater than `above`, as VANISHED
+ * (EARLIER) (RFC 7162 section 3.2.10); exact also where the change log doesn't reach back. */
+MUST_CHECK enum status imap_put_vanished(struct imap_session *s, const struct imap_set *known, uint64_t since, uint32_t above);
 /* "* FLAGS (...)" */
 void imap_put_flags_response(struct imap_session *s, const struct keyword_table *keywords);
 

@@ -78,6 +78,13 @@ struct mailbox_changes {
 };
 MUST_CHECK enum status mailbox_changes_since(struct store *store, struct arena *arena, int64_t account, int64_t id,
 					     uint64_t modseq, struct mailbox_changes *changes);
+/* The runs of uids that were expunged after `modseq`, ascending and disjoint. *too_old: the log doesn't reach back so far, and none are
+ * told. */
+struct uid_range {
+	uint32_t first, last;
+};
+MUST_CHECK enum status mailbox_expunged_since(struct store *store, struct arena *arena, int64_t account, int64_t id,
+					      uint64_t modseq, struct uid_range **ranges, size_t *count, bool *too_old);
 /* One quick question: the highest modseq of the mailbox (0 with NOT_FOUND if it is gone). */
 MUST_CHECK enum status mailbox_highest_modseq(struct store *store, int64_t account, int64_t id, uint64_t *modseq);
 

@@ -55,13 +55,9 @@ enum status mailbox_load(struct store *store, struct arena *arena, int64_t accou
 
 /* ---- follow ---- */
 
-struct range {
-	uint32_t first, last;
-};
-
 static int compare_ranges(const void *a, const void *b)
 {
-	const struct range *left = a, *right = b;
+	const struct uid_range *left = a, *right = b;
 
 	return left->first < right->first ? -1 : left->first > right->first;
 }
@@ -100,7 +96,7 @@ static void read_log(struct db *db, int64_t account, int64_t mailbox, uint64_t m
 {
 	struct db_query query = db_query(
 		db, "SELECT kind, first_uid, last_uid FROM change WHERE account = $1 AND modseq > $2 AND mailbox = $3");
-	struct range *range;
+	struct uid_range *range;
 
 	db_bind_i64(&query, account);
 	db_bind_i64(&query, (int64_t)modseq);
@@ -111,12 +107,12 @@ static void read_log(struct db *db, int64_t account, int64_t mailbox, uint64_t m
 		if (db_i64(&query, 0) == CHANGE_EXPUNGED)
 			add_uids(expunged, first, last);
 		else if (db_i64(&query, 0) == CHANGE_MESSAGES && (range = list_add(ranges)))
-			*range = (struct range){first, last};
+			*range = (struct uid_range){first, last};
 	}
 	db_done(&query);
 }
 
-static void read_changed(struct db *db, int64_t account, int64_t mailbox, uint64_t modseq, struct range range,
+static void read_changed(struct db *db, int64_t account, int64_t mailbox, uint64_t modseq, struct uid_range range,
 			 struct list *entries)
 {
 	struct mailbox_entry *entry;
@@ -145,12 +141,12 @@ static void read_changed(struct db *db, int64_t account, int64_t mailbox, uint64
 static void read_ranges(struct db *db, int64_t account, int64_t mailbox, uint64_t modseq, struct list *ranges,
 			struct list *entries)
 {
-	struct range *items = ranges->items;
+	struct uid_range *items = ranges->items;
 
 	if (ranges->count > 0)
 		qsort(items, ranges->count, sizeof *items, compare_ranges);
 	for (size_t i = 0; i < ranges->count;) {
-		struct range range = items[i++];
+		struct uid_range range = items[i++];
 
 		for (; i < ranges->count && items[i].first <= (uint64_t)range.last + 1; i++)
 			if (items[i].last > range.last)
@@ -163,7 +159,7 @@ enum status mailbox_changes_since(struct store *store, struct arena *arena, int6
 				  struct mailbox_changes *changes)
 {
 	struct db *db SCOPED_DB = db_acquire(store->pool);
-	struct list ranges = LIST(arena, struct range), entries = LIST(arena, struct mailbox_entry),
+	struct list ranges = LIST(arena, struct uid_range), entries = LIST(arena, struct mailbox_entry),
 		    expunged = LIST(arena, uint32_t);
 
 	*changes = (struct mailbox_changes){0};
@@ -185,6 +181,58 @@ enum status mailbox_changes_since(struct store *store, struct arena *arena, int6
 	changes->expunged = expunged.items;
 	changes->expunged_count = expunged.count;
 	return ranges.failed || entries.failed || expunged.failed ? STATUS_LIMIT : db_status(db);
+}
+
+static void read_expunged(struct db *db, int64_t account, int64_t mailbox, uint64_t modseq, struct list *ranges)
+{
+	struct db_query query = db_query(db, "SELECT first_uid, last_uid FROM change WHERE account = $1 AND modseq > $2"
+					     " AND mailbox = $3 AND kind = $4");
+	struct uid_range *range;
+
+	db_bind_i64(&query, account);
+	db_bind_i64(&query, (int64_t)modseq);
+	db_bind_i64(&query, mailbox);
+	db_bind_i64(&query, CHANGE_EXPUNGED);
+	while (db_row(&query) && (range = list_add(ranges)))
+		*range = (struct uid_range){(uint32_t)db_i64(&query, 0), (uint32_t)db_i64(&query, 1)};
+	db_done(&query);
+}
+
+/* A uid is expunged once, so runs don't overlap; neighbours become one. */
+static void join_ranges(struct list *ranges)
+{
+	struct uid_range *items = ranges->items;
+	size_t count = 0;
+
+	if (ranges->count > 0)
+		qsort(items, ranges->count, sizeof *items, compare_ranges);
+	for (size_t i = 0; i < ranges->count; i++) {
+		if (count > 0 && items[i].first <= (uint64_t)items[count - 1].last + 1)
+			items[count - 1].last = items[i].last > items[count - 1].last ? items[i].last : items[count - 1].last;
+		else
+			items[count++] = items[i];
+	}
+	ranges->count = count;
+}
+
+enum status mailbox_expunged_since(struct store *store, struct arena *arena, int64_t account, int64_t id, uint64_t modseq,
+				   struct uid_range **ranges, size_t *count, bool *too_old)
+{
+	struct db *db SCOPED_DB = db_acquire(store->pool);
+	struct list list = LIST(arena, struct uid_range);
+
+	*ranges = NULL;
+	*count = 0;
+	if (!db || db_begin(db, DB_READ) != STATUS_OK)
+		return STATUS_TEMPORARY;
+	*too_old = !log_reaches(db, account, modseq);
+	if (*too_old)
+		return db_status(db);
+	read_expunged(db, account, id, modseq, &list);
+	join_ranges(&list);
+	*ranges = list.items;
+	*count = list.count;
+	return list.failed ? STATUS_LIMIT : db_status(db);
 }
 
 /* ---- flags ---- */

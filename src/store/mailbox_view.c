@@ -320,7 +320,8 @@ static void tell_all(struct mailbox_view *view, struct mailbox_viewer *viewer)
 	viewer->told_expunge = view->expunge_number;
 	viewer->messages = (uint32_t)(view->count - view->tombstone_count);
 	viewer->told_change = view->journal_first + view->journal_count;
-	viewer->told_modseq = view->modseq;
+	viewer->told_modseq = viewer->synced_modseq = view->modseq;
+	viewer->told_uid_next = view->uid_next;
 	viewer->pending_expunge = view->expunge_number;
 	forget_pending(viewer);
 }
@@ -402,6 +403,8 @@ struct mailbox_view_state mailbox_viewer_state(struct mailbox_viewer *viewer)
 		.uid_validity = view->uid_validity,
 		.uid_next = view->uid_next,
 		.highest_modseq = view->modseq,
+		.told_modseq = viewer->synced_modseq,
+		.told_uid_next = viewer->told_uid_next,
 		.messages = viewer->messages,
 		.gone = view->gone,
 	};
@@ -501,10 +504,13 @@ static void take_expunged(struct mailbox_view *view, struct mailbox_viewer *view
 {
 	make_pending(view, viewer);
 	news->expunged = ARENA_ARRAY(arena, uint32_t, viewer->pending_count + 1);
+	news->vanished = ARENA_ARRAY(arena, uint32_t, viewer->pending_count + 1);
 	for (size_t i = viewer->pending_count; i-- > 0;) {
 		if (viewer->pending[i] <= viewer->known_uid)
 			news->expunged[news->expunged_count++] = sequence_of(view, viewer, entry_at(view, viewer->pending[i]));
 	}
+	for (size_t i = 0; i < news->expunged_count; i++)
+		news->vanished[i] = viewer->pending[i];
 	viewer->told_expunge = view->expunge_number;
 	forget_pending(viewer);
 }
@@ -623,6 +629,9 @@ void mailbox_viewer_take(struct mailbox_viewer *viewer, struct arena *arena, boo
 	news->grown = viewer->messages != before - news->expunged_count;
 	take_changed(view, viewer, arena, known_uid, own, news);
 	viewer->told_modseq = view->modseq;
+	viewer->told_uid_next = view->uid_next;
+	if (viewer->told_expunge == view->expunge_number)
+		viewer->synced_modseq = view->modseq;
 	trim_journal(view);
 	if (news->expunged_count > 0)
 		compact(view);

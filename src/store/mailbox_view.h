@@ -33,6 +33,8 @@ struct mailbox_viewer {
 	uint64_t told_expunge;              /* number of the last expunge it was told of */
 	uint64_t told_change;               /* how much of the journal of changed flags it was told of */
 	uint64_t told_modseq;               /* the view's modseq at that time */
+	uint64_t synced_modseq;             /* likewise, when nothing was held back */
+	uint32_t told_uid_next;             /* the view's uid_next when it was last told of anything */
 	uint32_t *pending;                  /* uids of expunges not told, ascending; made when needed */
 	size_t pending_count;
 	uint64_t pending_expunge; /* the view's expunge number that `pending` was made for */
@@ -55,6 +57,8 @@ struct mailbox_view_state {
 	int64_t account, mailbox;
 	uint32_t uid_validity, uid_next;
 	uint64_t highest_modseq;
+	uint64_t told_modseq; /* the session has been told of everything up to here */
+	uint32_t told_uid_next; /* the session knows of all messages below */
 	uint32_t messages; /* as the session counts them */
 	bool gone;         /* the mailbox is no more */
 };
@@ -85,6 +89,7 @@ struct view_own_change {
 };
 struct view_news {
 	uint32_t *expunged; /* sequence numbers, each as it is when those before it in the array are gone: descending */
+	uint32_t *vanished; /* their uids, ascending; as many */
 	size_t expunged_count;
 	bool grown;                   /* there are new messages */
 	uint32_t messages;            /* in all, now */

@@ -5,6 +5,9 @@
  *     S: a1 OK {{*}}      the server's next line, {{*}} standing for anything
  *     D: text             a message with that subject is delivered by another role
  *     E:                  the server closes the connection
+ *     T:                  the change log is trimmed to nothing
+ *
+ * {{UIDVALIDITY}} in a line of the client's is what the server last told.
  */
 #include <dirent.h>
 #include <setjmp.h>
@@ -15,8 +18,10 @@
 
 #include <cmocka.h>
 
+#include "base/clock.h"
 #include "harness.h"
 #include "store/directory.h"
+#include "store/queue.h"
 
 #define TRANSCRIPTS_MAX 64
 #define WILDCARD        SLICE("{{*}}")
@@ -27,6 +32,8 @@ struct replay {
 	int line;
 	bool drip;
 	bool connected[HARNESS_SESSIONS];
+	struct slice uid_validity;
+	char uid_validity_text[12];
 };
 
 static bool matches(struct slice pattern, struct slice text)
@@ -47,6 +54,17 @@ static bool matches(struct slice pattern, struct slice text)
 	}
 }
 
+static void note_uid_validity(struct replay *r, struct slice line)
+{
+	size_t at = slice_find(line, SLICE("[UIDVALIDITY "));
+	struct slice rest = at == SLICE_NOT_FOUND ? SLICE_EMPTY : slice_skip(line, at + 13), number = slice_cut(&rest, ']');
+
+	if (number.len == 0 || number.len > sizeof(r->uid_validity_text))
+		return;
+	memcpy(r->uid_validity_text, number.data, number.len);
+	r->uid_validity = slice_of(r->uid_validity_text, number.len);
+}
+
 static void expect(struct replay *r, int session, struct slice pattern)
 {
 	struct slice line;
@@ -55,6 +73,7 @@ static void expect(struct replay *r, int session, struct slice pattern)
 		fail_msg("%s:%d: nothing came instead of \"%.*s\"", r->file, r->line, SLICE_ARG(pattern));
 	if (!matches(pattern, line))
 		fail_msg("%s:%d: \"%.*s\" instead of \"%.*s\"", r->file, r->line, SLICE_ARG(line), SLICE_ARG(pattern));
+	note_uid_validity(r, line);
 }
 
 static void deliver(struct replay *r, struct slice subject)
@@ -79,9 +98,22 @@ static void send_line(struct replay *r, int session, struct slice text)
 	struct buf line SCOPED_BUF;
 
 	buf_init(&line, NULL, 0);
-	buf_add(&line, text);
+	size_t at = slice_find(text, SLICE("{{UIDVALIDITY}}"));
+
+	buf_add(&line, slice_sub(text, 0, at == SLICE_NOT_FOUND ? text.len : at));
+	if (at != SLICE_NOT_FOUND) {
+		buf_add(&line, r->uid_validity);
+		buf_add(&line, slice_skip(text, at + 15));
+	}
 	buf_add_literal(&line, "\r\n");
 	harness_send(r->h, session, buf_slice(&line), r->drip);
+}
+
+static void trim_log(struct replay *r)
+{
+	size_t removed;
+
+	assert_int_equal(change_log_trim(harness_store(r->h), clock_wall_ms() + 1000, 100000, &removed), STATUS_OK);
 }
 
 static void replay_line(struct replay *r, struct slice line)
@@ -105,6 +137,9 @@ static void replay_line(struct replay *r, struct slice line)
 		break;
 	case 'D':
 		deliver(r, text);
+		break;
+	case 'T':
+		trim_log(r);
 		break;
 	case 'E':
 		if (harness_read_line(r->h, session, &rest))

@@ -1,0 +1,73 @@
+/* EXPUNGE and CLOSE: RFC 9051 section 6.4.3, 6.4.1; UID EXPUNGE: RFC 9051 section 6.4.9. */
+#include "imap/session.h"
+
+static enum status expunge(struct imap_session *s, const uint32_t *uids, size_t count, size_t *expunged_count)
+{
+	uint32_t *expunged;
+	struct mailbox_view_state state = mailbox_viewer_state(&s->viewer);
+	enum status status =
+		mailbox_expunge(imap_store(s), imap_arena(s), s->account, state.mailbox, uids, count, &expunged, expunged_count);
+
+	if (status == STATUS_OK && *expunged_count > 0)
+		imap_announce(s);
+	return status;
+}
+
+/* RFC 7162 section 3.2.7: with the mod-sequence that the client has now. */
+static enum next answer(struct imap_session *s, struct imap_command *command, size_t expunged)
+{
+	imap_tell_before_answer(s, command);
+	return imap_ok_code(s, command, s->qresync && expunged > 0 ? imap_highest_modseq(s) : SLICE_EMPTY,
+			    SLICE("EXPUNGE completed"));
+}
+
+enum next imap_expunge(struct imap_session *s, struct imap_command *command)
+{
+	struct imap_set set;
+	uint32_t *uids = NULL;
+	size_t count = 0, expunged = 0;
+	enum status status;
+
+	if (command->uid && (!imap_parse_space(&command->args) || !imap_parse_set(&command->args, &set)))
+		return imap_bad_arguments(s, command);
+	if (!imap_parse_end(&command->args))
+		return imap_bad_arguments(s, command);
+	if (s->read_only)
+		return imap_no(s, command, SLICE("CANNOT"), SLICE("The mailbox was opened read-only"));
+	if (command->uid) {
+		if (!imap_resolve(s, true, true, &set) || !(uids = imap_uids(s, &set, &count)))
+			return imap_answer(s, command, STATUS_LIMIT, SLICE_EMPTY);
+		if (count == 0)
+			return imap_ok(s, command, SLICE("Nothing to expunge"));
+	}
+	status = expunge(s, uids, count, &expunged);
+	return status == STATUS_OK ? answer(s, command, expunged) : imap_answer(s, command, status, SLICE_EMPTY);
+}
+
+/* RFC 7162 section 3.2.8: the mod-sequence that the client has when it thinks its \Deleted messages away. Deviation: not if others have
+ * changed something that it wasn't told of, which it would then never ask for. */
+static struct slice closing_modseq(struct imap_session *s, size_t expunged)
+{
+	struct arena arena SCOPED_ARENA;
+	struct view_news news;
+
+	if (!s->qresync || expunged == 0)
+		return SLICE_EMPTY;
+	imap_refresh(s);
+	mailbox_viewer_take(&s->viewer, &arena, true, NULL, &news);
+	return news.expunged_count == expunged && !news.grown && news.changed_count == 0 ? imap_highest_modseq(s) : SLICE_EMPTY;
+}
+
+/* Expunges without telling. If that fails the mailbox stays selected: nothing has happened. */
+enum next imap_close(struct imap_session *s, struct imap_command *command)
+{
+	size_t expunged = 0;
+	enum status status = s->read_only ? STATUS_OK : expunge(s, NULL, 0, &expunged);
+	struct slice code;
+
+	if (status != STATUS_OK && status != STATUS_NOT_FOUND)
+		return imap_answer(s, command, status, SLICE_EMPTY);
+	code = closing_modseq(s, expunged);
+	imap_leave_mailbox(s);
+	return imap_ok_code(s, command, code, SLICE("CLOSE completed"));
+}
