@@ -94,6 +94,10 @@ static inline void db_release_scoped(struct db **db)
 /* struct db *db SCOPED_DB = db_acquire(pool): given back when the scope is left. */
 #define SCOPED_DB __attribute__((cleanup(db_release_scoped)))
 
+/* Shall works keep what they delete for those who want it back? Set before the first db_write; a work asks. */
+void db_pool_keep_deleted(struct db_pool *pool, bool keep);
+bool db_keeps_deleted(const struct db *db);
+
 /* ---- group commit ---- */
 
 /* A unit of work inside a write transaction that it may share with others; it may be run more than once (when the whole

@@ -80,6 +80,7 @@ struct db_pool {
 	enum status (*fault)(void *context);
 	void *fault_context;
 	const struct db_write_cache *cache;
+	bool keep_deleted;
 	pthread_mutex_t mutex; /* of what follows */
 	pthread_cond_t freed;
 	struct db *free;

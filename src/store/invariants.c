@@ -49,7 +49,8 @@ static const struct claim {
 	{"an account is ahead of the numbers of its bodies", GIVEN_OUT("blob", "b", "1")},
 	{"the queue is ahead of the numbers of its recipients", GIVEN_OUT("queue_recipient", "r", "1")},
 	{"a message is in as many mailboxes as it counts",
-	 COUNT "email e LEFT JOIN (SELECT account, email, count(*) AS copies FROM mailbox_email GROUP BY account, email) m"
+	 COUNT "email e LEFT JOIN (SELECT account, email, count(*) AS copies FROM (SELECT account, email FROM mailbox_email"
+	       " UNION ALL SELECT account, email FROM deleted_email) r GROUP BY account, email) m"
 	       " ON m.account = e.account AND m.email = e.id WHERE e.copies <> coalesce(m.copies, 0) AND e.account" KEPT},
 	{"a message in a mailbox is there, and as large as it is said to be",
 	 COUNT "mailbox_email m LEFT JOIN email e ON e.account = m.account AND e.id = m.email"

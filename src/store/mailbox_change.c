@@ -1,4 +1,5 @@
 /* Mailboxes deleted and renamed. */
+#include "base/clock.h"
 #include "store/messages.h"
 
 /* Names below `name`: from "name/" up to, but not including, "name0" ("0" follows "/"). */
@@ -99,6 +100,9 @@ static enum status delete_mailbox(struct db *db, void *context)
 		return STATUS_REFUSED;
 	messages_read(db, work->account, work->mailbox, NULL, 0, &entries);
 	messages_remove(db, account, mailbox, entries.items, entries.count);
+	import_forget_mailbox(db, work->account, work->mailbox);
+	if (db_keeps_deleted(db) && mailbox->selectable)
+		deleted_keep_mailbox(db, work->account, work->mailbox, clock_wall_ms());
 	mailbox->highest_modseq = counters_modseq(db, account);
 	change_note_mailbox(db, work->account, mailbox->highest_modseq, work->mailbox,
 			    children.count > 0 ? CHANGE_MAILBOX : CHANGE_MAILBOX_GONE);

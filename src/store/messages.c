@@ -1,5 +1,7 @@
 #include "store/messages.h"
 
+#include "base/clock.h"
+
 #define GAP_MAX 16 /* rows passed over are cheaper than another query, up to here */
 
 static void take_entry(struct db_query *query, struct mailbox_entry *entry)
@@ -45,6 +47,11 @@ void messages_read(struct db *db, int64_t account, int64_t mailbox, const uint32
 		read_range(db, account, mailbox, run.uids[0], run.uids[run.count - 1], &run, entries);
 }
 
+void messages_read_range(struct db *db, int64_t account, int64_t mailbox, uint32_t first, uint32_t last, struct list *entries)
+{
+	read_range(db, account, mailbox, first, last, NULL, entries);
+}
+
 static void delete_entry(struct db *db, const struct mailbox_row *mailbox, uint32_t uid)
 {
 	struct db_query query = db_query(db, "DELETE FROM mailbox_email WHERE account = $1 AND mailbox = $2 AND uid = $3");
@@ -58,16 +65,42 @@ static void delete_entry(struct db *db, const struct mailbox_row *mailbox, uint3
 void messages_remove(struct db *db, struct account_row *account, struct mailbox_row *mailbox,
 		     const struct mailbox_entry *entries, size_t count)
 {
+	bool keep = db_keeps_deleted(db);
+	int64_t now_ms = clock_wall_ms();
+
 	if (count == 0)
 		return;
 	struct change_run run = {account->id, mailbox->id, counters_modseq(db, account), CHANGE_EXPUNGED, 0, 0};
 
 	for (size_t i = 0; i < count && db_status(db) == STATUS_OK; i++) {
 		delete_entry(db, mailbox, entries[i].uid);
-		email_forget(db, account->id, entries[i].email);
+		if (keep)
+			deleted_keep(db, mailbox, &entries[i], now_ms);
+		else
+			email_forget(db, account->id, entries[i].email);
 		counters_remove(account, mailbox, entries[i].size, entries[i].flags, run.modseq);
 		change_run_add(db, &run, entries[i].uid);
 	}
+	change_run_end(db, &run);
+}
+
+void messages_set_flags(struct db *db, struct account_row *account, struct mailbox_row *mailbox,
+			const struct mailbox_entry *entry, uint64_t flags)
+{
+	struct change_run run = {account->id, mailbox->id, counters_modseq(db, account), CHANGE_MESSAGES, 0, 0};
+	struct db_query query = db_query(db, "UPDATE mailbox_email SET flags = $4, modseq = $5"
+					     " WHERE account = $1 AND mailbox = $2 AND uid = $3");
+
+	db_bind_i64(&query, mailbox->account);
+	db_bind_i64(&query, mailbox->id);
+	db_bind_i64(&query, entry->uid);
+	db_bind_i64(&query, (int64_t)flags);
+	db_bind_i64(&query, (int64_t)run.modseq);
+	db_run(&query);
+	mailbox->highest_modseq = run.modseq;
+	mailbox->unseen += !(flags & FLAG_SEEN) - !(entry->flags & FLAG_SEEN);
+	mailbox->deleted += !!(flags & FLAG_DELETED) - !!(entry->flags & FLAG_DELETED);
+	change_run_add(db, &run, entry->uid);
 	change_run_end(db, &run);
 }
 

@@ -5,9 +5,20 @@
 
 /* Reads the entries with those uids (NULL: all), by uid, into a list of struct mailbox_entry. */
 void messages_read(struct db *db, int64_t account, int64_t mailbox, const uint32_t *uids, size_t count, struct list *entries);
-/* Takes them out of the mailbox and lets go of their emails. */
+/* All from `first` to `last`. */
+void messages_read_range(struct db *db, int64_t account, int64_t mailbox, uint32_t first, uint32_t last, struct list *entries);
+/* Takes them out of the mailbox and lets go of their emails, or keeps them for those who want them back (deleted.h). */
 void messages_remove(struct db *db, struct account_row *account, struct mailbox_row *mailbox,
 		     const struct mailbox_entry *entries, size_t count);
-/* Copies or moves; target_uids has room for `count`. LIMIT: quota, or out of uids. */
+/* One message's flags; the change is noted. */
+void messages_set_flags(struct db *db, struct account_row *account, struct mailbox_row *mailbox,
+			const struct mailbox_entry *entry, uint64_t flags);
+/* Copies or moves (also within one mailbox: to its end); target_uids has room for `count`. LIMIT: quota, or out of uids. */
 enum status messages_copy(struct db *db, struct account_row *account, struct mailbox_row *from, struct mailbox_row *to,
 			  const struct mailbox_entry *entries, size_t count, bool move, uint32_t *target_uids);
+
+/* deleted.c: a message that was taken out is kept; a mailbox that is going to be deleted. */
+void deleted_keep(struct db *db, const struct mailbox_row *mailbox, const struct mailbox_entry *entry, int64_t now_ms);
+void deleted_keep_mailbox(struct db *db, int64_t account, int64_t id, int64_t now_ms);
+/* import.c: what was brought into it is forgotten with it. */
+void import_forget_mailbox(struct db *db, int64_t account, int64_t mailbox);

@@ -4,12 +4,14 @@
 
 #include "store/schema/0001_foundation.h"
 #include "store/schema/0002_routing.h"
+#include "store/schema/0003_moving.h"
 
 #define TRIES 3
 
 static const char *const migrations[] = {
 	MIGRATION_0001_FOUNDATION,
 	MIGRATION_0002_ROUTING,
+	MIGRATION_0003_MOVING,
 };
 
 #define NEWEST ((int64_t)(sizeof migrations / sizeof migrations[0]))

@@ -56,6 +56,7 @@ struct store *store_open(const struct store_options *options, bool migrate, cons
 	store->rows_per_page = is_postgresql ? POSTGRESQL_ROWS_PER_PAGE : INT64_MAX;
 	store->bodies_per_page = is_postgresql ? POSTGRESQL_BODIES_PER_PAGE : INT64_MAX;
 	db_pool_set_cache(store->pool, &counters_cache);
+	db_pool_keep_deleted(store->pool, options->keep_deleted);
 	if (check_schema(store, migrate, arena, error) == STATUS_OK)
 		return store;
 	store_close(store);

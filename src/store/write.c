@@ -46,6 +46,16 @@ void db_pool_set_cache(struct db_pool *pool, const struct db_write_cache *cache)
 	pool->cache = cache;
 }
 
+void db_pool_keep_deleted(struct db_pool *pool, bool keep)
+{
+	pool->keep_deleted = keep;
+}
+
+bool db_keeps_deleted(const struct db *db)
+{
+	return db->pool->keep_deleted;
+}
+
 void *db_cache(struct db *db)
 {
 	if (!db->cache && db->pool->cache)
