@@ -5,8 +5,8 @@ static enum status expunge(struct imap_session *s, const uint32_t *uids, size_t 
 {
 	uint32_t *expunged;
 	struct mailbox_view_state state = mailbox_viewer_state(&s->viewer);
-	enum status status =
-		mailbox_expunge(imap_store(s), imap_arena(s), s->account, state.mailbox, uids, count, &expunged, expunged_count);
+	enum status status = mailbox_expunge(imap_store(s), imap_arena(s), s->account, state.mailbox, uids, count, &expunged,
+					     expunged_count);
 
 	if (status == STATUS_OK && *expunged_count > 0)
 		imap_announce(s);

@@ -49,6 +49,13 @@ void fetch_begin(struct buf *out, const struct view_message *message, unsigned i
 		to = imap_write_u64(to, message->modseq);
 		to = imap_write(to, SLICE(") "));
 	}
+	if (items & FETCH_EMAIL_ID) {
+		to = imap_write(to, SLICE("EMAILID ("));
+		to = imap_write_email_id(to, message->email);
+		to = imap_write(to, SLICE(") "));
+	}
+	if (items & FETCH_THREAD_ID)
+		to = imap_write(to, SLICE("THREADID NIL "));
 	buf_advance(out, (size_t)(to - start));
 }
 

@@ -252,18 +252,28 @@ static bool matches(const struct list_request *request, struct slice name)
 /* ---- answers ---- */
 
 /* RFC 6154 section 2. */
+static const struct {
+	struct slice role, attribute;
+} uses[] = {
+	{{"drafts", 6}, {"\\Drafts", 7}}, {{"sent", 4}, {"\\Sent", 5}},       {{"junk", 4}, {"\\Junk", 5}},
+	{{"trash", 5}, {"\\Trash", 6}},   {{"archive", 7}, {"\\Archive", 8}},
+};
+#define USES (sizeof(uses) / sizeof(uses[0]))
+
 static struct slice special_use(const struct list_entry *entry)
 {
-	static const struct {
-		struct slice role, attribute;
-	} uses[] = {
-		{{"drafts", 6}, {"\\Drafts", 7}}, {{"sent", 4}, {"\\Sent", 5}},       {{"junk", 4}, {"\\Junk", 5}},
-		{{"trash", 5}, {"\\Trash", 6}},   {{"archive", 7}, {"\\Archive", 8}},
-	};
-
-	for (size_t i = 0; entry->mailbox && i < sizeof(uses) / sizeof(uses[0]); i++) {
+	for (size_t i = 0; entry->mailbox && i < USES; i++) {
 		if (slice_eq(entry->mailbox->role, uses[i].role))
 			return uses[i].attribute;
+	}
+	return SLICE_EMPTY;
+}
+
+struct slice imap_role_of_use(struct slice use)
+{
+	for (size_t i = 0; i < USES; i++) {
+		if (slice_eq_nocase(use, slice_skip(uses[i].attribute, 1)))
+			return uses[i].role;
 	}
 	return SLICE_EMPTY;
 }

@@ -8,16 +8,76 @@ static bool parse_one_mailbox(struct imap_command *command, struct slice *name)
 	return imap_parse_space(&command->args) && imap_parse_mailbox(&command->args, name) && imap_parse_end(&command->args);
 }
 
+/* ---- CREATE ---- */
+
+struct create_request {
+	struct slice name, role;
+	unsigned uses;
+	bool unknown_use;
+};
+
+static bool parse_uses(struct imap_parser *p, struct create_request *request)
+{
+	if (!imap_parse_space(p) || !imap_parse_byte(p, '('))
+		return false;
+	if (imap_accept(p, ')'))
+		return true;
+	do {
+		struct slice use;
+
+		if (!imap_parse_byte(p, '\\') || !imap_parse_atom(p, &use))
+			return false;
+		request->role = imap_role_of_use(use);
+		request->unknown_use |= request->role.len == 0;
+		request->uses++;
+	} while (imap_accept(p, ' '));
+	return imap_parse_byte(p, ')');
+}
+
+/* RFC 6154 section 3. */
+static bool parse_create(struct imap_parser *p, struct create_request *request)
+{
+	if (!imap_parse_space(p) || !imap_parse_new_mailbox(p, &request->name))
+		return false;
+	if (imap_peek(p) != ' ')
+		return imap_parse_end(p);
+	if (!imap_parse_space(p) || !imap_parse_byte(p, '('))
+		return false;
+	if (!imap_accept_word(p, SLICE("USE")))
+		return imap_fault(p, SLICE("there is no such parameter"));
+	return parse_uses(p, request) && imap_parse_byte(p, ')') && imap_parse_end(p);
+}
+
+/* RFC 8474 section 4.2. */
+static enum next answer_created(struct imap_session *s, struct imap_command *command, int64_t id)
+{
+	struct mailbox mailbox;
+	struct buf code;
+
+	if (mailbox_get(imap_store(s), imap_arena(s), s->account, id, &mailbox) != STATUS_OK)
+		return imap_ok(s, command, SLICE("CREATE completed"));
+	buf_init(&code, imap_arena(s), 0);
+	buf_add_literal(&code, "MAILBOXID (");
+	buf_add(&code, mailbox.mailbox_id);
+	buf_add_byte(&code, ')');
+	return imap_ok_code(s, command, buf_slice(&code), SLICE("CREATE completed"));
+}
+
 enum next imap_create(struct imap_session *s, struct imap_command *command)
 {
-	struct slice name;
+	struct create_request request = {0};
+	enum status status;
 	int64_t id;
 
-	if (!imap_parse_space(&command->args) || !imap_parse_new_mailbox(&command->args, &name) ||
-	    !imap_parse_end(&command->args))
+	if (!parse_create(&command->args, &request))
 		return imap_bad_arguments(s, command);
-	return imap_answer(s, command, mailbox_create(imap_store(s), s->account, name, SLICE_EMPTY, &id),
-			   SLICE("CREATE completed"));
+	/* RFC 6154 section 3: one use a mailbox, one mailbox a use. */
+	if (request.unknown_use || request.uses > 1)
+		return imap_no(s, command, SLICE("USEATTR"), SLICE("A mailbox can't have that use"));
+	status = mailbox_create(imap_store(s), s->account, request.name, request.role, &id);
+	if (status == STATUS_REFUSED && request.uses)
+		return imap_no(s, command, SLICE("USEATTR"), SLICE("Another mailbox has that use"));
+	return status == STATUS_OK ? answer_created(s, command, id) : imap_answer(s, command, status, SLICE_EMPTY);
 }
 
 static enum status find(struct imap_session *s, struct slice name, struct mailbox *mailbox)
@@ -114,11 +174,16 @@ enum status_item {
 };
 
 static const struct slice item_names[ITEM_COUNT] = {
-	[ITEM_MESSAGES] = {"MESSAGES", 8}, [ITEM_RECENT] = {"RECENT", 6},
-	[ITEM_UIDNEXT] = {"UIDNEXT", 7},   [ITEM_UIDVALIDITY] = {"UIDVALIDITY", 11},
-	[ITEM_UNSEEN] = {"UNSEEN", 6},     [ITEM_DELETED] = {"DELETED", 7},
-	[ITEM_SIZE] = {"SIZE", 4},         [ITEM_APPENDLIMIT] = {"APPENDLIMIT", 11},
-	[ITEM_HIGHESTMODSEQ] = {"HIGHESTMODSEQ", 13}, [ITEM_MAILBOXID] = {"MAILBOXID", 9},
+	[ITEM_MESSAGES] = {"MESSAGES", 8},
+	[ITEM_RECENT] = {"RECENT", 6},
+	[ITEM_UIDNEXT] = {"UIDNEXT", 7},
+	[ITEM_UIDVALIDITY] = {"UIDVALIDITY", 11},
+	[ITEM_UNSEEN] = {"UNSEEN", 6},
+	[ITEM_DELETED] = {"DELETED", 7},
+	[ITEM_SIZE] = {"SIZE", 4},
+	[ITEM_APPENDLIMIT] = {"APPENDLIMIT", 11},
+	[ITEM_HIGHESTMODSEQ] = {"HIGHESTMODSEQ", 13},
+	[ITEM_MAILBOXID] = {"MAILBOXID", 9},
 };
 
 static uint64_t item_value(const struct imap_session *s, const struct mailbox *mailbox, enum status_item item)

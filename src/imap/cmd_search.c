@@ -48,10 +48,12 @@ static void answer(struct imap_session *s, const struct imap_command *command, c
 		.count = hits->count,
 	};
 
+	esearch.modseq = search_hits_modseq(hits, esearch.returns, esearch.window);
+
 	if (esearch.returns & SEARCH_RETURN_SAVE)
 		save(s, hits, request);
 	if (!request->extended && !s->rev2)
-		imap_put_numbers(s, SLICE("SEARCH"), esearch.numbers, esearch.count);
+		imap_put_numbers_modseq(s, SLICE("SEARCH"), esearch.numbers, esearch.count, esearch.modseq);
 	else if (esearch.returns & ~SEARCH_RETURN_SAVE)
 		imap_put_esearch(s, &esearch);
 }

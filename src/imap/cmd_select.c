@@ -173,7 +173,8 @@ static void tell_changed(struct imap_session *s, const struct imap_set *set, uin
 			if (message->modseq <= since)
 				continue;
 			imap_flag_texts_need(s, texts, message->flags);
-			fetch_begin(out, message, FETCH_UID | FETCH_FLAGS | FETCH_MODSEQ, imap_flag_text(texts, message->flags));
+			fetch_begin(out, message, FETCH_UID | FETCH_FLAGS | FETCH_MODSEQ,
+				    imap_flag_text(texts, message->flags));
 			fetch_end(out);
 		}
 		conn_flush_if_high(imap_conn(s));

@@ -58,7 +58,7 @@ struct targets {
 	uint32_t *uids;
 	uint64_t *flags;
 	size_t count;
-	bool missing; /* some have been expunged */
+	bool missing;       /* some have been expunged */
 	uint32_t *modified; /* left alone: they have changed since */
 	size_t modified_count;
 };
@@ -134,9 +134,9 @@ static enum status change_flags(struct imap_session *s, struct imap_command *com
 		.unchanged_since = request->conditional ? request->unchanged_since : UINT64_MAX,
 	};
 	uint64_t modseq = 0;
-	enum status status = mailbox_change_flags(imap_store(s), imap_arena(s), s->account,
-						  mailbox_viewer_state(&s->viewer).mailbox, &change, &targets->modified, &targets->modified_count,
-						  &modseq);
+	enum status status =
+		mailbox_change_flags(imap_store(s), imap_arena(s), s->account, mailbox_viewer_state(&s->viewer).mailbox,
+				     &change, &targets->modified, &targets->modified_count, &modseq);
 	struct imap_set stored = request->set;
 
 	if (status != STATUS_OK)

@@ -5,7 +5,7 @@
 
 #define NUMBERS_LINE 4096
 
-void imap_put_numbers(struct imap_session *s, struct slice name, const uint32_t *numbers, size_t count)
+void imap_put_numbers_modseq(struct imap_session *s, struct slice name, const uint32_t *numbers, size_t count, uint64_t modseq)
 {
 	struct buf *out = imap_output(s);
 
@@ -17,7 +17,45 @@ void imap_put_numbers(struct imap_session *s, struct slice name, const uint32_t 
 		if (i % NUMBERS_LINE == 0)
 			conn_flush_if_high(imap_conn(s));
 	}
+	if (modseq > 0) {
+		buf_add_literal(out, " (MODSEQ ");
+		buf_add_u64(out, modseq);
+		buf_add_byte(out, ')');
+	}
 	buf_add_literal(out, "\r\n");
+}
+
+void imap_put_numbers(struct imap_session *s, struct slice name, const uint32_t *numbers, size_t count)
+{
+	imap_put_numbers_modseq(s, name, numbers, count, 0);
+}
+
+static uint64_t highest(const uint64_t *modseqs, size_t count)
+{
+	uint64_t most = 0;
+
+	for (size_t i = 0; i < count; i++)
+		most = modseqs[i] > most ? modseqs[i] : most;
+	return most;
+}
+
+uint64_t search_hits_modseq(const struct search_hits *hits, unsigned returns, struct search_window window)
+{
+	uint64_t most = 0, last;
+	size_t first, length;
+
+	if (!hits->modseqs || hits->count == 0)
+		return 0;
+	if (returns & (SEARCH_RETURN_ALL | SEARCH_RETURN_COUNT))
+		return highest(hits->modseqs, hits->count);
+	if (returns & SEARCH_RETURN_PARTIAL) {
+		search_window_clip(window, hits->count, &first, &length);
+		most = highest(hits->modseqs + first, length);
+	}
+	if (returns & SEARCH_RETURN_MIN && hits->modseqs[0] > most)
+		most = hits->modseqs[0];
+	last = returns & SEARCH_RETURN_MAX ? hits->modseqs[hits->count - 1] : 0;
+	return last > most ? last : most;
 }
 
 void search_window_clip(struct search_window window, size_t count, size_t *first, size_t *length)
@@ -72,5 +110,7 @@ void imap_put_esearch(struct imap_session *s, const struct esearch *esearch)
 		buf_add_literal(out, " ALL ");
 		imap_put_numbers_as_set(out, esearch->numbers, esearch->count);
 	}
+	if (esearch->modseq > 0)
+		put_one(out, SLICE(" MODSEQ "), esearch->modseq);
 	buf_add_literal(out, "\r\n");
 }

@@ -18,6 +18,8 @@ enum {
 	FETCH_BODY = 1 << 5,
 	FETCH_BODYSTRUCTURE = 1 << 6,
 	FETCH_MODSEQ = 1 << 7,
+	FETCH_EMAIL_ID = 1 << 8,
+	FETCH_THREAD_ID = 1 << 9,
 };
 
 enum fetch_kind { FETCH_RAW, FETCH_BINARY, FETCH_BINARY_SIZE };

@@ -5,8 +5,7 @@
  * engine_announce(engine, id) for each account id of a "mailbox" announcement, and an idling session tells its client at once.
  * Sessions of one process hear of each other without that.
  *
- * Offered: IMAP4rev2 IMAP4rev1 LITERAL+ SASL-IR IDLE NAMESPACE ID UNSELECT UIDPLUS MOVE ENABLE CHILDREN LIST-EXTENDED LIST-STATUS
- * SPECIAL-USE ESEARCH SEARCHRES BINARY STATUS=SIZE APPENDLIMIT; STARTTLS and LOGINDISABLED as the connection is.
+ * What is offered stands in the table of reply.c.
  *
  * Deviation: nothing is ever \Recent (RFC 3501 section 2.3.2): it would make each SELECT a write, and RFC 9051 has dropped it.
  */

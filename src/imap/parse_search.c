@@ -78,6 +78,36 @@ static bool take_keyword(struct imap_parser *p, struct search_key *key)
 	return imap_parse_space(p) && imap_parse_atom(p, &key->text);
 }
 
+/* RFC 7162 section 3.1.5: the name of a flag and whose it is may stand before the number; all metadata have one mod-sequence here. */
+static bool take_modseq(struct imap_parser *p, struct search_key *key)
+{
+	struct slice name;
+	uint64_t number;
+
+	if (!imap_parse_space(p))
+		return false;
+	if (imap_peek(p) == '"') {
+		if (!imap_parse_string(p, &name) || !imap_parse_space(p))
+			return false;
+		if (!slice_starts_with_nocase(name, SLICE("/flags/")))
+			return imap_fault(p, SLICE("MODSEQ is of /flags/"));
+		if (!imap_accept_word(p, SLICE("all")) && !imap_accept_word(p, SLICE("priv")) &&
+		    !imap_accept_word(p, SLICE("shared")))
+			return imap_fault(p, SLICE("MODSEQ is of all, priv or shared"));
+		if (!imap_parse_space(p))
+			return false;
+	}
+	if (!imap_parse_u64(p, &number))
+		return false;
+	key->number = (int64_t)number;
+	return true;
+}
+
+static bool take_object_id(struct imap_parser *p, struct search_key *key)
+{
+	return imap_parse_space(p) && imap_parse_astring(p, &key->text);
+}
+
 static bool take_uids(struct imap_parser *p, struct search_key *key)
 {
 	return imap_parse_space(p) && imap_parse_set(p, &key->set);
@@ -114,6 +144,10 @@ static const struct {
 	{{"SINCE", 5}, SEARCH_SINCE, 0, 0, take_date},
 	{{"OLDER", 5}, SEARCH_OLDER, 0, 0, take_interval},
 	{{"YOUNGER", 7}, SEARCH_YOUNGER, 0, 0, take_interval},
+	{{"MODSEQ", 6}, SEARCH_MODSEQ, 0, 0, take_modseq},
+	{{"EMAILID", 7}, SEARCH_EMAIL_ID, 0, 0, take_object_id},
+	/* THREADID is NIL, which no id is equal to. */
+	{{"THREADID", 8}, SEARCH_NONE, 0, 0, take_object_id},
 	{{"SENTBEFORE", 10}, SEARCH_SENT_BEFORE, 0, 0, take_date},
 	{{"SENTON", 6}, SEARCH_SENT_ON, 0, 0, take_date},
 	{{"SENTSINCE", 9}, SEARCH_SENT_SINCE, 0, 0, take_date},

@@ -21,6 +21,8 @@ enum search_type {
 	SEARCH_SINCE,
 	SEARCH_OLDER, /* `number`: seconds; becomes a moment before the search (RFC 5032) */
 	SEARCH_YOUNGER,
+	SEARCH_MODSEQ,   /* at least `number` (RFC 7162 section 3.1.5) */
+	SEARCH_EMAIL_ID, /* `text` (RFC 8474 section 6); `number` before the search */
 	SEARCH_SENT_BEFORE,
 	SEARCH_SENT_ON,
 	SEARCH_SENT_SINCE,
@@ -77,6 +79,8 @@ enum search_answer { SEARCH_NO, SEARCH_YES, SEARCH_UNKNOWN /* takes the message'
 
 /* What is known without the message's bytes. */
 enum search_answer search_facts(const struct search_key *key, const struct view_message *message);
+/* Is it asked for mod-sequences? Then the answer tells the highest. */
+bool search_uses_modseq(const struct search_key *key);
 /* EMAIL_* that the rest takes. */
 unsigned search_needs(const struct search_key *key);
 /* With the bytes (and the structure, if needed); `arena` for the work on this message. */

@@ -66,6 +66,10 @@ enum search_answer search_facts(const struct search_key *key, const struct view_
 		return answer(message->received_ms < key->number);
 	case SEARCH_YOUNGER:
 		return answer(message->received_ms >= key->number);
+	case SEARCH_MODSEQ:
+		return answer((int64_t)message->modseq >= key->number);
+	case SEARCH_EMAIL_ID:
+		return answer(message->email == key->number);
 	case SEARCH_SENT_BEFORE:
 	case SEARCH_SENT_ON:
 	case SEARCH_SENT_SINCE:
@@ -82,6 +86,15 @@ enum search_answer search_facts(const struct search_key *key, const struct view_
 		return combine(key, message, SEARCH_YES);
 	}
 	return SEARCH_NO;
+}
+
+bool search_uses_modseq(const struct search_key *key)
+{
+	for (const struct search_key *child = key->children; child; child = child->next) {
+		if (search_uses_modseq(child))
+			return true;
+	}
+	return key->type == SEARCH_MODSEQ;
 }
 
 unsigned search_needs(const struct search_key *key)

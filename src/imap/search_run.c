@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "imap/session.h"
+#include "imap/write.h"
 
 #define SNAPSHOT_MS    200
 #define READ_WHOLE_MAX ((uint64_t)512 * 1024 * 1024)
@@ -49,6 +50,8 @@ static enum status prepare(struct imap_session *s, struct search_key *key)
 	/* RFC 5032 section 3: seconds back from now. */
 	if (key->type == SEARCH_OLDER || key->type == SEARCH_YOUNGER)
 		key->number = clock_wall_ms() - key->number * 1000;
+	if (key->type == SEARCH_EMAIL_ID && !imap_email_id_parse(key->text, &key->number))
+		key->type = SEARCH_NONE;
 	/* Numbers beyond the last message match nothing. */
 	if ((key->type == SEARCH_UIDS || key->type == SEARCH_SEQUENCES) &&
 	    !imap_resolve(s, key->type == SEARCH_UIDS, true, &key->set))
@@ -158,6 +161,8 @@ static enum status search_piece(struct search *search, const struct imap_walk *w
 	for (size_t i = 0; i < walk->count; i++) {
 		if (!search->matched[i])
 			continue;
+		if (search->hits->modseqs)
+			search->hits->modseqs[search->hits->count] = walk->messages[i].modseq;
 		search->hits->uids[search->hits->count] = walk->messages[i].uid;
 		search->hits->sequences[search->hits->count++] = walk->messages[i].sequence;
 	}
@@ -176,6 +181,12 @@ static enum status run(struct search *search)
 	search->hits->sequences = arena_try_alloc(imap_arena(search->s), most * sizeof(*search->hits->sequences));
 	if (!search->hits->uids || !search->hits->sequences)
 		return STATUS_LIMIT;
+	if (search_uses_modseq(search->key)) {
+		imap_use_condstore(search->s);
+		search->hits->modseqs = arena_try_alloc(imap_arena(search->s), most * sizeof(*search->hits->modseqs));
+		if (!search->hits->modseqs)
+			return STATUS_LIMIT;
+	}
 	imap_walk_begin(&walk, search->s, &set);
 	while (status == STATUS_OK && imap_walk_next(&walk))
 		status = search_piece(search, &walk);

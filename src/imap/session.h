@@ -190,6 +190,9 @@ bool imap_walk_next(struct imap_walk *walk);
 /* The uids of a set, those unknown to the session left out. NULL: too many for the arena. */
 uint32_t *imap_uids(struct imap_session *s, const struct imap_set *set, size_t *count);
 
+/* The role of a mailbox of that special use (RFC 6154 section 2), without its backslash; empty: there is none. */
+struct slice imap_role_of_use(struct slice use);
+
 /* ---- STATUS, alone and in LIST ---- */
 
 MUST_CHECK bool imap_parse_status_items(struct imap_parser *p, unsigned *items);

@@ -76,6 +76,31 @@ char *imap_write_u64(char *to, uint64_t value)
 	return imap_write(to, slice_of(at, (size_t)(digits + sizeof(digits) - at)));
 }
 
+char *imap_write_email_id(char *to, int64_t email)
+{
+	*to++ = 'E';
+	for (int shift = 60; shift >= 0; shift -= 4)
+		*to++ = "0123456789abcdef"[(uint64_t)email >> shift & 15];
+	return to;
+}
+
+bool imap_email_id_parse(struct slice id, int64_t *email)
+{
+	uint64_t number = 0;
+
+	if (id.len != IMAP_EMAIL_ID_MAX || id.data[0] != 'E')
+		return false;
+	for (size_t i = 1; i < id.len; i++) {
+		size_t digit = slice_find_byte(SLICE("0123456789abcdef"), id.data[i]);
+
+		if (digit == SLICE_NOT_FOUND)
+			return false;
+		number = number << 4 | digit;
+	}
+	*email = (int64_t)number;
+	return true;
+}
+
 static char *write_two(char *to, int value)
 {
 	to[0] = (char)('0' + value / 10);

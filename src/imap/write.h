@@ -20,6 +20,10 @@ void imap_put_numbers_as_set(struct buf *out, const uint32_t *numbers, size_t co
 #define IMAP_DATE_TIME_LEN 28
 char *imap_write_u64(char *to, uint64_t value);
 char *imap_write_date_time(char *to, int64_t wall_ms);
+#define IMAP_EMAIL_ID_MAX 17
+/* RFC 8474 section 5.1: an email's number is the account's and one that is never given out again. */
+char *imap_write_email_id(char *to, int64_t email);
+bool imap_email_id_parse(struct slice id, int64_t *email);
 static inline char *imap_write(char *to, struct slice text)
 {
 	memcpy(to, text.data, text.len);

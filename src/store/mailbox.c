@@ -272,6 +272,18 @@ struct create {
 	int64_t id;
 };
 
+static bool role_is_taken(struct db *db, int64_t account, struct slice role)
+{
+	struct db_query query = db_query(db, "SELECT 1 FROM mailbox WHERE account = $1 AND role = $2");
+
+	db_bind_i64(&query, account);
+	db_bind_text(&query, role);
+	bool taken = db_row(&query);
+
+	db_done(&query);
+	return taken;
+}
+
 static enum status create(struct db *db, void *context)
 {
 	struct create *create = context;
@@ -280,6 +292,8 @@ static enum status create(struct db *db, void *context)
 
 	if (!account)
 		return counters_missing(db);
+	if (create->role.len > 0 && role_is_taken(db, create->account, create->role))
+		return STATUS_REFUSED;
 	enum status status = mailbox_ensure(db, account, create->name, create->role, &create->id, &made);
 
 	return status == STATUS_OK && !made ? STATUS_EXISTS : status;

@@ -34,7 +34,7 @@ MUST_CHECK enum status mailbox_find(struct store *store, struct arena *arena, in
 				    struct mailbox *mailbox);
 MUST_CHECK enum status mailbox_get(struct store *store, struct arena *arena, int64_t account, int64_t id,
 				   struct mailbox *mailbox);
-/* Makes missing levels above too (RFC 9051 section 6.3.4). `role` may be empty. */
+/* Makes missing levels above too (RFC 9051 section 6.3.4). `role` may be empty; REFUSED if another mailbox has it. */
 MUST_CHECK enum status mailbox_create(struct store *store, int64_t account, struct slice name, struct slice role, int64_t *id);
 /* With its messages. A mailbox that has children becomes unselectable instead (RFC 9051 section 6.3.5). INBOX: REFUSED. */
 MUST_CHECK enum status mailbox_delete(struct store *store, int64_t account, int64_t id);

@@ -57,10 +57,10 @@ struct mailbox_view_state {
 	int64_t account, mailbox;
 	uint32_t uid_validity, uid_next;
 	uint64_t highest_modseq;
-	uint64_t told_modseq; /* the session has been told of everything up to here */
+	uint64_t told_modseq;   /* the session has been told of everything up to here */
 	uint32_t told_uid_next; /* the session knows of all messages below */
-	uint32_t messages; /* as the session counts them */
-	bool gone;         /* the mailbox is no more */
+	uint32_t messages;      /* as the session counts them */
+	bool gone;              /* the mailbox is no more */
 };
 struct mailbox_view_state mailbox_viewer_state(struct mailbox_viewer *viewer);
 /* The sequence number of the first message without \Seen; 0: there is none. */
