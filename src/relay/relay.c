@@ -43,13 +43,15 @@ struct feeder {
 	int64_t renewed_ms;
 };
 
-/* Where the recipient's mail goes: the smarthost, the hop that deliver chose, or the domain. A hop with a port is a smarthost of
- * former times. */
+/* Where the recipient's mail goes: the hop of a rule, the smarthost, the hop that deliver chose, or the domain. A hop with a port that no
+ * rule has set is a smarthost of former times. */
 static struct slice hop_of(const struct relay *relay, struct arena *arena, const struct queue_item *item)
 {
 	struct slice host;
 	uint16_t port;
 
+	if (route_is_rule(item->next_hop))
+		return slice_lower(arena, item->next_hop);
 	if (relay->smarthost.len > 0)
 		return relay->smarthost;
 	if (item->next_hop.len > 0 && !route_parse_host_port(item->next_hop, &host, &port))

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/random.h"
+#include "store/routing.h"
 
 /* One MX host, or the domain itself. */
 struct candidate {
@@ -25,6 +26,11 @@ struct slice route_domain_of(struct arena *arena, struct slice address)
 	size_t at = slice_find_last_byte(address, '@');
 
 	return at == SLICE_NOT_FOUND ? SLICE_EMPTY : slice_lower(arena, slice_skip(address, at + 1));
+}
+
+bool route_is_rule(struct slice hop)
+{
+	return slice_starts_with(hop, ROUTE_MARK);
 }
 
 bool route_parse_host_port(struct slice hop, struct slice *host, uint16_t *port)
@@ -241,9 +247,12 @@ void route_find(const struct resolver *resolver, const struct route_options *opt
 	struct search search = {resolver, options, arena, route};
 	uint16_t port = options->port;
 	struct net_address address;
-	struct slice host = hop;
+	struct slice host;
 
 	*route = (struct route){.count = 0};
+	if (route_is_rule(hop))
+		hop = slice_skip(hop, ROUTE_MARK.len);
+	host = hop;
 	if (parse_literal(hop, &address))
 		route_to_literal(&search, hop, address, port);
 	else if (!route_parse_host_port(hop, &host, &port))

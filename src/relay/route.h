@@ -1,7 +1,7 @@
 /* route: from a next hop to the addresses to try, in order (RFC 5321 section 5.1, RFC 7505). Blocks for the DNS.
  *
  * A next hop is a domain ("example.org": MX, implicit MX), an address literal ("[192.0.2.1]", "[IPv6:2001:db8::1]"), or a
- * host with a port ("relay.example.net:587", "[192.0.2.1]:25"), which is taken as it is, without MX.
+ * host with a port ("relay.example.net:587", "[192.0.2.1]:25"), which is taken as it is, without MX; each may have ROUTE_MARK before it.
  */
 #pragma once
 
@@ -35,5 +35,7 @@ void route_find(const struct resolver *resolver, const struct route_options *opt
 
 /* The next hop of a recipient where the queue has none that fits: the domain, in lower case. */
 struct slice route_domain_of(struct arena *arena, struct slice address);
+/* A next hop that a rule of routing has set (store/routing.h): it has a mark, and stands above the smarthost. */
+bool route_is_rule(struct slice hop);
 /* "host:port", "[address]:port". False if there is no port. */
 MUST_CHECK bool route_parse_host_port(struct slice hop, struct slice *host, uint16_t *port);

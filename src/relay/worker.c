@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/thread.h"
 #include "relay/relay_internal.h"
+#include "store/routing.h"
 
 #define IDLE_MS                    (30 * 1000)  /* an idle thread ends after that */
 #define FIND_HOST_MS               (120 * 1000) /* no further host is tried after that */
@@ -425,6 +426,28 @@ static void serve_connection(struct worker *worker, struct client *client, struc
 	pthread_mutex_unlock(&relay->lock);
 }
 
+/* The smarthost of the settings, or what a rule says instead of the recipient's domain. */
+static bool is_chosen_host(const struct relay *relay, struct slice hop)
+{
+	struct slice host;
+	uint16_t port;
+
+	return route_is_rule(hop) ? route_parse_host_port(slice_skip(hop, ROUTE_MARK.len), &host, &port)
+				  : relay->smarthost.len > 0;
+}
+
+static bool is_smarthost(const struct relay *relay, struct slice hop)
+{
+	return relay->smarthost.len > 0 && slice_eq(slice_skip(hop, ROUTE_MARK.len), relay->smarthost);
+}
+
+/* Its password and its terms of TLS are nobody else's. */
+static void forget_smarthost(struct client_options *options)
+{
+	options->user = options->password = SLICE_EMPTY;
+	options->tls = RELAY_TLS_OPPORTUNISTIC;
+}
+
 static void serve(struct worker *worker, struct parcel *parcel)
 {
 	struct relay *relay = worker->relay;
@@ -435,12 +458,14 @@ static void serve(struct worker *worker, struct parcel *parcel)
 	struct reply failure;
 
 	options.hooks = (struct client_hooks){worker, watch, before_end};
+	if (route_is_rule(hop->name) && !is_smarthost(relay, hop->name))
+		forget_smarthost(&options);
 	client = open_to_hop(relay, &options, &arena, hop->name, &failure);
 	if (client)
 		serve_connection(worker, client, hop, parcel);
-	else if (failure.is_ours && reply_is_permanent(&failure) && relay->smarthost.len == 0)
+	else if (failure.is_ours && reply_is_permanent(&failure) && !is_chosen_host(relay, hop->name))
 		fail_hop(worker, hop, parcel, &failure);
-	else /* a peer's 5xx before any mail, and all trouble with the smarthost, isn't the message's fault */
+	else /* a peer's 5xx before any mail, and all trouble with a host that was chosen here, isn't the message's fault */
 		suspend_hop(relay, hop, false, parcel, &failure);
 }
 
