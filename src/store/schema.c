@@ -5,6 +5,7 @@
 #include "store/schema/0001_foundation.h"
 #include "store/schema/0002_routing.h"
 #include "store/schema/0003_moving.h"
+#include "store/schema/0004_sending_security.h"
 
 #define TRIES 3
 
@@ -12,6 +13,7 @@ static const char *const migrations[] = {
 	MIGRATION_0001_FOUNDATION,
 	MIGRATION_0002_ROUTING,
 	MIGRATION_0003_MOVING,
+	MIGRATION_0004_SENDING_SECURITY,
 };
 
 #define NEWEST ((int64_t)(sizeof migrations / sizeof migrations[0]))
