@@ -59,7 +59,7 @@ echo "== Posthorn"
 
 /usr/bin/python3 - "$work/peer.json" "$work/posthorn.json" <<'PY'
 import json, sys
-peer, ours = ({(r := json.loads(l))["name"]: r for l in open(p)} for p in sys.argv[1:])
+peer, ours = ({(r := json.loads(l))["name"]: r for l in open(p) if l.startswith("{")} for p in sys.argv[1:])
 print("\n| line | Postfix + Dovecot | Posthorn | times better |\n| --- | ---: | ---: | ---: |")
 for name, p in peer.items():
     o = ours.get(name)
