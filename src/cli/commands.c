@@ -1,6 +1,8 @@
 #include "cli/commands.h"
+#include "cli/queue_select.h"
 
-#define QUEUE_SELECTION "Which: QUEUE-ID, --sender ADDRESS, --domain RECIPIENTS-DOMAIN (both may be given), or --all.\n\n"
+#define QUEUE_WHICH_USAGE "QUEUE-ID... | " QUEUE_SELECT_USAGE " | --all"
+#define QUEUE_WHICH_HELP  QUEUE_SELECT_HELP "  --all                all there is\n\nAll that are given must fit. "
 
 /* A row is read better as it stands. */
 /* clang-format off */
@@ -67,23 +69,36 @@ const struct command commands[] = {
 	{"alias remove", "ADDRESS [TARGET]", "remove an alias, or one target of it",
 	 "Example:\n  posthorn alias remove sales@example.org bob@example.net\n", command_alias_remove},
 
-	{"queue list", "[--sender ADDRESS] [--domain DOMAIN] [--held] [--max N]", "list what waits to be sent",
-	 "  --sender ADDRESS   from that sender only\n"
-	 "  --domain DOMAIN    to that domain only\n"
-	 "  --held             held ones only\n"
-	 "  --max N            at most so many; default 1000\n\n"
-	 "Example:\n  posthorn queue list --domain example.net\n",
+	{"queue list", "[QUEUE-ID] " QUEUE_SELECT_USAGE " [--max N]", "list what waits to be sent",
+	 QUEUE_SELECT_HELP "  --max N              at most so many recipients\n\n"
+	 "Examples:\n  posthorn queue list --domain example.net\n  posthorn queue list --older 2h --reason greylist --json\n",
 	 command_queue_list},
-	{"queue show", "QUEUE-ID", "show a waiting message's recipients and header",
-	 "Example:\n  posthorn queue show 4C7XPGH2T0ZQ6W3K\n", command_queue_show},
-	{"queue retry", "QUEUE-ID | --sender ADDRESS | --domain DOMAIN | --all", "try to send now",
-	 QUEUE_SELECTION "Example:\n  posthorn queue retry --domain example.net\n", command_queue_retry},
-	{"queue hold", "QUEUE-ID | --sender ADDRESS | --domain DOMAIN | --all", "keep from being sent",
-	 QUEUE_SELECTION "Example:\n  posthorn queue hold --sender alice@example.org\n", command_queue_hold},
-	{"queue release", "QUEUE-ID | --sender ADDRESS | --domain DOMAIN | --all", "undo queue hold",
-	 QUEUE_SELECTION "Example:\n  posthorn queue release --all\n", command_queue_release},
-	{"queue remove", "QUEUE-ID | --sender ADDRESS | --domain DOMAIN | --all", "drop from the queue, without a bounce",
-	 QUEUE_SELECTION "Example:\n  posthorn queue remove 4C7XPGH2T0ZQ6W3K\n", command_queue_remove},
+	{"queue show", "QUEUE-ID [--message]", "show a waiting message's recipients and header",
+	 "  --message            instead: the whole message, as it will be sent\n\n"
+	 "Examples:\n  posthorn queue show 4C7XPGH2T0ZQ6W3K\n  posthorn queue show 4C7XPGH2T0ZQ6W3K --message > letter.eml\n",
+	 command_queue_show},
+	{"queue stats", QUEUE_SELECT_USAGE " [--by-sender] [--max N]", "count what waits, by destination and age",
+	 "A column holds what came in up to that many minutes ago, and is older than the column before it.\n\n"
+	 QUEUE_SELECT_HELP "  --by-sender          by the senders' domains instead\n"
+	 "  --max N              so many lines, the largest ones; default 20\n\n"
+	 "Example:\n  posthorn queue stats --by-sender --state waiting\n",
+	 command_queue_stats},
+	{"queue retry", QUEUE_WHICH_USAGE, "try to send now",
+	 QUEUE_WHICH_HELP "Example:\n  posthorn queue retry --domain example.net\n", command_queue_retry},
+	{"queue hold", QUEUE_WHICH_USAGE, "keep from being sent",
+	 QUEUE_WHICH_HELP "An attempt that runs is let end. Example:\n  posthorn queue hold --sender alice@example.org\n",
+	 command_queue_hold},
+	{"queue release", QUEUE_WHICH_USAGE, "undo queue hold",
+	 QUEUE_WHICH_HELP "Example:\n  posthorn queue release --all\n", command_queue_release},
+	{"queue bounce", QUEUE_WHICH_USAGE " [--text TEXT] [--yes]", "return to its senders now",
+	 QUEUE_WHICH_HELP "  --text TEXT          what the sender reads as the reason\n"
+	 "  --yes                don't ask on a terminal\n\n"
+	 "What is being tried at this moment is left alone, and told of. Example:\n"
+	 "  posthorn queue bounce --domain exmaple.net --text 'the domain is misspelt'\n",
+	 command_queue_bounce},
+	{"queue remove", QUEUE_WHICH_USAGE " [--yes]", "drop from the queue, without a bounce",
+	 QUEUE_WHICH_HELP "  --yes                don't ask on a terminal\n\nExample:\n  posthorn queue remove 4C7XPGH2T0ZQ6W3K\n",
+	 command_queue_remove},
 
 	{"trace", "MESSAGE-ID | QUEUE-ID", "tell where a message went and why",
 	 "Example:\n  posthorn trace '<1234@example.net>'\n", command_trace},

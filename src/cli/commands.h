@@ -27,6 +27,10 @@ int command_alias_remove(struct cli *cli);
 /* queue.c */
 int command_queue_list(struct cli *cli);
 int command_queue_show(struct cli *cli);
+/* queue_stats.c */
+int command_queue_stats(struct cli *cli);
+/* queue_change.c */
+int command_queue_bounce(struct cli *cli);
 int command_queue_retry(struct cli *cli);
 int command_queue_hold(struct cli *cli);
 int command_queue_release(struct cli *cli);

@@ -6,7 +6,7 @@
 
 struct listing listing_new(struct cli *cli, const char *columns)
 {
-	struct listing list = {.cli = cli};
+	struct listing list = {.cli = cli, .arena = &cli->arena};
 	struct slice rest = slice_from_cstr(columns);
 
 	while (rest.len && list.column_count < LISTING_COLUMNS_MAX)
@@ -18,7 +18,7 @@ static void add(struct listing *list, struct cell cell)
 {
 	if (list->cell_count == list->capacity) {
 		size_t capacity = list->capacity ? 2 * list->capacity : 64;
-		struct cell *cells = ARENA_ARRAY(&list->cli->arena, struct cell, capacity);
+		struct cell *cells = ARENA_ARRAY(list->arena, struct cell, capacity);
 
 		if (list->cells)
 			memcpy(cells, list->cells, list->cell_count * sizeof(cell));
@@ -170,7 +170,7 @@ static struct slice cell_text(const struct listing *list, const struct cell *cel
 {
 	struct buf out;
 
-	buf_init(&out, &list->cli->arena, 0);
+	buf_init(&out, list->arena, 0);
 	if (cell->kind == CELL_TEXT)
 		add_safely(&out, cell->text);
 	else if (cell->kind == CELL_BOOL)
@@ -204,7 +204,7 @@ static void print_padded(struct slice text, size_t width, bool last)
 static void print_heads(const struct listing *list, const size_t *widths)
 {
 	for (size_t i = 0; i < list->column_count; i++) {
-		char *head = slice_cstr(&list->cli->arena, list->columns[i]);
+		char *head = slice_cstr(list->arena, list->columns[i]);
 
 		for (char *at = head; *at; at++)
 			*at = *at == '_' ? ' ' : ascii_upper(*at);
@@ -215,7 +215,7 @@ static void print_heads(const struct listing *list, const size_t *widths)
 
 static void print_table(const struct listing *list)
 {
-	struct slice *texts = ARENA_ARRAY(&list->cli->arena, struct slice, list->cell_count);
+	struct slice *texts = ARENA_ARRAY(list->arena, struct slice, list->cell_count);
 	size_t widths[LISTING_COLUMNS_MAX];
 
 	for (size_t i = 0; i < list->column_count; i++)
@@ -227,7 +227,8 @@ static void print_table(const struct listing *list)
 		if (width_of(texts[i]) > widths[column])
 			widths[column] = width_of(texts[i]);
 	}
-	print_heads(list, widths);
+	if (list->printed == 0)
+		print_heads(list, widths);
 	for (size_t i = 0; i < list->cell_count; i++) {
 		size_t column = i % list->column_count;
 
@@ -237,23 +238,44 @@ static void print_table(const struct listing *list)
 	}
 }
 
-void listing_print(const struct listing *list)
+static void print_json_rows(const struct listing *list)
 {
 	struct buf out SCOPED_BUF;
 
-	if (!list->cli->json) {
-		if (list->cell_count)
-			print_table(list);
-		return;
-	}
-	buf_add_byte(&out, '[');
 	for (size_t row = 0; row < list->cell_count / list->column_count; row++) {
-		if (row)
-			buf_add_literal(&out, ",\n ");
+		buf_add(&out, list->printed + row > 0 ? SLICE(",\n ") : SLICE("["));
 		listing_json_row(list, row, &out);
 	}
-	buf_add_literal(&out, "]\n");
-	fwrite(out.data, 1, out.len, stdout);
+	fwrite(buf_slice(&out).data, 1, out.len, stdout);
+}
+
+void listing_flush(struct listing *list)
+{
+	if (list->cli->json)
+		print_json_rows(list);
+	else if (list->cell_count)
+		print_table(list);
+	list->printed += list->cell_count / list->column_count;
+	list->cell_count = 0;
+	if (list->arena == &list->cli->arena)
+		return;
+	arena_reset(list->arena);
+	list->cells = NULL;
+	list->capacity = 0;
+}
+
+void listing_end(struct listing *list)
+{
+	listing_flush(list);
+	if (list->cli->json)
+		fputs(list->printed ? "]\n" : "[]\n", stdout);
+}
+
+void listing_print(const struct listing *list)
+{
+	struct listing copy = *list;
+
+	listing_end(&copy);
 }
 
 void listing_hint(const struct listing *list, const char *hint)

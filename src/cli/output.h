@@ -22,8 +22,10 @@ struct listing {
 	struct cli *cli;
 	struct slice columns[LISTING_COLUMNS_MAX];
 	size_t column_count;
-	struct cell *cells; /* row after row */
+	struct arena *arena; /* of the cells; the command's */
+	struct cell *cells;  /* row after row */
 	size_t cell_count, capacity;
+	size_t printed; /* rows that listing_flush has printed */
 };
 
 /* `columns` separated by commas: JSON's keys, and in capitals the heads for people. */
@@ -36,6 +38,10 @@ void listing_time(struct listing *list, int64_t wall_ms); /* RFC 3339; 0: none *
 void listing_bool(struct listing *list, bool value);
 /* As a table, or as a JSON array of objects. */
 void listing_print(const struct listing *list);
+/* For lists that don't fit into memory: prints the rows so far and forgets them. `arena`, if it isn't the command's, is reset. */
+void listing_flush(struct listing *list);
+/* After the last flush: prints what is left, and JSON's end. */
+void listing_end(struct listing *list);
 /* The first row alone: one line per column, or a JSON object. */
 void listing_print_one(const struct listing *list);
 /* A row as a JSON object, appended. */

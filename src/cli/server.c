@@ -8,8 +8,6 @@
 #include "store/invariants.h"
 #include "store/queue.h"
 
-#define QUEUE_COUNT_MAX 100000
-
 /* One line per role: "smtp running pid=12 restarts=0 up_ms=1234". */
 static bool ask_server(struct cli *cli, struct slice *report)
 {
@@ -59,19 +57,19 @@ static bool list_roles(struct listing *list, struct slice report)
 struct state {
 	bool is_running, roles_running, store_good;
 	struct slice store_error;
-	size_t queued;
+	int64_t queued;
 };
 
 static void look_at_store(struct cli *cli, struct state *state)
 {
-	struct queue_filter all = {.state = -1};
 	struct error error = {0};
-	struct queue_item *items;
+	struct queue_depth depth = {0};
 
 	if (!cli_open_store(cli))
 		return;
 	state->store_good = store_check(cli->store, &cli->arena, &error) == STATUS_OK &&
-			    queue_list(cli->store, &cli->arena, &all, QUEUE_COUNT_MAX, &items, &state->queued) == STATUS_OK;
+			    queue_depth(cli->store, &depth) == STATUS_OK;
+	state->queued = depth.due + depth.waiting + depth.in_hand + depth.held;
 	state->store_error = error.text;
 }
 
@@ -85,7 +83,7 @@ static void print_json(const struct state *state, const struct listing *roles)
 			buf_add_byte(&out, ',');
 		listing_json_row(roles, i, &out);
 	}
-	buf_printf(&out, "],\"queue\":%zu,\"store\":%s}\n", state->queued, state->store_good ? "true" : "false");
+	buf_printf(&out, "],\"queue\":%lld,\"store\":%s}\n", (long long)state->queued, state->store_good ? "true" : "false");
 	fwrite(out.data, 1, out.len, stdout);
 }
 
@@ -95,7 +93,7 @@ static void print_state(const struct state *state, const struct listing *roles)
 		listing_print(roles);
 	else
 		printf("the server is not running\n");
-	printf("\nqueue: %zu%s\n", state->queued, state->queued == QUEUE_COUNT_MAX ? " or more" : "");
+	printf("\nqueue: %lld\n", (long long)state->queued);
 	if (state->store_good)
 		printf("store: good\n");
 	else

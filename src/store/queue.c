@@ -2,7 +2,7 @@
  * then all that taking, waiting and recovering need.
  */
 #include "base/clock.h"
-#include "store/store_internal.h"
+#include "store/queue_internal.h"
 
 #define LIFETIME_MS (5LL * 24 * 3600 * 1000) /* RFC 5321 section 4.5.4.1: at least 4-5 days */
 #define REPLY_MAX   2000
@@ -91,13 +91,7 @@ enum status queue_add(struct db *db, const struct prepared_delivery *prepared)
 
 /* ---- reading ---- */
 
-#define ITEM_COLUMNS                                                                                                     \
-	"r.id, r.message, m.queue_id, m.sender, r.recipient, r.original_recipient, m.envelope_id, r.next_hop, r.notify," \
-	" m.return_full, m.needs_utf8, m.body_8bit, m.size, r.state, m.created_ms, r.due_ms, r.expires_ms, r.attempts,"  \
-	" r.delay_warned, r.last_reply, r.node"
-#define ITEM_TABLES " FROM queue_recipient r JOIN queue_message m ON m.account = r.account AND m.id = r.message"
-
-static void take_item(struct db_query *query, struct arena *arena, struct queue_item *item)
+void queue_item_take(struct db_query *query, struct arena *arena, struct queue_item *item)
 {
 	*item = (struct queue_item){
 		.id = db_i64(query, 0),
@@ -166,7 +160,7 @@ static void find_due(struct db *db, struct take_work *work)
 	for (size_t i = 0; i < QUEUE_EXCEPT_MAX; i++)
 		db_bind_bytes(&query, except_hop(work->take, i));
 	while (db_row(&query) && (item = list_add(&work->items)))
-		take_item(&query, work->arena, item);
+		queue_item_take(&query, work->arena, item);
 	db_done(&query);
 }
 
@@ -239,7 +233,8 @@ struct lease_work {
 static enum status move_leases(struct db *db, void *context)
 {
 	const struct lease_work *work = context;
-	struct db_query query = db_query(db, "UPDATE queue_recipient SET due_ms = $2, node = $3 WHERE node = $1");
+	struct db_query query = db_query(db, "UPDATE queue_recipient SET due_ms = $2, node = $3"
+					     " WHERE node = $1 AND length(node) > 0"); /* the index's words */
 
 	db_bind_bytes(&query, work->node);
 	db_bind_i64(&query, work->due_ms);
@@ -264,8 +259,7 @@ enum status queue_renew_leases(struct store *store, struct slice node, int64_t u
 
 /* ---- finishing ---- */
 
-/* Drops a recipient; the last takes the message with it. False: it was gone already. */
-static bool drop_recipient(struct db *db, int64_t id, int64_t message)
+bool queue_drop_recipient(struct db *db, int64_t id, int64_t message)
 {
 	struct db_query query = db_query(db, "DELETE FROM queue_recipient WHERE account = $1 AND id = $2");
 
@@ -377,7 +371,7 @@ static bool finish_one(struct db *db, const struct finish_work *work, size_t i)
 
 	if (!find_whom(db, &arena, result->id, &queue_id, &recipient))
 		return false;
-	bool done = result->outcome == QUEUE_DEFERRED ? defer(db, result) : drop_recipient(db, result->id, result->message);
+	bool done = result->outcome == QUEUE_DEFERRED ? defer(db, result) : queue_drop_recipient(db, result->id, result->message);
 
 	if (done)
 		trace_result(db, work, i, queue_id, recipient);
@@ -408,129 +402,4 @@ enum status queue_finish(struct store *store, const struct queue_result *results
 		work.bounce = &prepared;
 	}
 	return db_write(store->pool, finish, &work);
-}
-
-/* ---- for people ---- */
-
-static void find_filtered(struct db *db, struct arena *arena, const struct queue_filter *filter, size_t max, struct list *items)
-{
-	struct queue_item *item;
-	struct slice sender = present(filter->sender), domain = present(filter->recipient_domain);
-	struct db_query query =
-		db_query(db, "SELECT " ITEM_COLUMNS ITEM_TABLES " WHERE ($1 < 0 OR r.state = $1) ORDER BY r.id");
-
-	db_bind_i64(&query, filter->state);
-	while (items->count < max && db_row(&query)) {
-		struct slice recipient = db_slice(&query, 4);
-		size_t at = slice_find_last_byte(recipient, '@');
-
-		if (filter->queue_id.len > 0 && !slice_eq(db_slice(&query, 2), filter->queue_id))
-			continue;
-		if (sender.len > 0 && !slice_eq_nocase(db_slice(&query, 3), sender))
-			continue;
-		if (domain.len > 0 && (at == SLICE_NOT_FOUND || !slice_eq_nocase(slice_skip(recipient, at + 1), domain)))
-			continue;
-		item = list_add(items);
-		if (!item)
-			break;
-		take_item(&query, arena, item);
-	}
-	db_done(&query);
-}
-
-enum status queue_list(struct store *store, struct arena *arena, const struct queue_filter *filter, size_t max,
-		       struct queue_item **items, size_t *count)
-{
-	struct db *db SCOPED_DB = db_acquire(store->pool);
-	struct list found = LIST(arena, struct queue_item);
-
-	if (!db)
-		return STATUS_TEMPORARY;
-	find_filtered(db, arena, filter, max, &found);
-	*items = found.items;
-	*count = found.count;
-	return found.failed ? STATUS_LIMIT : db_status(db);
-}
-
-struct filter_work {
-	const struct queue_filter *filter;
-	void (*act)(struct db *db, const struct queue_item *item);
-	size_t count;
-};
-
-static enum status act_on_filtered(struct db *db, void *context)
-{
-	struct filter_work *work = context;
-	struct arena arena SCOPED_ARENA;
-	struct list items = LIST(&arena, struct queue_item);
-
-	find_filtered(db, &arena, work->filter, SIZE_MAX, &items);
-	for (size_t i = 0; i < items.count && db_status(db) == STATUS_OK; i++)
-		work->act(db, (struct queue_item *)items.items + i);
-	work->count = items.count;
-	return db_status(db);
-}
-
-static enum status run_filtered(struct store *store, const struct queue_filter *filter,
-				void (*act)(struct db *db, const struct queue_item *item), size_t *count)
-{
-	struct filter_work work = {.filter = filter, .act = act};
-	enum status status = db_write(store->pool, act_on_filtered, &work);
-
-	*count = status == STATUS_OK ? work.count : 0;
-	return status;
-}
-
-static void set_state(struct db *db, const struct queue_item *item, enum queue_state state, int64_t due_ms)
-{
-	struct db_query query =
-		db_query(db, "UPDATE queue_recipient SET state = $3, due_ms = $4 WHERE account = $1 AND id = $2");
-
-	db_bind_i64(&query, QUEUE_ACCOUNT);
-	db_bind_i64(&query, item->id);
-	db_bind_i64(&query, state);
-	db_bind_i64(&query, due_ms);
-	db_run(&query);
-}
-
-/* One that a relay has in hand is being tried already. */
-static void retry(struct db *db, const struct queue_item *item)
-{
-	if (!item->in_hand && item->state == QUEUE_DUE)
-		set_state(db, item, QUEUE_DUE, clock_wall_ms());
-}
-
-static void hold(struct db *db, const struct queue_item *item)
-{
-	set_state(db, item, QUEUE_HELD, item->due_ms);
-}
-
-static void let_go(struct db *db, const struct queue_item *item)
-{
-	if (item->state == QUEUE_HELD)
-		set_state(db, item, QUEUE_DUE, item->in_hand ? item->due_ms : clock_wall_ms());
-}
-
-static void remove_item(struct db *db, const struct queue_item *item)
-{
-	struct trace_step step = {
-		.at_ms = clock_wall_ms(), .queue_id = item->queue_id, .event = SLICE("removed"), .subject = item->recipient};
-
-	if (drop_recipient(db, item->id, item->message) && item->queue_id.len > 0)
-		trace_insert(db, &step, 0, SLICE_EMPTY);
-}
-
-enum status queue_retry(struct store *store, const struct queue_filter *filter, size_t *count)
-{
-	return run_filtered(store, filter, retry, count);
-}
-
-enum status queue_hold(struct store *store, const struct queue_filter *filter, bool held, size_t *count)
-{
-	return run_filtered(store, filter, held ? hold : let_go, count);
-}
-
-enum status queue_remove(struct store *store, const struct queue_filter *filter, size_t *count)
-{
-	return run_filtered(store, filter, remove_item, count);
 }

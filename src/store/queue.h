@@ -67,16 +67,71 @@ MUST_CHECK enum status queue_finish(struct store *store, const struct queue_resu
 /* The message's bytes. Whole if at most EMAIL_BYTES_MAX; else by the reader. */
 MUST_CHECK enum status queue_open(struct store *store, struct arena *arena, int64_t message, struct email_reader **reader);
 
-struct queue_filter {
-	struct slice queue_id, sender, recipient_domain; /* empty: any */
-	int state;                                       /* -1: any */
+/* ---- for people ----
+ * Whatever looks at the queue or changes it goes by pages of QUEUE_PAGE rows, each in a transaction of its own: memory is bounded and
+ * deliveries never wait for long, however much there is. What comes or goes meanwhile may be seen or not. */
+#define QUEUE_PAGE 1000
+enum queue_phase {
+	QUEUE_PHASE_ANY,
+	QUEUE_PHASE_DUE,     /* its time has come */
+	QUEUE_PHASE_WAITING, /* for its next attempt */
+	QUEUE_PHASE_IN_HAND, /* a relay is at it */
+	QUEUE_PHASE_HELD,
 };
+/* Empty or 0: any. */
+struct queue_filter {
+	struct slice queue_id;
+	struct slice sender;           /* an address, "@domain", or "<>": the null sender */
+	struct slice recipient;        /* an address, or "@domain" */
+	struct slice recipient_domain; /* likewise */
+	struct slice next_hop;
+	struct slice reason;           /* stands in the last reply; letters' case doesn't count */
+	int state;                     /* -1: any */
+	enum queue_phase phase;
+	int64_t created_from_ms, created_before_ms;
+	int64_t after; /* rows behind this one (queue_item.id): for who goes on */
+};
+enum queue_phase queue_item_phase(const struct queue_item *item, int64_t now_ms);
+/* Where it goes: its next hop, or its domain. */
+struct slice queue_item_hop(const struct queue_item *item);
+
+/* `each` is called without a connection, with items that are valid during the call; false ends it early. */
+typedef bool (*queue_each)(void *context, const struct queue_item *item);
+MUST_CHECK enum status queue_scan(struct store *store, const struct queue_filter *filter, queue_each each, void *context);
 MUST_CHECK enum status queue_list(struct store *store, struct arena *arena, const struct queue_filter *filter, size_t max,
 				  struct queue_item **items, size_t *count);
+
+/* What a relay has in hand: a hold lets the attempt that runs end and keeps it from the next; retry and bounce leave it alone; remove takes it
+ * out, but an attempt that runs may still arrive. */
+enum queue_action { QUEUE_RETRY, QUEUE_HOLD, QUEUE_RELEASE, QUEUE_REMOVE };
+struct queue_acted {
+	size_t count;   /* recipients it touched */
+	size_t in_hand; /* recipients that a relay has in hand; those that were left alone are not in `count` */
+};
+/* After a failure *acted tells what was done before it. */
+MUST_CHECK enum status queue_act(struct store *store, const struct queue_filter *filter, enum queue_action action,
+				 struct queue_acted *acted);
 /* Each returns how many recipients it touched. */
 MUST_CHECK enum status queue_retry(struct store *store, const struct queue_filter *filter, size_t *count);
 MUST_CHECK enum status queue_hold(struct store *store, const struct queue_filter *filter, bool hold, size_t *count);
 MUST_CHECK enum status queue_remove(struct store *store, const struct queue_filter *filter, size_t *count);
+
+/* Takes a lease, as a relay does, on what fits and nobody has in hand: for who wants to finish it himself. One page: *after is the last row
+ * that was looked at, 0 at the end; at most QUEUE_PAGE items. */
+struct queue_claim {
+	struct slice node;
+	int64_t lease_ms;
+	size_t in_hand;
+	int64_t after;
+};
+MUST_CHECK enum status queue_claim(struct store *store, struct arena *arena, const struct queue_filter *filter,
+				   struct queue_claim *claim, struct queue_item **items, size_t *count);
+
+/* How much there is of each phase. Cheap: from the indexes. */
+struct queue_depth {
+	int64_t due, waiting, in_hand, held;
+};
+MUST_CHECK enum status queue_depth(struct store *store, struct queue_depth *depth);
 
 /* ---- trace ---- */
 struct trace_step {
