@@ -25,10 +25,16 @@ const struct command commands[] = {
 	 "  posthorn setup --demo /tmp/demo && posthorn serve --config /tmp/demo/posthorn.yaml\n",
 	 command_setup},
 
-	{"domain add", "DOMAIN", "take mail for a domain", "Example:\n  posthorn domain add example.org\n", command_domain_add},
+	{"domain add", "DOMAIN [--alias-of DOMAIN | --relay [--listed]]", "take mail for a domain",
+	 "  --alias-of DOMAIN  all its addresses are those of that domain\n"
+	 "  --relay            its mail is taken for another host (as a backup MX, or before it): see route add\n"
+	 "  --listed           with --relay: for known recipients only; see recipient add\n\n"
+	 "Examples:\n  posthorn domain add example.org\n  posthorn domain add example.net --alias-of example.org\n"
+	 "  posthorn domain add example.com --relay --listed\n",
+	 command_domain_add},
 	{"domain list", "", "list the domains", "Example:\n  posthorn domain list --json\n", command_domain_list},
 	{"domain remove", "DOMAIN", "take no mail for a domain any more",
-	 "Its accounts must be removed first. Example:\n  posthorn domain remove example.org\n", command_domain_remove},
+	 "Its accounts must be removed first; its aliases and listed recipients go with it. Example:\n  posthorn domain remove example.org\n", command_domain_remove},
 
 	{"account add", "ADDRESS [--name NAME] [--quota SIZE] [--password-stdin | --hash HASH] | --batch FILE",
 	 "add an account, or many",
@@ -57,6 +63,11 @@ const struct command commands[] = {
 	 command_account_remove},
 	{"account enable", "ADDRESS", "let an account log in and receive again",
 	 "Example:\n  posthorn account enable alice@example.org\n", command_account_enable},
+	{"account may-send", "[ADDRESS [SENDER...] [--remove]]", "let an account send under other addresses",
+	 "  --remove   not any more\n\n"
+	 "SENDER is an address, or @DOMAIN: all of a domain. Their own address and aliases are theirs anyway. Without SENDER:\n"
+	 "list them. Example:\n  posthorn account may-send alice@example.org office@example.org @example.net\n",
+	 command_account_may_send},
 	{"account disable", "ADDRESS", "let an account neither log in nor receive",
 	 "Its mail stays. Example:\n  posthorn account disable alice@example.org\n", command_account_disable},
 
@@ -68,6 +79,50 @@ const struct command commands[] = {
 	{"alias list", "", "list the aliases", "Example:\n  posthorn alias list --json\n", command_alias_list},
 	{"alias remove", "ADDRESS [TARGET]", "remove an alias, or one target of it",
 	 "Example:\n  posthorn alias remove sales@example.org bob@example.net\n", command_alias_remove},
+
+	{"alias senders", "[ADDRESS [SENDER... | --everybody]]", "say who may write to an alias",
+	 "SENDER is an address, @DOMAIN, or members: the alias's own targets. All others are refused. Without SENDER: list\n"
+	 "them. Examples:\n  posthorn alias senders staff@example.org members boss@example.com\n"
+	 "  posthorn alias senders staff@example.org --everybody\n",
+	 command_alias_senders},
+
+	{"recipient add", "ADDRESS... | --file FILE", "add known recipients of domains that are relayed",
+	 "  --file FILE        one a line (- for standard input); what stands behind the address is passed over\n\n"
+	 "Examples:\n  posthorn recipient add info@example.com\n  posthorn recipient add --file relay_recipients\n",
+	 command_recipient_add},
+	{"recipient list", "DOMAIN", "list a relayed domain's known recipients",
+	 "Example:\n  posthorn recipient list example.com\n", command_recipient_list},
+	{"recipient remove", "ADDRESS", "remove a known recipient of a relayed domain",
+	 "Example:\n  posthorn recipient remove info@example.com\n", command_recipient_remove},
+
+	{"route add", "PATTERN HOP [--sender]", "send certain mail by a certain way",
+	 "  --sender           PATTERN is of senders, not of recipients\n\n"
+	 "PATTERN: user@example.org, example.org, .example.org (all domains below it), or * (all mail). HOP: a host, HOST:PORT,\n"
+	 "[192.0.2.1]:PORT; direct (the domain's own mail exchangers), or mx:DOMAIN (those of DOMAIN). The most precise pattern\n"
+	 "counts; those of recipients before those of senders, then *, then relay.smarthost. Examples:\n"
+	 "  posthorn route add example.com inside.example.com:25\n"
+	 "  posthorn route add news@example.org bulk.example.net:587 --sender\n",
+	 command_route_add},
+	{"route list", "", "list the routes", "Example:\n  posthorn route list --json\n", command_route_list},
+	{"route remove", "PATTERN [--sender]", "remove a route", "Example:\n  posthorn route remove example.com\n",
+	 command_route_remove},
+
+	{"rewrite add", "sender|recipient ADDRESS NEW", "put one envelope address in another's place",
+	 "ADDRESS and NEW may be @DOMAIN. The message's own fields stay. Examples:\n"
+	 "  posthorn rewrite add sender @host.example.org @example.org\n"
+	 "  posthorn rewrite add recipient old@example.com new@example.com\n",
+	 command_rewrite_add},
+	{"rewrite list", "", "list what is rewritten", "Example:\n  posthorn rewrite list\n", command_rewrite_list},
+	{"rewrite remove", "sender|recipient ADDRESS", "rewrite it no more",
+	 "Example:\n  posthorn rewrite remove sender @host.example.org\n", command_rewrite_remove},
+
+	{"copy add", "sender|recipient ADDRESS TARGET", "send a blind copy of somebody's mail to another address",
+	 "ADDRESS may be @DOMAIN. Nobody sees that there is a copy: heed the law. Example:\n"
+	 "  posthorn copy add sender @example.org archive@example.net\n",
+	 command_copy_add},
+	{"copy list", "", "list whose mail is copied", "Example:\n  posthorn copy list\n", command_copy_list},
+	{"copy remove", "sender|recipient ADDRESS [TARGET]", "copy it no more",
+	 "Example:\n  posthorn copy remove sender @example.org\n", command_copy_remove},
 
 	{"queue list", "[QUEUE-ID] " QUEUE_SELECT_USAGE " [--max N]", "list what waits to be sent",
 	 QUEUE_SELECT_HELP "  --max N              at most so many recipients\n\n"

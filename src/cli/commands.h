@@ -10,6 +10,21 @@ extern const size_t command_count;
 int command_domain_add(struct cli *cli);
 int command_domain_list(struct cli *cli);
 int command_domain_remove(struct cli *cli);
+/* rules.c */
+int command_account_may_send(struct cli *cli);
+int command_alias_senders(struct cli *cli);
+int command_recipient_add(struct cli *cli);
+int command_recipient_list(struct cli *cli);
+int command_recipient_remove(struct cli *cli);
+int command_route_add(struct cli *cli);
+int command_route_list(struct cli *cli);
+int command_route_remove(struct cli *cli);
+int command_rewrite_add(struct cli *cli);
+int command_rewrite_list(struct cli *cli);
+int command_rewrite_remove(struct cli *cli);
+int command_copy_add(struct cli *cli);
+int command_copy_list(struct cli *cli);
+int command_copy_remove(struct cli *cli);
 /* account.c */
 int command_account_add(struct cli *cli);
 int command_account_list(struct cli *cli);

@@ -64,6 +64,7 @@ struct config {
 		char *retry;      /* "5m,10m,20m,40m,1h,2h,4h" then the last again */
 		char *expire;     /* "5d" */
 		char *warn_after; /* "4h" */
+		bool srs;         /* rewrite the sender of forwarded mail */
 		char *source_address;
 		char *port; /* "25": the port of MX hosts; tests and odd networks */
 	} relay;

@@ -124,6 +124,10 @@ const struct setting settings[] = {
 	{"relay.warn_after", "After this time the sender is told that the message is late.", .kind = SETTING_TEXT,
 	 AT(relay.warn_after), .check = check_duration, .default_text = "4h",
 	 .allowed = "a duration such as 30s, 5m, 4h or 5d"},
+	{"relay.srs",
+	 "Mail that an alias leads to another host goes out under a sender of the alias's domain (SRS), so that SPF holds; "
+	 "bounces find their way back.",
+	 .kind = SETTING_BOOL, AT(relay.srs), .default_text = "true"},
 	{"relay.source_address", "Local address that outgoing connections come from.", .kind = SETTING_TEXT,
 	 AT(relay.source_address), .check = check_ip_address, .allowed = "an IP address of this machine"},
 	{"relay.port", "The port of mail exchangers, for tests and odd networks.", .kind = SETTING_TEXT, AT(relay.port),

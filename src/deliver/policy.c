@@ -79,10 +79,6 @@ enum status policy_next_hop(struct policy *policy, struct arena *arena, struct s
 	if (status == STATUS_NOT_FOUND || !(by_recipient || by_sender)) {
 		*hop = smarthost.len > 0 ? smarthost : domain;
 		status = STATUS_OK;
-	} else if (status == STATUS_OK) {
-		*hop = slice_eq(*hop, ROUTE_DIRECT)
-			       ? slice_join(arena, (const struct slice[]){ROUTE_MARK, slice_lower(arena, domain)}, 2)
-			       : slice_join(arena, (const struct slice[]){ROUTE_MARK, *hop}, 2);
 	}
 	return status;
 }

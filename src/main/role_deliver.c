@@ -34,6 +34,7 @@ static struct deliver_service_options options_from(const struct config *config)
 		.max_message_size = config->limits.message_size,
 		.smarthost = slice_from_cstr(config->relay.smarthost),
 		.hostname = slice_from_cstr(config->hostname),
+		.srs = config->relay.srs,
 		.require_sender_match = config->smtp.require_sender_match,
 	};
 }

@@ -1,8 +1,11 @@
 #include "relay/bounce.h"
 
+#include "base/clock.h"
 #include "base/random.h"
+#include "deliver/srs.h"
 #include "relay/route.h"
 #include "relay/xtext.h"
+#include "store/routing.h"
 
 #define ALIAS_DEPTH_MAX 5
 #define TARGETS_MAX     100
@@ -32,28 +35,52 @@ static void add_account(struct making *m, const struct account *account, struct 
 		(struct delivery_target){.account = account->id, .headers = buf_slice(&headers)};
 }
 
-static void add_remote(struct making *m, struct slice address)
+static enum status add_remote(struct making *m, struct slice address)
 {
 	struct delivery *delivery = m->delivery;
-	struct slice next_hop = m->options->smarthost.len > 0 ? m->options->smarthost : route_domain_of(m->arena, address);
+	struct slice next_hop;
+	enum status status = routing_next_hop(m->store, m->arena, SLICE_EMPTY, address, &next_hop);
+
+	if (status == STATUS_NOT_FOUND)
+		next_hop = m->options->smarthost.len > 0 ? m->options->smarthost : route_domain_of(m->arena, address);
+	else if (status != STATUS_OK)
+		return status;
 
 	if (delivery->queue_count < TARGETS_MAX && next_hop.len > 0)
 		delivery->queue[delivery->queue_count++] =
 			(struct queue_target){.recipient = slice_dup(m->arena, address), .next_hop = next_hop};
+	return STATUS_OK;
+}
+
+/* Who forwarded mail came from, behind the address that it went out under (srs.h). */
+static enum status original_sender(struct making *m, struct slice address, struct slice *original)
+{
+	struct slice secret;
+	enum status status =
+		srs_is_rewritten(address) ? routing_secret(m->store, m->arena, SLICE("srs"), &secret) : STATUS_NOT_FOUND;
+
+	if (status != STATUS_OK)
+		return status;
+	return srs_reverse(m->arena, secret, clock_wall_ms(), address, original) ? STATUS_OK : STATUS_NOT_FOUND;
 }
 
 /* Whose the sender's address is: an account, or somebody behind an alias. */
 static enum status add_targets(struct making *m, struct slice address, unsigned depth)
 {
 	struct directory_entry entry;
-	enum status status = directory_look_up(m->store, m->arena, address, m->options->separator, &entry);
+	struct slice original;
+	enum status status = original_sender(m, address, &original);
 
+	if (status == STATUS_OK)
+		return add_remote(m, original);
+	if (status == STATUS_NOT_FOUND)
+		status = directory_look_up(m->store, m->arena, address, m->options->separator, &entry);
 	if (status != STATUS_OK)
 		return status;
 	if (entry.kind == DIRECTORY_ACCOUNT)
 		add_account(m, &entry.account, address);
 	else if (entry.kind == DIRECTORY_NOT_LOCAL || entry.kind == DIRECTORY_RELAY)
-		add_remote(m, address);
+		status = add_remote(m, address);
 	else if (entry.kind == DIRECTORY_ALIAS && depth < ALIAS_DEPTH_MAX)
 		for (size_t i = 0; i < entry.target_count && status == STATUS_OK; i++)
 			status = add_targets(m, entry.targets[i], depth + 1);

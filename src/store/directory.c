@@ -79,23 +79,28 @@ enum status directory_add_domain(struct store *store, struct slice domain)
 	return db_write(store->pool, add_domain, &key);
 }
 
+void directory_forget_aliases(struct db *db, struct slice domain)
+{
+	struct db_query query = db_query(db, "DELETE FROM rule WHERE kind = $2 AND subject IN"
+					     " (SELECT address FROM alias WHERE domain = $1)");
+
+	db_bind_text(&query, domain);
+	db_bind_i64(&query, RULE_LIST_SENDER);
+	db_run(&query);
+	query = db_query(db, "DELETE FROM alias WHERE domain = $1");
+	db_bind_text(&query, domain);
+	db_run(&query);
+}
+
 static enum status remove_domain(struct db *db, void *context)
 {
 	const struct slice *domain = context;
 
 	if (has_row(db, "SELECT 1 FROM account WHERE domain = $1 LIMIT 1", *domain))
 		return STATUS_REFUSED;
-	struct db_query query = db_query(db, "DELETE FROM rule WHERE kind = $2 AND subject IN"
-					     " (SELECT address FROM alias WHERE domain = $1)");
+	directory_forget_aliases(db, *domain);
+	struct db_query query = db_query(db, "DELETE FROM domain WHERE name = $1");
 
-	db_bind_text(&query, *domain);
-	db_bind_i64(&query, RULE_LIST_SENDER);
-	db_run(&query);
-	query = db_query(db, "DELETE FROM alias WHERE domain = $1");
-
-	db_bind_text(&query, *domain);
-	db_run(&query);
-	query = db_query(db, "DELETE FROM domain WHERE name = $1");
 	db_bind_text(&query, *domain);
 	db_run(&query);
 	return db_changes(db) == 0 && db_status(db) == STATUS_OK ? STATUS_NOT_FOUND : db_status(db);

@@ -5,6 +5,8 @@
 #include "store/store_internal.h"
 
 bool directory_is_domain(struct db *db, struct slice domain);
+/* A domain's aliases, with who may write to them. */
+void directory_forget_aliases(struct db *db, struct slice domain);
 
 /* What an address is whose domain isn't among ours: another domain's, one that is taken for another host, or none of our affair. */
 void routing_look_up(struct db *db, struct arena *arena, struct slice address, struct slice domain,

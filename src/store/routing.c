@@ -160,6 +160,34 @@ enum status routing_remove(struct store *store, enum rule_kind kind, struct slic
 	return db_write(store->pool, remove_rule, &work);
 }
 
+static enum status remove_relay_domain(struct db *db, void *context)
+{
+	const struct rule *rule = context;
+
+	delete_rules(db, RULE_RELAY_DOMAIN, rule->subject, SLICE_EMPTY);
+	if (db_changes(db) == 0 && db_status(db) == STATUS_OK)
+		return STATUS_NOT_FOUND;
+	directory_forget_aliases(db, rule->subject);
+	struct db_query query = db_query(db, "DELETE FROM rule WHERE kind = $1 AND"
+					     " substr(subject, length(subject) - length($2) + 1) = $2");
+
+	db_bind_i64(&query, RULE_RELAY_RECIPIENT);
+	db_bind_text(&query, rule->target);
+	db_run(&query);
+	return db_status(db);
+}
+
+enum status routing_remove_relay_domain(struct store *store, struct slice domain)
+{
+	struct arena arena SCOPED_ARENA;
+	struct rule work;
+
+	arena_init(&arena, 0);
+	work = prepared(&arena, &(struct rule){RULE_RELAY_DOMAIN, domain, SLICE_EMPTY, SLICE_EMPTY});
+	work.target = slice_join(&arena, (const struct slice[]){SLICE("@"), work.subject}, 2);
+	return db_write(store->pool, remove_relay_domain, &work);
+}
+
 /* ---- listing ---- */
 
 static struct db_query query_list(struct db *db, enum rule_kind kind, struct slice ending)
@@ -252,16 +280,29 @@ static bool find_hop(struct db *db, struct arena *arena, enum rule_kind kind, st
 	return false;
 }
 
+static struct slice marked(struct arena *arena, struct slice hop, struct slice recipient)
+{
+	if (slice_starts_with(hop, ROUTE_MX))
+		hop = slice_skip(hop, ROUTE_MX.len);
+	else if (slice_eq(hop, ROUTE_DIRECT))
+		hop = domain_of(recipient);
+	return slice_join(arena, (const struct slice[]){ROUTE_MARK, hop}, 2);
+}
+
 enum status routing_next_hop(struct store *store, struct arena *arena, struct slice sender, struct slice recipient,
 			     struct slice *hop)
 {
-	struct slice from = slice_lower(arena, sender), to = slice_lower(arena, recipient);
+	struct slice from = slice_lower(arena, sender), to = slice_lower(arena, recipient), found = SLICE_EMPTY;
 	struct db *db SCOPED_DB = db_acquire(store->pool);
 
 	if (!db)
 		return STATUS_TEMPORARY;
-	return read_status(db, find_hop(db, arena, RULE_ROUTE, to, hop) || find_hop(db, arena, RULE_SENDER_ROUTE, from, hop) ||
-				       has_target(db, arena, RULE_ROUTE, SLICE("*"), hop));
+	bool has = find_hop(db, arena, RULE_ROUTE, to, &found) || find_hop(db, arena, RULE_SENDER_ROUTE, from, &found) ||
+		   has_target(db, arena, RULE_ROUTE, SLICE("*"), &found);
+
+	if (has)
+		*hop = marked(arena, found, to);
+	return read_status(db, has);
 }
 
 static struct slice at_domain(struct arena *arena, struct slice domain)

@@ -36,9 +36,11 @@ enum rule_kind {
 	RULE_SECRET,
 	RULE_KIND_END,
 };
-/* A route's next hop: "host", "host:port", "[192.0.2.1]:port": that host, without MX; ROUTE_DIRECT: the domain's own MX hosts.
+/* A route's next hop: "host", "host:port", "[192.0.2.1]:port": that host, without MX; ROUTE_DIRECT: the domain's own MX hosts;
+ * ROUTE_MX and a domain: the MX hosts of that domain.
  * In the queue it has ROUTE_MARK before it (and stands alone behind it: a domain), which tells it from a domain of the same name. */
 #define ROUTE_DIRECT SLICE("direct")
+#define ROUTE_MX     SLICE("mx:")
 #define ROUTE_MARK   SLICE("route:")
 #define RULE_LISTED  SLICE("listed")
 #define RULE_MEMBERS SLICE("members")
@@ -55,6 +57,8 @@ MUST_CHECK enum status routing_add(struct store *store, const struct rule *rule)
 MUST_CHECK enum status routing_add_all(struct store *store, const struct rule *rules, size_t count);
 /* target empty: all of the subject. */
 MUST_CHECK enum status routing_remove(struct store *store, enum rule_kind kind, struct slice subject, struct slice target);
+/* A RELAY_DOMAIN with its listed recipients and its aliases. */
+MUST_CHECK enum status routing_remove_relay_domain(struct store *store, struct slice domain);
 /* By subject. Those of one domain, with `domain`: subjects that end with @domain. */
 MUST_CHECK enum status routing_list(struct store *store, struct arena *arena, enum rule_kind kind, struct slice domain,
 				    struct rule **rules, size_t *count);
@@ -62,7 +66,8 @@ MUST_CHECK enum status routing_list(struct store *store, struct arena *arena, en
 /* Which kinds have rules: bit 1 << kind. So whoever has none pays for none. */
 MUST_CHECK enum status routing_kinds(struct store *store, unsigned *mask);
 
-/* The next hop that rules give a recipient ("local@domain"); sender empty: null. NOT_FOUND: no rule. */
+/* The next hop that rules give a recipient ("local@domain"), as the queue has it: with ROUTE_MARK. sender empty: null. NOT_FOUND: no
+ * rule. */
 MUST_CHECK enum status routing_next_hop(struct store *store, struct arena *arena, struct slice sender, struct slice recipient,
 					struct slice *hop);
 /* REWRITE_*: *address anew, or as it was. */

@@ -1,0 +1,14 @@
+/* rules: what the commands about rules of routing (store/routing.h) have in common. */
+#pragma once
+
+#include "cli/commands.h"
+#include "cli/output.h"
+#include "store/routing.h"
+
+/* "alice@example.org" or "@example.org". Tells if it is neither. */
+MUST_CHECK bool rules_address(struct cli *cli, struct slice text, struct slice *address);
+/* Each tells what went wrong, announces what went well, and returns the exit status. */
+int rules_add(struct cli *cli, const struct rule *rule, const char *done);
+int rules_remove(struct cli *cli, enum rule_kind kind, struct slice subject, struct slice target);
+/* All rules of a subject, or of a kind if it is empty, into the listing: subject, target. */
+MUST_CHECK bool rules_list(struct cli *cli, struct listing *list, enum rule_kind kind, struct slice subject, const char *label);
