@@ -30,6 +30,8 @@ static void tune_process(void)
 	struct rlimit files = {MAX_DESCRIPTORS, MAX_DESCRIPTORS};
 	struct rlimit no_core = {0, 0};
 
+	/* It was executed by way of /proc, whose name for it would stand in ps and top. */
+	(void)prctl(PR_SET_NAME, "posthorn");
 	mallopt(M_ARENA_MAX, MALLOC_ARENAS);
 	signal(SIGPIPE, SIG_IGN);
 	/* A terminal's Ctrl-C reaches the whole group: the supervisor alone decides when a role ends. */
