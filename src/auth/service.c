@@ -31,6 +31,8 @@ struct auth_service {
 	struct credentials *credentials;
 	const struct log *log;
 	bool upgrades;
+	void (*offence)(void *context, const struct net_address *peer);
+	void *offence_context;
 	struct lockout *lockout;
 	struct remember *remember;
 	struct checks *checks;
@@ -97,6 +99,8 @@ struct auth_service *auth_service_new(const struct auth_service_options *options
 	service->credentials = credentials;
 	service->log = log;
 	service->upgrades = !options->keep_imported_hashes;
+	service->offence = options->offence;
+	service->offence_context = options->offence_context;
 	service->lockout = make_lockout(options);
 	service->remember = remember_new(remember_s * 1000);
 	service->checks =
@@ -169,11 +173,21 @@ static void log_caller(const struct auth_service *service, enum log_level level,
 	       LOG_STR("protocol", caller->protocol), LOG_STR("peer", buf_slice(&peer)));
 }
 
+/* Once its network is locked out, and not only one user for it. */
+static void report_network(struct auth_service *service, const struct caller *caller)
+{
+	struct lockout_keys network = {.network = caller->keys.network};
+
+	if (service->offence && network.network != 0 && lockout_is_locked(service->lockout, network, clock_monotonic_ms()))
+		service->offence(service->offence_context, caller->address);
+}
+
 static enum auth_outcome refuse(struct auth_service *service, const struct caller *caller, uint64_t guess)
 {
 	int delay_ms = lockout_failure(service->lockout, caller->keys, guess, clock_monotonic_ms());
 
 	log_caller(service, LOG_LEVEL_INFO, "auth.refused", caller);
+	report_network(service, caller);
 	hold_back(service, delay_ms);
 	return AUTH_REFUSED;
 }

@@ -9,6 +9,7 @@
 
 #include "auth/credential.h"
 #include "ipc/ipc.h"
+#include "net/conn.h"
 
 struct auth_service;
 
@@ -19,6 +20,9 @@ struct auth_service_options {
 	unsigned failures_before_delay, failures_before_lockout; /* per account and address; 0: 3, 10 */
 	int lockout_s;                                           /* 0: 600 */
 	int delay_ms;              /* of the first delayed answer; each further failure doubles it. 0: 1000 */
+	/* A peer's network is locked out; NULL: nobody wants to know. */
+	void (*offence)(void *context, const struct net_address *peer);
+	void *offence_context;
 	bool keep_imported_hashes; /* else a successful plain-text login turns them into our own and makes SCRAM's keys */
 };
 /* Takes over `credentials`. */

@@ -13,6 +13,9 @@ struct jobs;
 struct jobs_options {
 	unsigned change_log_days; /* 0: kept for ever */
 	unsigned trace_days;      /* 0: kept for ever */
+	unsigned ban_days;        /* after its end; 0: kept for ever */
+	unsigned sending_days;    /* 0: kept for ever */
+	unsigned greylist_days;   /* 0: kept for ever */
 	int interval_ms;          /* between rounds; 0: 5 minutes. The first begins one interval after the start. */
 	unsigned rows_at_once;    /* 0: 500 */
 	int rest_ms;              /* between two steps of a round; 0: 50 */

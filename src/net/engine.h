@@ -81,6 +81,10 @@ struct engine_limits {
 	size_t session_arena_limit;       /* bytes; 0: 1 MB */
 	size_t command_arena_limit;       /* bytes; 0: 64 MB */
 	int handshake_timeout_ms;         /* PROXY header and TLS; 0: 30,000 */
+	/* Who isn't wanted at all: what to tell this peer before it is closed, without a thread or a handshake being spent on it; data
+	 * NULL: it may come in. Called for each connection, with its real address, and must not block. NULL: all may. */
+	struct slice (*turn_away)(void *context, const struct listener *listener, const struct net_address *peer);
+	void *turn_away_context;
 };
 
 /* Never NULL. `log` outlives the engine. */

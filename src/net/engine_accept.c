@@ -158,6 +158,27 @@ static void refuse(struct connection *connection, const char *limit)
 	}
 }
 
+/* At debug: whoever is not wanted may knock as often as he likes. */
+static bool turned_away(struct connection *connection)
+{
+	struct engine *engine = connection->engine;
+	const struct engine_limits *limits = &engine->limits;
+	struct slice words = {NULL, 0};
+
+	if (limits->turn_away)
+		words = limits->turn_away(limits->turn_away_context, connection->listener, conn_peer(connection->env.conn));
+	if (!words.data)
+		return false;
+	atomic_fetch_add(&engine->refused_total, 1);
+	LOG_DEBUG(engine->log, "engine.turned_away", LOG_CSTR("listener", connection->listener->name), LOG_STR("words", words));
+	if (!connection->listener->implicit_tls) {
+		conn_write(connection->env.conn, words);
+		conn_set_timeout(connection->env.conn, OUT_OF_FILES_MS);
+		conn_flush(connection->env.conn);
+	}
+	return true;
+}
+
 static struct connection *new_connection(struct engine *engine, const struct listener *listener, int fd,
                                          const struct sockaddr_storage *from)
 {
@@ -200,6 +221,10 @@ static struct connection *admit(struct engine *engine, const struct listener *li
 {
 	struct connection *connection = new_connection(engine, listener, fd, from);
 
+	if (!connection->is_proxied && turned_away(connection)) {
+		free_connection(connection);
+		return NULL;
+	}
 	if (!take_slot(connection)) {
 		refuse(connection, "connections");
 		free_connection(connection);
@@ -250,12 +275,15 @@ struct connection *accept_one(struct engine *engine, size_t index)
 
 /* ---- the first steps ---- */
 
-static bool shake_hands(struct connection *connection)
+static bool shake_hands(struct connection *connection, bool *unwanted)
 {
 	struct conn *conn = connection->env.conn;
 
 	if (connection->is_proxied) {
 		if (!proxy_read(conn))
+			return false;
+		*unwanted = turned_away(connection);
+		if (*unwanted)
 			return false;
 		if (!count_in(connection)) {
 			refuse(connection, "connections_per_address");
@@ -284,8 +312,11 @@ bool accept_open(struct connection *connection)
 	if (connection->peer_speaks_first) {
 		conn_set_timeout(conn, timeout_ms);
 		conn_set_deadline(conn, clock_monotonic_ms() + timeout_ms);
-		if (!shake_hands(connection)) {
-			log_failed_handshake(connection);
+		bool unwanted = false;
+
+		if (!shake_hands(connection, &unwanted)) {
+			if (!unwanted)
+				log_failed_handshake(connection);
 			return false;
 		}
 		conn_set_deadline(conn, 0);

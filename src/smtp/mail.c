@@ -22,6 +22,8 @@ enum next cmd_mail(struct smtp_session *s, struct slice argument)
 	/* RFC 1870 section 6.1 */
 	if (mail.size > s->options.max_message_size)
 		return smtp_answer(s, REPLY_TOO_LARGE);
+	if (!smtp_door_sender(s, mail.path.address, &next))
+		return next;
 	smtp_transaction_begin(s, &mail);
 	if (s->account == 0)
 		return smtp_answer(s, REPLY_SENDER_OK);
@@ -69,6 +71,7 @@ enum next cmd_rcpt(struct smtp_session *s, struct slice argument)
 	struct deliver_verdict verdict;
 	struct smtp_rcpt rcpt;
 	enum reply_id fault = smtp_parse_rcpt(s->env->command_arena, argument, &rcpt);
+	enum next next;
 
 	if (fault != REPLY_NONE)
 		return smtp_answer(s, fault);
@@ -81,8 +84,12 @@ enum next cmd_rcpt(struct smtp_session *s, struct slice argument)
 	if (t->envelope.recipient_count >= s->options.max_recipients ||
 	    t->weight + deliver_recipient_weight(&recipient) > DELIVER_ENVELOPE_MAX || !make_room(s))
 		return smtp_answer(s, REPLY_TOO_MANY_RECIPIENTS);
+	if (!smtp_door_recipient(s, recipient.address, &next))
+		return next;
 	verdict = deliver_check_recipient(s->ipc, s->env->command_arena, &t->envelope.sender, recipient.address,
 					  t->declared_size);
+	if (!smtp_door_judged(s, recipient.address, &verdict, &next))
+		return next;
 	if (verdict.status != STATUS_OK)
 		return refuse_verdict(s, &verdict, recipient.address);
 	add_recipient(s, &recipient);

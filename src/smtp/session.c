@@ -132,6 +132,7 @@ static struct smtp_session *session_new(struct session_env *env)
 	fill_in_defaults(&s->options);
 	s->ipc = context->ipc;
 	s->log = context->log;
+	s->door = context->door;
 	s->peer = peer_text(env);
 	s->is_submission = slice_starts_with(slice_from_cstr(env->listener->name), SLICE("submission"));
 	s->is_trusted = peer_is_trusted(s);
@@ -161,6 +162,10 @@ static void *session_open(struct session_env *env)
 
 	LOG_DEBUG(s->log, "smtp.connected", LOG_INT("connection", env->id), LOG_STR("peer", s->peer),
 		  LOG_CSTR("listener", env->listener->name));
+	if (!smtp_door_connect(s)) {
+		conn_flush(s->conn);
+		return NULL;
+	}
 	if (has_spoken(s)) {
 		smtp_log_refused(s, 554, SLICE("spoke before the greeting"), SLICE_EMPTY);
 		smtp_answer(s, REPLY_EARLY_TALKER);
@@ -249,6 +254,7 @@ static enum next session_command(void *session)
 {
 	struct smtp_session *s = session;
 	int64_t now_ms = clock_monotonic_ms();
+	unsigned errors = s->errors;
 	enum next next;
 
 	if (now_ms >= s->ends_ms)
@@ -257,6 +263,8 @@ static enum next session_command(void *session)
 	next = read_and_run(s);
 	if (next == NEXT_CLOSE || conn_failed(s->conn))
 		return NEXT_CLOSE;
+	if (s->errors > errors && !smtp_door_failures(s, s->errors - errors, &next))
+		return next;
 	if (s->errors > s->options.max_errors) {
 		smtp_log_refused(s, 421, SLICE("too many errors"), SLICE_EMPTY);
 		return smtp_say_last(s, REPLY_TOO_MANY_ERRORS);

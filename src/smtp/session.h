@@ -6,6 +6,7 @@
 #pragma once
 
 #include "deliver/deliver.h"
+#include "guard/door.h"
 #include "smtp/dots.h"
 #include "smtp/incoming.h"
 #include "smtp/parse.h"
@@ -43,6 +44,8 @@ struct smtp_session {
 	struct smtp_options options; /* with the defaults filled in */
 	struct ipc *ipc;
 	const struct log *log;
+	struct door *door;
+	struct visitor visitor;
 	struct slice peer; /* in text */
 	bool is_submission, is_trusted;
 	int64_t ends_ms; /* monotonic */
@@ -79,6 +82,15 @@ void smtp_transaction_end(struct smtp_session *session);
 void smtp_message_begin(struct smtp_session *session, struct arena *arena, struct incoming *incoming);
 /* All of the message is here: judges it, has it delivered, answers, and ends the transaction. */
 enum next smtp_message_finish(struct smtp_session *session, struct incoming *incoming, bool has_bare);
+
+/* ---- door.c: what the guard says at each step. False: it has answered, or *next says what to do, or *verdict what to answer. ---- */
+
+bool smtp_door_connect(struct smtp_session *session);
+bool smtp_door_sender(struct smtp_session *session, struct slice sender, enum next *next);
+bool smtp_door_recipient(struct smtp_session *session, struct slice recipient, enum next *next);
+bool smtp_door_judged(struct smtp_session *session, struct slice recipient, const struct deliver_verdict *verdict, enum next *next);
+bool smtp_door_message(struct smtp_session *session, struct deliver_verdict *verdict);
+bool smtp_door_failures(struct smtp_session *session, unsigned count, enum next *next);
 
 /* ---- the commands ---- */
 

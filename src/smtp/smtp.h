@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "net/engine.h"
 
+struct door;
 struct ipc;
 
 enum smtp_plaintext {
@@ -38,6 +39,7 @@ struct smtp_context {
 	struct smtp_options options;
 	struct ipc *ipc;
 	const struct log *log;
+	struct door *door; /* the guard's; NULL: everybody may come */
 };
 
 extern const struct protocol smtp_protocol;

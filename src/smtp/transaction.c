@@ -146,11 +146,11 @@ enum next smtp_message_finish(struct smtp_session *s, struct incoming *incoming,
 
 	incoming_end(incoming);
 	fault = fault_of(incoming, has_bare);
-	if (fault == REPLY_NONE) {
+	if (fault == REPLY_NONE && smtp_door_message(s, &verdict)) {
 		envelope->trace_from = trace_from(s);
 		verdict = deliver_message(s->ipc, s->env->command_arena, envelope,
 					  incoming->fd < 0 ? buf_slice(&incoming->head) : slice_of(NULL, 0), incoming->fd);
-	} else {
+	} else if (fault != REPLY_NONE) {
 		struct reply reply = reply_make(fault);
 
 		verdict = (struct deliver_verdict){STATUS_REFUSED, reply.code, reply.enhanced, reply.text};

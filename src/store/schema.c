@@ -6,6 +6,7 @@
 #include "store/schema/0002_routing.h"
 #include "store/schema/0003_moving.h"
 #include "store/schema/0004_sending_security.h"
+#include "store/schema/0005_guard.h"
 
 #define TRIES 3
 
@@ -14,6 +15,7 @@ static const char *const migrations[] = {
 	MIGRATION_0002_ROUTING,
 	MIGRATION_0003_MOVING,
 	MIGRATION_0004_SENDING_SECURITY,
+	MIGRATION_0005_GUARD,
 };
 
 #define NEWEST ((int64_t)(sizeof migrations / sizeof migrations[0]))

@@ -1,0 +1,16 @@
+/* client: what roles that take connections ask of the guard's state, which the deliver role keeps, and what they report. */
+#pragma once
+
+#include "guard/ban_list.h"
+#include "ipc/ipc.h"
+
+/* A ban_fetch; context is the struct ipc. */
+bool guard_fetch_bans(void *ipc, struct arena *arena, struct ban **bans, size_t *count);
+/* Tells whoever keeps the bans that this address has earned one. Any role. */
+void guard_report(struct ipc *ipc, const struct net_address *peer, struct slice reason);
+/* OK; LIMIT: this account has sent enough for this hour; TEMPORARY. */
+MUST_CHECK enum status guard_spend(struct ipc *ipc, struct arena *arena, int64_t account, struct slice login,
+				   uint64_t recipients);
+/* OK; LIMIT: to come again in *wait_ms; TEMPORARY: nobody knows. */
+MUST_CHECK enum status guard_greylist(struct ipc *ipc, struct arena *arena, const struct net_address *peer, struct slice sender,
+				      struct slice recipient, int64_t *wait_ms);

@@ -1,0 +1,192 @@
+#include "guard/door.h"
+
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "guard/client.h"
+
+struct door {
+	struct door_options options;
+	struct ipc *ipc;
+	const struct log *log;
+	struct limiter *limiter;
+};
+
+enum counted { CONNECTIONS = 1, MESSAGES, RECIPIENTS, FAILURES, UNKNOWN_RECIPIENTS, DOMAIN_MESSAGES, ACCOUNT_MESSAGES };
+
+static const struct door_answer pass = {.code = 0};
+
+#define ANSWER(a_code, an_enhanced, a_text, it_ends) \
+	((struct door_answer){.code = (a_code), .enhanced = SLICE(an_enhanced), .text = SLICE(a_text), .ends = (it_ends)})
+
+struct door *door_new(const struct door_options *options, struct ipc *ipc, const struct log *log)
+{
+	struct door *door = calloc(1, sizeof(*door));
+
+	if (!door)
+		abort();
+	*door = (struct door){.options = *options, .ipc = ipc, .log = log, .limiter = limiter_new()};
+	return door;
+}
+
+void door_free(struct door *door)
+{
+	if (door)
+		limiter_free(door->limiter);
+	free(door);
+}
+
+/* ---- rates ---- */
+
+static bool is_exempt(const struct door *door, const struct net_address *peer)
+{
+	if (peer->family != AF_INET && peer->family != AF_INET6)
+		return true;
+	for (size_t i = 0; i < door->options.exempt_count; i++)
+		if (net_prefix_contains(&door->options.exempt[i], peer))
+			return true;
+	return false;
+}
+
+static bool is_guest(const struct visitor *visitor, int64_t account)
+{
+	return visitor->door && visitor->is_counted && account == 0;
+}
+
+/* One from the address's bucket and one from its network's. */
+static bool take(const struct visitor *visitor, enum counted what, struct rate rate)
+{
+	const struct door *door = visitor->door;
+	struct rate network = {rate.count * door->options.rates.network_factor, rate.per_s};
+	int64_t now_ms = clock_monotonic_ms();
+
+	if (rate.count == 0)
+		return true;
+	return limiter_take(door->limiter, limiter_key_address(door->limiter, what, &visitor->peer), rate, now_ms) &&
+	       limiter_take(door->limiter, limiter_key_network(door->limiter, what, &visitor->peer), network, now_ms);
+}
+
+static bool take_named(const struct door *door, enum counted what, struct slice whom, struct rate rate)
+{
+	return limiter_take(door->limiter, limiter_key(door->limiter, what, whom), rate, clock_monotonic_ms());
+}
+
+/* Domains are compared without case, and nobody writes 320 bytes of one. */
+static bool take_for_domain(const struct door *door, struct slice sender)
+{
+	size_t at = slice_find_last_byte(sender, '@');
+	char domain[320];
+	size_t len = 0;
+
+	if (door->options.rates.domain_messages.count == 0 || at == SLICE_NOT_FOUND)
+		return true;
+	for (size_t i = at + 1; i < sender.len && len < sizeof(domain); i++)
+		domain[len++] = ascii_lower(sender.data[i]);
+	return take_named(door, DOMAIN_MESSAGES, slice_of(domain, len), door->options.rates.domain_messages);
+}
+
+static void log_refused(const struct visitor *visitor, const char *limit)
+{
+	struct buf address SCOPED_BUF;
+
+	buf_init(&address, NULL, 0);
+	net_address_format(&address, &visitor->peer);
+	LOG_INFO(visitor->door->log, "guard.refused", LOG_STR("peer", buf_slice(&address)), LOG_CSTR("limit", limit));
+}
+
+/* ---- the steps ---- */
+
+struct door_answer door_connect(struct door *door, struct visitor *visitor, const struct net_address *peer, bool is_trusted)
+{
+	*visitor = (struct visitor){.door = door, .peer = *peer};
+	if (!door)
+		return pass;
+	visitor->is_counted = !is_trusted && !is_exempt(door, peer);
+	if (!visitor->is_counted || take(visitor, CONNECTIONS, door->options.rates.connections))
+		return pass;
+	log_refused(visitor, "rates.connections");
+	return ANSWER(421, "4.7.0", "Too many connections from you, try again later", true);
+}
+
+static bool account_may_send(const struct door *door, int64_t account)
+{
+	return take_named(door, ACCOUNT_MESSAGES, slice_of((const char *)&account, sizeof(account)),
+			  door->options.rates.account_messages);
+}
+
+struct door_answer door_sender(struct visitor *visitor, int64_t account, struct slice sender)
+{
+	if (visitor->door && account != 0 && !account_may_send(visitor->door, account)) {
+		log_refused(visitor, "rates.account_messages");
+		return ANSWER(450, "4.7.1", "You send too many messages, try again later", false);
+	}
+	if (!is_guest(visitor, account))
+		return pass;
+	if (!take(visitor, MESSAGES, visitor->door->options.rates.messages)) {
+		log_refused(visitor, "rates.messages");
+		return ANSWER(450, "4.7.1", "Too many messages from you, try again later", false);
+	}
+	if (!take_for_domain(visitor->door, sender)) {
+		log_refused(visitor, "rates.domain_messages");
+		return ANSWER(450, "4.7.1", "Too many messages from this domain, try again later", false);
+	}
+	return pass;
+}
+
+struct door_answer door_recipient(struct visitor *visitor, int64_t account)
+{
+	if (!is_guest(visitor, account) || take(visitor, RECIPIENTS, visitor->door->options.rates.recipients))
+		return pass;
+	log_refused(visitor, "rates.recipients");
+	return ANSWER(450, "4.7.1", "Too many recipients from you, try again later", false);
+}
+
+struct door_answer door_unknown_recipient(struct visitor *visitor, int64_t account)
+{
+	struct door *door = visitor->door;
+
+	if (!is_guest(visitor, account) ||
+	    limiter_take(door->limiter, limiter_key_address(door->limiter, UNKNOWN_RECIPIENTS, &visitor->peer),
+			 door->options.rates.unknown_recipients, clock_monotonic_ms()))
+		return pass;
+	log_refused(visitor, "ban.unknown_recipients");
+	guard_report(door->ipc, &visitor->peer, SLICE("unknown recipients"));
+	return ANSWER(421, "4.7.1", "Too many unknown recipients, closing connection", true);
+}
+
+/* RFC 6647 section 5: 451 4.7.1. A mail server that waits for its turn isn't refused because we don't know. */
+struct door_answer door_known_recipient(struct visitor *visitor, struct arena *arena, int64_t account, struct slice sender,
+					struct slice recipient)
+{
+	int64_t wait_ms;
+
+	if (!is_guest(visitor, account) || !visitor->door->options.greylists ||
+	    guard_greylist(visitor->door->ipc, arena, &visitor->peer, sender, recipient, &wait_ms) != STATUS_LIMIT)
+		return pass;
+	LOG_INFO(visitor->door->log, "guard.greylisted", LOG_STR("from", sender), LOG_STR("to", recipient),
+		 LOG_INT("wait_s", (wait_ms + 999) / 1000));
+	return ANSWER(451, "4.7.1", "Greylisted, try again later", false);
+}
+
+struct door_answer door_message(struct visitor *visitor, struct arena *arena, int64_t account, struct slice login,
+				size_t recipients)
+{
+	if (!visitor->door || account == 0 || !visitor->door->options.limits_accounts)
+		return pass;
+	switch (guard_spend(visitor->door->ipc, arena, account, login, recipients)) {
+	case STATUS_OK:
+		return pass;
+	case STATUS_LIMIT:
+		return ANSWER(451, "4.7.1", "You have sent too much in this hour, try again later", false);
+	default:
+		return ANSWER(451, "4.3.0", "Temporary trouble, try again later", false);
+	}
+}
+
+struct door_answer door_failure(struct visitor *visitor, int64_t account)
+{
+	if (!is_guest(visitor, account) || take(visitor, FAILURES, visitor->door->options.rates.failures))
+		return pass;
+	log_refused(visitor, "rates.failures");
+	return ANSWER(421, "4.7.0", "Too many errors from you, try again later", true);
+}
