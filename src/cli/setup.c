@@ -36,7 +36,8 @@ static void add_listeners(struct buf *out, unsigned offset)
 	static const struct {
 		const char *protocol;
 		unsigned port;
-	} listeners[] = {{"smtp", 25}, {"submission", 587}, {"submissions", 465}, {"imap", 143}, {"imaps", 993}};
+	} listeners[] = {{"smtp", 25}, {"submission", 587}, {"submissions", 465}, {"imap", 143}, {"imaps", 993},
+		     {"pop3", 110}, {"pop3s", 995}};
 
 	buf_add_literal(out, "\nlisteners:\n");
 	for (size_t i = 0; i < sizeof(listeners) / sizeof(listeners[0]); i++)
@@ -271,8 +272,9 @@ static void print_demo(struct cli *cli, const struct plan *plan)
 	       "  curl --cacert %s --user bob@example.test:%.*s \\\n"
 	       "    imaps://127.0.0.1:%u/INBOX -X 'FETCH 1:* (FLAGS ENVELOPE)'\n"
 	       "  curl --cacert %s --user bob@example.test:%.*s \\\n"
-	       "    'imaps://127.0.0.1:%u/INBOX;MAILINDEX=1'\n\n",
-	       certificate, SLICE_ARG(bob), 993 + n, certificate, SLICE_ARG(bob), 993 + n);
+	       "    'imaps://127.0.0.1:%u/INBOX;MAILINDEX=1'\n"
+	       "  curl --cacert %s --user bob@example.test:%.*s pop3s://127.0.0.1:%u/1\n\n",
+	       certificate, SLICE_ARG(bob), 993 + n, certificate, SLICE_ARG(bob), 993 + n, certificate, SLICE_ARG(bob), 995 + n);
 	printf("See what happened:\n  posthorn status --config %s\n"
 	       "  posthorn trace QUEUE-ID --config %s      (the id that the server answered: queued as ...)\n",
 	       plan->config_path, plan->config_path);
@@ -291,8 +293,8 @@ static int setup_demo(struct cli *cli, const char *folder, const char *offset_te
 	};
 	char *absolute;
 
-	if (offset_text && !slice_to_u32(slice_from_cstr(offset_text), 65535 - 993, &plan.port_offset))
-		return cli_fail(cli, EXIT_USAGE, "--port-offset wants a number of at most %d", 65535 - 993);
+	if (offset_text && !slice_to_u32(slice_from_cstr(offset_text), 65535 - 995, &plan.port_offset))
+		return cli_fail(cli, EXIT_USAGE, "--port-offset wants a number of at most %d", 65535 - 995);
 	if (!cli_finish(cli, 0, 0) || !choose_demo_user(cli, &plan) || !file_make_folder(cli, folder, 0755, FILE_OWNER_NONE))
 		return cli->failed;
 	absolute = realpath(folder, NULL);

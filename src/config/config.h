@@ -14,7 +14,7 @@ struct buf;
 /* All text is UTF-8 C strings; NULL where not given and without a default. */
 struct config_listener {
 	char *address;  /* "127.0.0.1:25", ":25" */
-	char *protocol; /* "smtp", "submission", "submissions", "imap", "imaps" */
+	char *protocol; /* "smtp", "submission", "submissions", "imap", "imaps", "pop3", "pop3s" */
 	bool proxy;     /* PROXY protocol from limits.proxy_from */
 };
 struct config_certificate {

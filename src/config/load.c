@@ -104,7 +104,8 @@ static void store_setting(struct loading *l, size_t index)
 static void default_listeners(struct config *config, struct arena *arena)
 {
 	static const char *const defaults[][2] = {
-		{":25", "smtp"}, {":587", "submission"}, {":465", "submissions"}, {":143", "imap"}, {":993", "imaps"}};
+		{":25", "smtp"}, {":587", "submission"}, {":465", "submissions"}, {":143", "imap"}, {":993", "imaps"},
+		{":110", "pop3"}, {":995", "pop3s"}};
 
 	config->listeners_count = sizeof(defaults) / sizeof(defaults[0]);
 	config->listeners = ARENA_ARRAY(arena, struct config_listener, config->listeners_count);
@@ -251,7 +252,7 @@ static bool listener_fits(const struct fitting *f, unsigned index)
 	struct slice protocol = slice_from_cstr(listener->protocol);
 
 	if (config->tls.certificates_count == 0 &&
-	    (slice_eq(protocol, SLICE("imaps")) || slice_eq(protocol, SLICE("submissions"))))
+	    (slice_eq(protocol, SLICE("imaps")) || slice_eq(protocol, SLICE("pop3s")) || slice_eq(protocol, SLICE("submissions"))))
 		return unfit(f, "listeners", listener->protocol,
 			     " needs a certificate; name one in tls.certificates, or list other listeners only");
 	if (is_there_twice(config, index))

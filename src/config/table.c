@@ -23,8 +23,8 @@
 static const struct setting listener_fields[] = {
 	{"address", "Address and port, as 192.0.2.1:25, [2001:db8::1]:25, or :25 for all addresses.", .kind = SETTING_TEXT,
 	 FIELD(config_listener, address), .check = check_listen_address, .allowed = "ADDRESS:PORT, [IPV6]:PORT or :PORT"},
-	{"protocol", "What is spoken there; submissions and imaps begin with TLS.", .kind = SETTING_CHOICE,
-	 FIELD(config_listener, protocol), .allowed = "smtp|submission|submissions|imap|imaps"},
+	{"protocol", "What is spoken there; submissions, imaps and pop3s begin with TLS.", .kind = SETTING_CHOICE,
+	 FIELD(config_listener, protocol), .allowed = "smtp|submission|submissions|imap|imaps|pop3|pop3s"},
 	{"proxy", "Peers of limits.proxy_from must send a PROXY protocol header (v1 or v2) first.", .kind = SETTING_BOOL,
 	 FIELD(config_listener, proxy), .default_text = "false"},
 };
@@ -47,7 +47,7 @@ const struct setting settings[] = {
 	 .check = check_user, .default_text = "posthorn", .allowed = "a user name"},
 	{"listeners",
 	 "Where the server listens. Without it: smtp on :25, submission on :587, submissions on :465, imap on :143, "
-	 "imaps on :993.",
+	 "imaps on :993, pop3 on :110, pop3s on :995.",
 	 RECORDS(listener_fields, config_listener), LIST(listeners)},
 
 	{"tls.certificates", "Certificates with their keys, chosen by the host names they are for; the first is the default.",

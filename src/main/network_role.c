@@ -51,20 +51,33 @@ static bool load_certificates(struct network_role *role, const struct tls_pair *
 	return false;
 }
 
+/* NULL: the table of roles sends a listener here that this role knows nothing of. */
+static const struct network_protocol *protocol_of(const struct network_service *service, struct slice listener)
+{
+	for (size_t i = 0; i < service->protocol_count; i++) {
+		if (role_words_have(service->protocols[i].listeners, listener))
+			return &service->protocols[i];
+	}
+	return NULL;
+}
+
 static bool add_listener(struct network_role *role, const struct role_listener *listener, const struct net_prefix *proxies,
                          size_t proxy_count)
 {
-	const struct network_service *service = role->service;
+	const struct network_protocol *protocol = protocol_of(role->service, listener->protocol);
+
+	if (!protocol)
+		return false;
 	struct listener added = {
 		.fd = listener->fd,
-		.protocol = service->protocol,
-		.context = service->context,
+		.protocol = protocol->protocol,
+		.context = protocol->context,
 		.tls = tls_context_has_certificate(role->tls) ? role->tls : NULL,
-		.implicit_tls = role_words_have(service->implicit_tls, listener->protocol),
+		.implicit_tls = role_words_have(protocol->implicit_tls, listener->protocol),
 		.name = slice_cstr(&role->setup->arena, listener->protocol),
 		.proxy_from = proxies,
 		.proxy_from_count = listener->proxy ? proxy_count : 0,
-		.refusal = service->refusal,
+		.refusal = protocol->refusal,
 	};
 
 	if (added.implicit_tls && !added.tls) {

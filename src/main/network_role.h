@@ -5,12 +5,19 @@
 #include "main/role.h"
 #include "net/engine.h"
 
+struct network_protocol {
+	const char *listeners;    /* that speak it, separated by a space */
+	const char *implicit_tls; /* those that begin with TLS, likewise */
+	const struct protocol *protocol;
+	void *context; /* of each listener */
+	struct slice refusal;
+};
+
 /* What differs. */
 struct network_service {
-	const struct protocol *protocol;
-	void *context;            /* of each listener */
-	struct slice refusal;
-	const char *implicit_tls; /* listeners that begin with TLS, separated by a space */
+	const struct network_protocol *protocols;
+	size_t protocol_count;
+	void *context; /* of the functions below */
 	/* After the sandbox has been entered, before the first connection; false: the role ends. */
 	bool (*start)(void *context, struct ipc *ipc);
 	/* After the last connection; may be NULL. */

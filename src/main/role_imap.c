@@ -3,13 +3,15 @@
 #include "imap/imap.h"
 #include "ipc/pack.h"
 #include "main/network_role.h"
+#include "pop3/pop3.h"
 #include "store/mailbox_view.h"
 #include "store/store.h"
 
 #define ANNOUNCED_ACCOUNTS_MAX 100000
 
 struct imap_role {
-	struct imap_context imap; /* first: the listeners' context */
+	struct imap_context imap;
+	struct pop3_context pop3;
 	struct role_setup *setup;
 };
 
@@ -31,6 +33,23 @@ static struct imap_options options_from(const struct config *config)
 	};
 }
 
+static enum pop3_plaintext pop3_plaintext_from(enum imap_plaintext plaintext)
+{
+	if (plaintext == IMAP_PLAINTEXT_NEVER)
+		return POP3_PLAINTEXT_NEVER;
+	return plaintext == IMAP_PLAINTEXT_ALWAYS ? POP3_PLAINTEXT_ALWAYS : POP3_PLAINTEXT_LOOPBACK;
+}
+
+/* limits.idle_timeout is IMAP's. */
+static struct pop3_options pop3_options_from(const struct imap_options *imap)
+{
+	return (struct pop3_options){
+		.hostname = imap->hostname,
+		.plaintext = pop3_plaintext_from(imap->plaintext),
+		.command_timeout_ms = imap->command_timeout_ms,
+	};
+}
+
 static bool start(void *context, struct ipc *ipc)
 {
 	struct imap_role *role = context;
@@ -44,6 +63,9 @@ static bool start(void *context, struct ipc *ipc)
 		return false;
 	}
 	role->imap.views = mailbox_view_cache_new(role->imap.store, 0);
+	role->pop3.ipc = ipc;
+	role->pop3.store = role->imap.store;
+	role->pop3.views = role->imap.views;
 	return true;
 }
 
@@ -76,12 +98,20 @@ static void announced(void *context, struct engine *engine, struct slice kind, s
 
 int role_run_imap(struct role_setup *setup)
 {
-	struct imap_role role = {.imap = {.options = options_from(setup->config), .log = &setup->log}, .setup = setup};
+	struct imap_options options = options_from(setup->config);
+	struct imap_role role = {
+		.imap = {.options = options, .log = &setup->log},
+		.pop3 = {.options = pop3_options_from(&options), .log = &setup->log},
+		.setup = setup,
+	};
+	const struct network_protocol protocols[] = {
+		{"imap imaps", "imaps", &imap_protocol, &role.imap, IMAP_REFUSAL},
+		{"pop3 pop3s", "pop3s", &pop3_protocol, &role.pop3, POP3_REFUSAL},
+	};
 	struct network_service service = {
-		.protocol = &imap_protocol,
+		.protocols = protocols,
+		.protocol_count = sizeof(protocols) / sizeof(protocols[0]),
 		.context = &role,
-		.refusal = IMAP_REFUSAL,
-		.implicit_tls = "imaps",
 		.start = start,
 		.stop = stop,
 		.announced = announced,

@@ -39,13 +39,8 @@ static bool start(void *context, struct ipc *ipc)
 int role_run_smtp(struct role_setup *setup)
 {
 	struct smtp_context smtp = {.options = options_from(setup), .log = &setup->log};
-	struct network_service service = {
-		.protocol = &smtp_protocol,
-		.context = &smtp,
-		.refusal = SMTP_REFUSAL,
-		.implicit_tls = "submissions",
-		.start = start,
-	};
+	const struct network_protocol protocol = {"smtp submission submissions", "submissions", &smtp_protocol, &smtp, SMTP_REFUSAL};
+	struct network_service service = {.protocols = &protocol, .protocol_count = 1, .context = &smtp, .start = start};
 
 	return network_role_run(setup, &service);
 }

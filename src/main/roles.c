@@ -9,7 +9,7 @@ static const struct role_definition definitions[] = {
 	 role_run_smtp},
 	{ROLE_DELIVER, "routing, and the transaction into accounts and queue", POWER_STORE, 0, "directory", "", role_run_deliver},
 	{ROLE_RELAY, "sends what is due in the queue", POWER_STORE | POWER_CONNECT, 0, "queue", "", role_run_relay},
-	{ROLE_IMAP, "IMAP sessions", POWER_ACCEPT | POWER_STORE, ASK(ROLE_AUTH), "mailbox", "imap imaps", role_run_imap},
+	{ROLE_IMAP, "IMAP and POP3 sessions", POWER_ACCEPT | POWER_STORE, ASK(ROLE_AUTH), "mailbox", "imap imaps pop3 pop3s", role_run_imap},
 	{ROLE_AUTH, "verifies credentials", POWER_AUTH, 0, "credential", "", role_run_auth},
 	{ROLE_JOBS, "clean-up", POWER_STORE, 0, "", "", role_run_jobs},
 };

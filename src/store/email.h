@@ -108,6 +108,9 @@ MUST_CHECK enum status email_scan(struct store *store, int64_t account, int64_t 
 struct email_reader;
 MUST_CHECK enum status email_open(struct store *store, struct arena *arena, int64_t account, int64_t email,
 				  struct email_reader **reader);
+/* For who knows the size (from the mailbox's entry): a single question. */
+MUST_CHECK enum status email_open_sized(struct store *store, struct arena *arena, int64_t account, int64_t email, uint64_t size,
+					struct email_reader **reader);
 uint64_t email_reader_size(const struct email_reader *reader);
 /* Up to a chunk beginning at offset; empty at the end. Valid until the next call. */
 MUST_CHECK enum status email_read(struct email_reader *reader, uint64_t offset, struct slice *bytes);

@@ -43,8 +43,8 @@ static enum status fetch_chunk(struct email_reader *reader, int64_t number, uint
 													       : status;
 }
 
-static enum status reader_open(struct store *store, struct arena *arena, int64_t account, int64_t email, uint64_t size,
-			       struct email_reader **opened)
+enum status email_open_sized(struct store *store, struct arena *arena, int64_t account, int64_t email, uint64_t size,
+			     struct email_reader **opened)
 {
 	struct email_reader *reader = ARENA_NEW(arena, struct email_reader);
 
@@ -84,7 +84,7 @@ enum status email_open(struct store *store, struct arena *arena, int64_t account
 	uint64_t size;
 	enum status status = find_size(store, "SELECT size FROM email WHERE account = $1 AND id = $2", account, email, &size);
 
-	return status == STATUS_OK ? reader_open(store, arena, account, email, size, reader) : status;
+	return status == STATUS_OK ? email_open_sized(store, arena, account, email, size, reader) : status;
 }
 
 enum status queue_open(struct store *store, struct arena *arena, int64_t message, struct email_reader **reader)
@@ -93,7 +93,7 @@ enum status queue_open(struct store *store, struct arena *arena, int64_t message
 	enum status status = find_size(store, "SELECT size FROM queue_message WHERE account = $1 AND id = $2", QUEUE_ACCOUNT,
 				       message, &size);
 
-	return status == STATUS_OK ? reader_open(store, arena, QUEUE_ACCOUNT, message, size, reader) : status;
+	return status == STATUS_OK ? email_open_sized(store, arena, QUEUE_ACCOUNT, message, size, reader) : status;
 }
 
 uint64_t email_reader_size(const struct email_reader *reader)

@@ -19,7 +19,7 @@ BUILD = pathlib.Path(os.environ.get("POSTHORN_BUILD", "build"))
 BUILD = BUILD if BUILD.is_absolute() else ROOT / BUILD
 POSTHORN = BUILD / "posthorn"
 IS_ROOT = os.geteuid() == 0
-PORTS = {"smtp": 25, "submission": 587, "submissions": 465, "imap": 143, "imaps": 993}
+PORTS = {"smtp": 25, "submission": 587, "submissions": 465, "imap": 143, "imaps": 993, "pop3": 110, "pop3s": 995}
 
 # The sandbox keeps LeakSanitizer from its work; everything else of the sanitizers is fatal.
 SANITIZER_ENV = {"ASAN_OPTIONS": "detect_leaks=0:abort_on_error=1", "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1"}

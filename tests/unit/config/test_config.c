@@ -34,7 +34,7 @@ static void an_empty_text_gives_the_defaults(void **state)
 		assert_string_equal(config->data, "/var/lib/posthorn");
 		assert_string_equal(config->user, "posthorn");
 		assert_true(strlen(config->hostname) > 0);
-		assert_int_equal(config->listeners_count, 5);
+		assert_int_equal(config->listeners_count, 7);
 		assert_string_equal(config->listeners[4].address, ":993");
 		assert_string_equal(config->listeners[4].protocol, "imaps");
 		assert_int_equal(config->tls.certificates_count, 0);
@@ -189,8 +189,8 @@ static void errors_name_line_and_what_is_allowed(void **state)
 				    "limits, smtp, relay, dns, auth, retention"},
 		{"data: a\nuser: b\ndata: c\n", "t.yaml:3: data: this stands twice, first in line 1"},
 		{"listeners:\n  - address: ':25'\n", "t.yaml:2: listeners: this entry lacks \"protocol\""},
-		{"listeners:\n  - address: ':25'\n    protocol: pop3\n",
-		 "t.yaml:3: listeners: \"pop3\" is not known here; allowed is smtp, submission, submissions, imap or imaps"},
+		{"listeners:\n  - address: ':25'\n    protocol: pop2\n",
+		 "t.yaml:3: listeners: \"pop2\" is not known here; allowed is smtp, submission, submissions, imap, imaps, pop3 or pop3s"},
 		{"listeners:\n  - address: 25\n",
 		 "t.yaml:2: listeners: \"25\" is not of the right form; allowed is ADDRESS:PORT, [IPV6]:PORT or :PORT"},
 		{"listeners:\n  - port: 25\n",

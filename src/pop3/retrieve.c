@@ -1,0 +1,73 @@
+/* RETR and TOP: RFC 1939 section 5, 7. A message goes from the store's chunk to the connection piece by piece. */
+#include "pop3/session.h"
+
+#include "pop3/text.h"
+#include "store/email.h"
+
+#define PIECE_MAX ((size_t)32 * 1024)
+
+static void send_chunk(struct pop3_session *s, struct pop3_text *text, struct slice chunk)
+{
+	while (chunk.len > 0 && !text->ended && !conn_failed(pop3_conn(s))) {
+		struct slice piece = slice_sub(chunk, 0, PIECE_MAX);
+
+		chunk = slice_skip(chunk, piece.len);
+		pop3_text_add(text, piece, pop3_output(s));
+		conn_flush_if_high(pop3_conn(s));
+	}
+}
+
+/* What is wrong once the answer has begun can only be told by its end missing. */
+static enum next send_message(struct pop3_session *s, struct email_reader *reader, struct slice first, uint32_t lines)
+{
+	struct pop3_text text = pop3_text_begin(lines);
+	uint64_t at = 0;
+
+	for (struct slice chunk = first; chunk.len > 0 && !text.ended && !conn_failed(pop3_conn(s));) {
+		send_chunk(s, &text, chunk);
+		at += chunk.len;
+		enum status status = email_read(reader, at, &chunk);
+
+		if (status != STATUS_OK) {
+			LOG_WARNING(s->context->log, "pop3.message_cut", LOG_INT("session", s->env->id), LOG_STR("user", s->address),
+				    LOG_STR("status", status_name(status)));
+			return NEXT_CLOSE;
+		}
+	}
+	pop3_text_end(&text, pop3_output(s));
+	return NEXT_PARK;
+}
+
+static enum next retrieve(struct pop3_session *s, uint32_t number, uint32_t lines)
+{
+	struct email_reader *reader;
+	struct slice first = SLICE_EMPTY;
+	enum next next;
+	const struct view_message *message = pop3_present_message(s, number, &next);
+
+	if (!message)
+		return next;
+	enum status status = email_open_sized(s->context->store, pop3_arena(s), s->account, message->email, message->size, &reader);
+
+	if (status != STATUS_OK)
+		return pop3_fail(s, status);
+	status = email_read(reader, 0, &first);
+	if (status == STATUS_OK) {
+		(void)(lines == POP3_ALL_LINES ? pop3_okf(s, "%u octets", message->size) : pop3_ok(s, SLICE("The top follows")));
+		next = send_message(s, reader, first, lines);
+	} else
+		next = pop3_fail(s, status);
+	email_close(reader);
+	return next;
+}
+
+enum next pop3_retr(struct pop3_session *s, const struct pop3_arguments *arguments)
+{
+	s->retrieved++;
+	return retrieve(s, arguments->message, POP3_ALL_LINES);
+}
+
+enum next pop3_top(struct pop3_session *s, const struct pop3_arguments *arguments)
+{
+	return retrieve(s, arguments->message, arguments->lines);
+}

@@ -1,0 +1,41 @@
+/* harness: POP3 sessions over socket pairs, each served by a thread of its own as the engine would, on a SQLite store in a temporary folder, or on
+ * the PostgreSQL server that POSTHORN_TEST_POSTGRESQL names; the auth role is played by a few lines. Clients send and read in the test's own
+ * thread. */
+#pragma once
+
+#include "pop3/pop3.h"
+#include "store/store.h"
+
+#define HARNESS_SESSIONS 4
+#define HARNESS_USER     "alice@example.test"
+#define HARNESS_PASSWORD "sec ret"
+
+struct harness;
+
+struct harness *harness_new(void);
+void harness_free(struct harness *h);
+struct store *harness_store(struct harness *h);
+int64_t harness_account(struct harness *h);
+int64_t harness_inbox(struct harness *h);
+struct pop3_context *harness_context(struct harness *h); /* to be changed before the first session */
+/* Before the first session: the listener has a certificate (see ../imap/fake_conn.c for what TLS is here). */
+void harness_offer_tls(struct harness *h);
+/* What the engine would tell a parked session. */
+void harness_event(struct harness *h, int number, enum event_kind kind);
+/* The store's statement of that number from now on fails (1: the next; 0: none does). */
+void harness_set_fault(struct harness *h, int statements);
+/* How often the account was announced. */
+unsigned harness_announcements(struct harness *h);
+
+/* Opens session `number` (from 0); its greeting is still to be read. */
+void harness_connect(struct harness *h, int number);
+void harness_disconnect(struct harness *h, int number);
+/* `drip`: a byte at a time, each only when the last has been taken. */
+void harness_send(struct harness *h, int number, struct slice bytes, bool drip);
+/* One line without its CRLF, valid until the next call. False: the connection was closed, or nothing came for five seconds. */
+bool harness_read_line(struct harness *h, int number, struct slice *line);
+/* As other roles and sessions would: a message into INBOX, or one out of it, and the announcement. */
+void harness_deliver(struct harness *h, struct slice message);
+void harness_expunge(struct harness *h, uint32_t uid);
+/* How many messages lie in INBOX. */
+uint32_t harness_count(struct harness *h);
