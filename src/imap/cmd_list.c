@@ -142,6 +142,7 @@ struct list_entry {
 	bool subscribed;
 	bool has_children;
 	bool subscribed_below;
+	bool hidden_below; /* one that is subscribed and isn't asked for itself */
 };
 
 struct list {
@@ -175,8 +176,17 @@ static void merge(struct list *list)
 	list->count = count;
 }
 
+static bool matches(const struct list_request *request, struct slice name)
+{
+	for (size_t i = 0; i < request->pattern_count; i++) {
+		if (imap_pattern_matches(request->patterns[i], name))
+			return true;
+	}
+	return false;
+}
+
 /* Children stand behind their parents: a stack of the levels above is enough. */
-static void look_below(struct list *list)
+static void look_below(struct list *list, const struct list_request *request)
 {
 	struct list_entry *above[LEVELS_MAX];
 	size_t depth = 0;
@@ -186,9 +196,12 @@ static void look_below(struct list *list)
 
 		while (depth > 0 && !imap_name_is_below(entry->name, above[depth - 1]->name))
 			depth--;
+		bool hidden = depth > 0 && request->recursive && entry->subscribed && !matches(request, entry->name);
+
 		for (size_t level = 0; level < depth; level++) {
 			above[level]->has_children |= entry->mailbox != NULL;
 			above[level]->subscribed_below |= entry->subscribed;
+			above[level]->hidden_below |= hidden;
 		}
 		if (depth < LEVELS_MAX)
 			above[depth++] = entry;
@@ -214,7 +227,8 @@ static void add_subscription(struct list *list, struct slice name)
 	list->entries[list->count++] = (struct list_entry){.name = name, .subscribed = true};
 }
 
-static enum status load_list(struct imap_session *s, bool with_subscriptions, struct list *list)
+static enum status load_list(struct imap_session *s, const struct list_request *request, bool with_subscriptions,
+			     struct list *list)
 {
 	struct arena *arena = imap_arena(s);
 	struct mailbox *mailboxes = NULL;
@@ -236,17 +250,8 @@ static enum status load_list(struct imap_session *s, bool with_subscriptions, st
 	for (size_t i = 0; i < name_count; i++)
 		add_subscription(list, names[i]);
 	merge(list);
-	look_below(list);
+	look_below(list, request);
 	return STATUS_OK;
-}
-
-static bool matches(const struct list_request *request, struct slice name)
-{
-	for (size_t i = 0; i < request->pattern_count; i++) {
-		if (imap_pattern_matches(request->patterns[i], name))
-			return true;
-	}
-	return false;
 }
 
 /* ---- answers ---- */
@@ -315,13 +320,14 @@ static bool is_selected(const struct list_request *request, const struct list_en
 	return request->subscribed || entry->mailbox;
 }
 
-/* RFC 9051 section 6.3.9.6: CHILDINFO tells that something below is subscribed, whether or not it matches the pattern. */
+/* RFC 9051 section 6.3.9.6: CHILDINFO tells that something below is subscribed. A mailbox that isn't itself is only told for the sake of
+ * that if what is below isn't told (RFC 5258 section 3.5). */
 static void list_entry(struct imap_session *s, const struct list_request *request, const struct list_entry *entry)
 {
 	struct buf *out = imap_output(s);
 	bool below = request->recursive && request->subscribed && entry->subscribed_below;
 
-	if (!matches(request, entry->name) || (!is_selected(request, entry) && !below))
+	if (!matches(request, entry->name) || (!is_selected(request, entry) && !(below && entry->hidden_below)))
 		return;
 	put_entry(s, SLICE("* LIST ("), entry, request->return_subscribed);
 	if (below)
@@ -348,7 +354,7 @@ enum next imap_list(struct imap_session *s, struct imap_command *command)
 		return imap_ok(s, command, SLICE("LIST completed"));
 	}
 	complete_patterns(imap_arena(s), request);
-	status = load_list(s, request->return_subscribed, &list);
+	status = load_list(s, request, request->return_subscribed, &list);
 	for (size_t i = 0; status == STATUS_OK && i < list.count; i++)
 		list_entry(s, request, &list.entries[i]);
 	return imap_answer(s, command, status, SLICE("LIST completed"));
@@ -383,7 +389,7 @@ enum next imap_lsub(struct imap_session *s, struct imap_command *command)
 	    !parse_pattern(p, request) || !imap_parse_end(p))
 		return imap_bad_arguments(s, command);
 	complete_patterns(imap_arena(s), request);
-	status = load_list(s, true, &list);
+	status = load_list(s, request, true, &list);
 	for (size_t i = 0; status == STATUS_OK && i < list.count; i++)
 		lsub_entry(s, request, &list.entries[i]);
 	return imap_answer(s, command, status, SLICE("LSUB completed"));

@@ -207,7 +207,8 @@ enum next imap_store_flags(struct imap_session *s, struct imap_command *command)
 		status = change_flags(s, command, &request, bits, &targets);
 	if (status == STATUS_OK && targets.modified_count > 0)
 		return answer_modified(s, command, &targets);
+	/* RFC 2180 section 4.2.3 would have NO; clients take that for a failure of all, so others answer OK too, and RFC 5530 has the code. */
 	if (status == STATUS_OK && targets.missing)
-		return imap_answer_missing(s, command);
+		return imap_ok_code(s, command, SLICE("EXPUNGEISSUED"), SLICE("Some of the messages no longer exist"));
 	return imap_answer(s, command, status, SLICE("STORE completed"));
 }

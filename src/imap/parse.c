@@ -438,8 +438,11 @@ bool imap_parse_pattern(struct imap_parser *p, struct slice *pattern)
 		if (raw.len == 0)
 			return imap_fault(p, SLICE("a pattern is missing"));
 	}
-	if (raw.len > IMAP_NAME_MAX || !imap_name_decode(p->arena, raw, p->utf8, pattern))
+	if (raw.len > IMAP_NAME_MAX)
 		return imap_fault(p, SLICE("that can't be the name of a mailbox"));
+	/* What can't be a name isn't wrong; it matches none. */
+	if (!imap_name_decode(p->arena, raw, p->utf8, pattern))
+		*pattern = SLICE("\x7f");
 	return true;
 }
 

@@ -6,11 +6,11 @@
 #include "base/clock.h"
 
 #define LINE_MAX_LOGGED      (64 * 1024)
-#define LINE_MAX_BEFORE      (8 * 1024)
+#define LINE_MAX_BEFORE      (40 * 1024) /* RFC 2971 section 3.1: ID may be as long as that */
 #define LITERAL_MAX_LOGGED   ((uint64_t)1024 * 1024)
 #define LITERAL_MAX_BEFORE   ((uint64_t)4096)
 #define TEXT_MAX_LOGGED      ((size_t)4 * 1024 * 1024)
-#define TEXT_MAX_BEFORE      ((size_t)16 * 1024)
+#define TEXT_MAX_BEFORE      ((size_t)48 * 1024)
 #define LINE_DEADLINE_MS     120000
 #define LITERAL_BYTES_PER_MS 2 /* slower than this over a whole literal is too slow */
 #define SKIP_LINES_MAX       1000

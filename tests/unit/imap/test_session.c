@@ -370,6 +370,19 @@ static void test_long_commands(void **state)
 	harness_send(h, 0, buf_slice(&line), false);
 	expect_line(h, SLICE("a BAD{{*}}"));
 	expect_line(h, SLICE("c OK{{*}}"));
+	/* RFC 2971 section 3.1: thirty fields of a thousand bytes, before log-in too */
+	buf_clear(&line);
+	buf_add_literal(&line, "d ID (");
+	for (int i = 0; i < 30; i++) {
+		buf_printf(&line, "%s\"field%02d\" \"", i > 0 ? " " : "", i);
+		for (int j = 0; j < 1024; j++)
+			buf_add_byte(&line, 'x');
+		buf_add_byte(&line, '"');
+	}
+	buf_add_literal(&line, ")\r\n");
+	harness_send(h, 0, buf_slice(&line), false);
+	expect_line(h, SLICE("* ID{{*}}"));
+	expect_line(h, SLICE("d OK{{*}}"));
 	harness_free(h);
 }
 
