@@ -9,7 +9,7 @@ tools/install-packages.sh build test lint
 build() { # FOLDER OPTIONS...
 	local folder=$1
 	shift
-	[ -f "$folder/build.ninja" ] || meson setup "$folder" "$@" >/dev/null
+	[ -f "$folder/build.ninja" ] || meson setup "$folder" "$@" >/dev/null || { tail -n 20 "$folder/meson-logs/meson-log.txt"; exit 1; }
 	ninja -C "$folder" | tail -n 1
 }
 
