@@ -65,7 +65,10 @@ struct config {
 		char *expire;     /* "5d" */
 		char *warn_after; /* "4h" */
 		bool srs;         /* rewrite the sender of forwarded mail */
-		char *source_address;
+		char *source_address, *source_address_ipv6;
+		char *ip_versions; /* "both", "ipv4", "ipv6" */
+		char *ca_file;     /* trust anchors in PEM; NULL: the system's */
+		char *sts_port;    /* "443"; for tests */
 		char *port; /* "25": the port of MX hosts; tests and odd networks */
 	} relay;
 	struct {

@@ -130,6 +130,17 @@ const struct setting settings[] = {
 	 .kind = SETTING_BOOL, AT(relay.srs), .default_text = "true"},
 	{"relay.source_address", "Local address that outgoing connections come from.", .kind = SETTING_TEXT,
 	 AT(relay.source_address), .check = check_ip_address, .allowed = "an IP address of this machine"},
+	{"relay.source_address_ipv6", "The same for connections over IPv6, where relay.source_address is an IPv4 address.",
+	 .kind = SETTING_TEXT, AT(relay.source_address_ipv6), .check = check_ip_address,
+	 .allowed = "an IP address of this machine"},
+	{"relay.ip_versions", "Addresses of other hosts that are used.", .kind = SETTING_CHOICE, AT(relay.ip_versions),
+	 .default_text = "both", .allowed = "both|ipv4|ipv6"},
+	{"relay.ca_file",
+	 "Certificates (PEM) of the authorities that are trusted where a verified certificate is asked for. Without it: the "
+	 "system's.",
+	 .kind = SETTING_PATH, AT(relay.ca_file), .allowed = "a file name"},
+	{"relay.sts_port", "The port of the web servers that hold MTA-STS policies, for tests.", .kind = SETTING_TEXT,
+	 AT(relay.sts_port), .check = check_port, .default_text = "443", .allowed = "1 to 65535"},
 	{"relay.port", "The port of mail exchangers, for tests and odd networks.", .kind = SETTING_TEXT, AT(relay.port),
 	 .check = check_port, .default_text = "25", .allowed = "1 to 65535"},
 

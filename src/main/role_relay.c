@@ -1,4 +1,6 @@
 #include <fcntl.h>
+#include <ifaddrs.h>
+#include <netinet/in.h>
 #include <openssl/crypto.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -7,11 +9,13 @@
 #include "net/dns.h"
 #include "net/listen.h"
 #include "relay/relay.h"
+#include "relay/sts_fetch.h"
 #include "store/store.h"
 
 #define STOP_GRACE_MS         5000
 #define TRUST_ANCHORS_MAX     (4 * 1024 * 1024)
 #define RETRY_MAX             32
+#define OWN_ADDRESSES_MAX     256
 #define SYSTEM_TRUST_ANCHORS  "/etc/ssl/certs/ca-certificates.crt"
 
 struct relay_role {
@@ -90,18 +94,70 @@ static void set_retries(struct role_setup *setup, struct relay_options *options)
 	options->retry_ms = retries;
 }
 
+static bool is_any(const struct net_address *address)
+{
+	static const uint8_t zeros[16];
+
+	return memcmp(address->bytes, zeros, sizeof(zeros)) == 0;
+}
+
+/* With the machine's addresses in place of 0.0.0.0 and ::; the latter takes IPv4 as well. */
+static void add_own_address(struct relay_options *options, struct net_address *own, const struct net_address *listener,
+			    const struct ifaddrs *interfaces)
+{
+	if (!is_any(listener)) {
+		own[options->own_address_count++] = *listener;
+		return;
+	}
+	for (const struct ifaddrs *at = interfaces; at && options->own_address_count < OWN_ADDRESSES_MAX; at = at->ifa_next) {
+		struct sockaddr_storage sockaddr = {0};
+		int family = at->ifa_addr ? at->ifa_addr->sa_family : 0;
+
+		if (family != AF_INET && family != AF_INET6)
+			continue;
+		if (family == AF_INET6 && listener->family == AF_INET)
+			continue;
+		memcpy(&sockaddr, at->ifa_addr, family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6));
+		own[options->own_address_count] = net_address_from_sockaddr(&sockaddr);
+		own[options->own_address_count++].port = listener->port;
+	}
+}
+
 /* Where the smtp listeners are: an exchanger there would be ourselves. */
 static void set_own_addresses(struct role_setup *setup, struct relay_options *options)
 {
 	const struct config *config = setup->config;
-	struct net_address *own = ARENA_ARRAY(&setup->arena, struct net_address, config->listeners_count + 1);
+	struct net_address *own = ARENA_ARRAY(&setup->arena, struct net_address, OWN_ADDRESSES_MAX), listener;
+	struct ifaddrs *interfaces = NULL;
 
-	for (unsigned i = 0; i < config->listeners_count; i++) {
+	if (getifaddrs(&interfaces) != 0)
+		LOG_WARNING(&setup->log, "relay.no_interfaces",
+			    LOG_CSTR("advice", "name the addresses of the smtp listeners, so that loops are seen"));
+	for (unsigned i = 0; i < config->listeners_count && options->own_address_count < OWN_ADDRESSES_MAX; i++)
 		if (slice_eq(slice_from_cstr(config->listeners[i].protocol), SLICE("smtp")) &&
-		    listen_parse(slice_from_cstr(config->listeners[i].address), &own[options->own_address_count]))
-			options->own_address_count++;
-	}
+		    listen_parse(slice_from_cstr(config->listeners[i].address), &listener))
+			add_own_address(options, own, &listener, interfaces);
+	freeifaddrs(interfaces);
 	options->own_addresses = own;
+}
+
+static void take_source(const char *text, struct relay_options *options)
+{
+	struct net_address address;
+
+	if (!text || !net_address_parse(slice_from_cstr(text), &address))
+		return;
+	if (address.family == AF_INET6)
+		options->source_six = address;
+	else
+		options->source_four = address;
+}
+
+static int family_of(const char *versions)
+{
+	if (slice_eq(slice_from_cstr(versions), SLICE("ipv4")))
+		return AF_INET;
+	return slice_eq(slice_from_cstr(versions), SLICE("ipv6")) ? AF_INET6 : 0;
 }
 
 static struct relay_options options_from(struct role_setup *setup)
@@ -126,9 +182,9 @@ static struct relay_options options_from(struct role_setup *setup)
 		options.smarthost_tls = RELAY_TLS_REQUIRED;
 	if (config->relay.port && slice_to_u32(slice_from_cstr(config->relay.port), 65535, &port))
 		options.port = (uint16_t)port;
-	if (config->relay.source_address &&
-	    !net_address_parse(slice_from_cstr(config->relay.source_address), &options.source_address))
-		options.source_address.family = 0;
+	take_source(config->relay.source_address, &options);
+	take_source(config->relay.source_address_ipv6, &options);
+	options.family = family_of(config->relay.ip_versions);
 	set_retries(setup, &options);
 	set_own_addresses(setup, &options);
 	return options;
@@ -168,16 +224,37 @@ static int serve(struct role_setup *setup, struct relay_environment *environment
 	return status;
 }
 
+static struct slice read_trust_anchors(struct role_setup *setup)
+{
+	const char *path = setup->config->relay.ca_file ? setup->config->relay.ca_file : SYSTEM_TRUST_ANCHORS;
+	struct slice anchors = read_file(&setup->arena, path);
+
+	if (anchors.len == 0)
+		LOG_WARNING(&setup->log, "relay.no_trust_anchors", LOG_CSTR("file", path),
+			    LOG_CSTR("advice", "install ca-certificates, or set relay.ca_file"));
+	return anchors;
+}
+
+static uint16_t sts_port(const struct config *config)
+{
+	uint32_t port = 443;
+
+	return config->relay.sts_port && !slice_to_u32(slice_from_cstr(config->relay.sts_port), 65535, &port) ? 443
+													      : (uint16_t)port;
+}
+
 int role_run_relay(struct role_setup *setup)
 {
 	struct relay_options options = options_from(setup);
-	struct relay_environment environment = {.log = &setup->log};
+	struct relay_environment environment = {.log = &setup->log, .sts_port = sts_port(setup->config)};
 	struct error error = {0};
 	int status = EXIT_FAILURE;
 
 	OPENSSL_init_crypto(OPENSSL_INIT_LOAD_CONFIG, NULL);
 	environment.tls_opportunistic = tls_client_new(SLICE_EMPTY);
-	environment.tls_verified = tls_client_new(read_file(&setup->arena, SYSTEM_TRUST_ANCHORS));
+	sts_fetch_global_init();
+	environment.trust_anchors = read_trust_anchors(setup);
+	environment.tls_verified = tls_client_new(environment.trust_anchors);
 	struct dns *dns = make_dns(setup);
 	if (dns && role_enter_sandbox(setup)) {
 		environment.resolver = resolver_from_dns(dns);

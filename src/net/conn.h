@@ -113,6 +113,35 @@ bool conn_flush(struct conn *conn);
  * Client: `host` is sent as SNI and, with `verify`, must be named by a certificate that the context trusts. */
 MUST_CHECK bool conn_start_tls_server(struct conn *conn, struct tls_context *tls);
 MUST_CHECK bool conn_start_tls_client(struct conn *conn, struct tls_context *tls, struct slice host, bool verify);
+/* What is asked of a server's certificate. */
+enum conn_tls_check {
+	CONN_TLS_UNCHECKED, /* nothing (RFC 7435) */
+	CONN_TLS_OBSERVED,  /* nothing, but conn_tls_fault tells what would have been wrong */
+	CONN_TLS_VERIFIED,  /* that it is trusted, and names the host */
+};
+struct dns_tlsa;
+struct conn_tls_demand {
+	struct slice host; /* sent as SNI; to be named by the certificate */
+	enum conn_tls_check check;
+	/* Not 0: a record must match, in place of trust anchors; usages 2 and 3 only, tls_tlsa_is_usable (RFC 7672 section 3.1). */
+	const struct dns_tlsa *tlsa;
+	size_t tlsa_count;
+	const struct slice *names; /* that do as well as the host, with usage 2 (RFC 7672 section 3.2.2) */
+	size_t name_count;
+};
+MUST_CHECK bool conn_start_tls_demanding(struct conn *conn, struct tls_context *tls, const struct conn_tls_demand *demand);
+/* What is wrong with the peer's certificate, as far as it was looked at. */
+enum conn_tls_fault {
+	CONN_TLS_FAULT_NONE,
+	CONN_TLS_FAULT_HOST,    /* names another host */
+	CONN_TLS_FAULT_EXPIRED, /* or isn't valid yet */
+	CONN_TLS_FAULT_UNTRUSTED,
+	CONN_TLS_FAULT_TLSA, /* no TLSA record matches */
+	CONN_TLS_FAULT_OTHER,
+};
+enum conn_tls_fault conn_tls_fault(const struct conn *conn);
+/* The same in words; empty if nothing is. */
+struct slice conn_tls_fault_text(const struct conn *conn);
 bool conn_is_tls(const struct conn *conn);
 /* "TLSv1.3", "TLS_AES_256_GCM_SHA384"; empty if plain. Valid as long as the conn. */
 struct slice conn_tls_version(const struct conn *conn);

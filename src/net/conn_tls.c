@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "net/conn_private.h"
+#include "net/dns.h"
 #include "net/tls.h"
 
 #define HOST_MAX        253 /* RFC 1035 section 2.3.4, without the final dot */
@@ -144,39 +145,83 @@ bool conn_start_tls_server(struct conn *conn, struct tls_context *tls)
 	return shake_hands(conn);
 }
 
-static bool expect_host(SSL *ssl, struct slice host, bool verify)
+/* As a C string for OpenSSL; false if it is none that can stand there. */
+static bool host_name(struct slice host, char name[HOST_MAX + 1])
 {
-	char name[HOST_MAX + 1];
-	struct net_address address;
-	bool is_address = net_address_parse(host, &address);
-
 	if (slice_ends_with(host, SLICE(".")))
 		host.len--;
 	if (host.len == 0 || host.len > HOST_MAX || slice_find_byte(host, '\0') != SLICE_NOT_FOUND)
-		return !verify && host.len == 0;
+		return false;
 	memcpy(name, host.data, host.len);
 	name[host.len] = '\0';
-	/* RFC 6066 section 3: addresses are not sent as server name. */
-	if (!is_address && !SSL_set_tlsext_host_name(ssl, name))
-		return false;
-	if (!verify)
-		return true;
-	SSL_set_verify(ssl, SSL_VERIFY_PEER, NULL);
+	return true;
+}
+
+static bool expect_name(SSL *ssl, const char *name, bool is_address)
+{
 	SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
 	return is_address ? X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), name) == 1 : SSL_set1_host(ssl, name) == 1;
 }
 
-bool conn_start_tls_client(struct conn *conn, struct tls_context *tls, struct slice host, bool verify)
+/* RFC 7672 section 3.1: with usage 3 neither names nor dates of the certificate count; usage 2 is a trust anchor. */
+static bool expect_tlsa(SSL *ssl, const char *name, const struct conn_tls_demand *demand)
+{
+	char other[HOST_MAX + 1];
+	size_t added = 0;
+
+	if (SSL_dane_enable(ssl, name) <= 0)
+		return false;
+	SSL_dane_set_flags(ssl, DANE_FLAG_NO_DANE_EE_NAMECHECKS);
+	for (size_t i = 0; i < demand->tlsa_count; i++) {
+		const struct dns_tlsa *tlsa = &demand->tlsa[i];
+
+		added += SSL_dane_tlsa_add(ssl, tlsa->usage, tlsa->selector, tlsa->matching,
+					   (const unsigned char *)tlsa->data.data, tlsa->data.len) > 0;
+	}
+	for (size_t i = 0; i < demand->name_count; i++)
+		if (host_name(demand->names[i], other) && SSL_add1_host(ssl, other) != 1)
+			return false;
+	ERR_clear_error();
+	return added > 0;
+}
+
+static bool expect(SSL *ssl, const struct conn_tls_demand *demand)
+{
+	char name[HOST_MAX + 1];
+	struct net_address address;
+	bool is_address = net_address_parse(demand->host, &address);
+
+	if (!host_name(demand->host, name))
+		return demand->check == CONN_TLS_UNCHECKED && demand->tlsa_count == 0 && demand->host.len == 0;
+	/* RFC 6066 section 3: addresses are not sent as server name. */
+	if (!is_address && !SSL_set_tlsext_host_name(ssl, name))
+		return false;
+	if (demand->check == CONN_TLS_VERIFIED || demand->tlsa_count > 0)
+		SSL_set_verify(ssl, SSL_VERIFY_PEER, NULL);
+	if (demand->tlsa_count > 0)
+		return expect_name(ssl, name, is_address) && expect_tlsa(ssl, name, demand);
+	return demand->check == CONN_TLS_UNCHECKED || expect_name(ssl, name, is_address);
+}
+
+bool conn_start_tls_demanding(struct conn *conn, struct tls_context *tls, const struct conn_tls_demand *demand)
 {
 	if (!conn_flush(conn) || !adopt(conn, tls_new_client_session(tls)))
 		return false;
 	SSL_set_connect_state(conn->ssl);
-	if (!expect_host(conn->ssl, host, verify)) {
-		set_tls_error(conn, "the host name can't be used for TLS");
+	if (!expect(conn->ssl, demand)) {
+		set_tls_error(conn, demand->tlsa_count > 0 ? "the host's TLSA records can't be used"
+							   : "the host name can't be used for TLS");
 		conn_fail(conn, CONN_TLS);
 		return false;
 	}
 	return shake_hands(conn);
+}
+
+bool conn_start_tls_client(struct conn *conn, struct tls_context *tls, struct slice host, bool verify)
+{
+	const struct conn_tls_demand demand = {.host = host, .check = verify ? CONN_TLS_VERIFIED : CONN_TLS_UNCHECKED};
+
+	return conn_start_tls_demanding(conn, tls, &demand);
 }
 
 /* ---- what was agreed ---- */
@@ -194,6 +239,38 @@ struct slice conn_tls_version(const struct conn *conn)
 struct slice conn_tls_cipher(const struct conn *conn)
 {
 	return conn->ssl ? slice_from_cstr(SSL_get_cipher_name(conn->ssl)) : SLICE_EMPTY;
+}
+
+enum conn_tls_fault conn_tls_fault(const struct conn *conn)
+{
+	switch (conn->ssl ? SSL_get_verify_result(conn->ssl) : X509_V_OK) {
+	case X509_V_OK:
+		return CONN_TLS_FAULT_NONE;
+	case X509_V_ERR_HOSTNAME_MISMATCH:
+	case X509_V_ERR_IP_ADDRESS_MISMATCH:
+		return CONN_TLS_FAULT_HOST;
+	case X509_V_ERR_CERT_HAS_EXPIRED:
+	case X509_V_ERR_CERT_NOT_YET_VALID:
+		return CONN_TLS_FAULT_EXPIRED;
+	case X509_V_ERR_DANE_NO_MATCH:
+		return CONN_TLS_FAULT_TLSA;
+	case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
+	case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
+	case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
+	case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
+	case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
+	case X509_V_ERR_CERT_UNTRUSTED:
+		return CONN_TLS_FAULT_UNTRUSTED;
+	default:
+		return CONN_TLS_FAULT_OTHER;
+	}
+}
+
+struct slice conn_tls_fault_text(const struct conn *conn)
+{
+	long result = conn->ssl ? SSL_get_verify_result(conn->ssl) : X509_V_OK;
+
+	return result == X509_V_OK ? SLICE_EMPTY : slice_from_cstr(X509_verify_cert_error_string(result));
 }
 
 struct slice conn_tls_error(const struct conn *conn)

@@ -29,7 +29,7 @@
 #define ROOT_KEY           "/usr/share/dns/root.key"
 
 /* RFC 1035 section 3.2.2, RFC 3596 section 2.1, RFC 6698 section 7.1 */
-enum record_type { TYPE_A = 1, TYPE_PTR = 12, TYPE_MX = 15, TYPE_TXT = 16, TYPE_AAAA = 28, TYPE_TLSA = 52 };
+enum record_type { TYPE_A = 1, TYPE_CNAME = 5, TYPE_PTR = 12, TYPE_MX = 15, TYPE_TXT = 16, TYPE_AAAA = 28, TYPE_TLSA = 52 };
 enum { CLASS_IN = 1, RCODE_OK = 0, RCODE_NXDOMAIN = 3 };
 
 struct question {
@@ -532,6 +532,16 @@ enum status dns_tlsa(struct dns *dns, struct arena *arena, struct slice name, st
 	return look_up(dns, arena, name, &tlsa, records, count, secure, &exists);
 }
 
+enum status dns_alias(struct dns *dns, struct arena *arena, struct slice name, bool *secure)
+{
+	static const struct record_kind cname = {TYPE_CNAME, sizeof(struct slice), parse_ptr, STATUS_TEMPORARY};
+	struct slice *targets;
+	size_t count;
+	bool exists;
+
+	return look_up(dns, arena, name, &cname, &targets, &count, secure, &exists);
+}
+
 enum status dns_reverse(struct dns *dns, struct arena *arena, const struct net_address *address, struct slice **names,
 			size_t *count)
 {
@@ -556,29 +566,52 @@ static enum status take_addresses(const struct ub_result *result, struct arena *
 	return status;
 }
 
+/* What the answer's name is an alias of; empty: it is none. */
+static struct slice canonical_name(struct arena *arena, struct slice name, const struct ub_result *result)
+{
+	struct slice canonical = slice_from_cstr(result ? result->canonname : NULL);
+
+	if (slice_ends_with(canonical, SLICE(".")))
+		canonical.len--;
+	canonical = slice_lower(arena, canonical);
+	return slice_eq(canonical, name) ? SLICE_EMPTY : canonical;
+}
+
 /* Both families are asked at once. If one can't be had the other serves, and `secure` is what that one says: an attacker who
  * makes an answer bogus takes addresses away, but never the protection of those left. */
-enum status dns_addresses(struct dns *dns, struct arena *arena, struct slice host, struct net_address **addresses,
-			  size_t *count, bool *secure)
+enum status dns_host(struct dns *dns, struct arena *arena, struct slice text, struct dns_host *host)
 {
 	int64_t deadline_ms = clock_monotonic_ms() + dns->timeout_ms;
 	SCOPED_RESULT struct ub_result *six = NULL, *four = NULL;
 	struct slice name;
 
-	*count = 0;
-	*secure = false;
-	if (!dns_name_check(arena, host, &name))
+	*host = (struct dns_host){.canonical = SLICE_EMPTY};
+	if (!dns_name_check(arena, text, &name))
 		return STATUS_NOT_FOUND;
-	const char *text = slice_cstr(arena, name);
-	struct question *asked_six = ask(dns, text, TYPE_AAAA), *asked_four = ask(dns, text, TYPE_A);
+	const char *asked = slice_cstr(arena, name);
+	struct question *asked_six = ask(dns, asked, TYPE_AAAA), *asked_four = ask(dns, asked, TYPE_A);
 	six = await(asked_six, deadline_ms);
 	four = await(asked_four, deadline_ms);
-	*addresses = ARENA_ARRAY(arena, struct net_address, 2 * RECORDS_MAX);
-	enum status status_six = take_addresses(six, arena, *addresses, count);
-	enum status status_four = take_addresses(four, arena, *addresses, count);
+	host->addresses = ARENA_ARRAY(arena, struct net_address, 2 * RECORDS_MAX);
+	enum status status_six = take_addresses(six, arena, host->addresses, &host->count);
+	enum status status_four = take_addresses(four, arena, host->addresses, &host->count);
 	bool known_six = status_six != STATUS_TEMPORARY, known_four = status_four != STATUS_TEMPORARY;
-	*secure = (known_six || known_four) && (!known_six || six->secure) && (!known_four || four->secure);
-	if (*count)
+	host->secure = (known_six || known_four) && (!known_six || six->secure) && (!known_four || four->secure);
+	if (known_six || known_four)
+		host->canonical = canonical_name(arena, name, known_four ? four : six);
+	if (host->count)
 		return STATUS_OK;
 	return known_six && known_four ? STATUS_NOT_FOUND : STATUS_TEMPORARY;
+}
+
+enum status dns_addresses(struct dns *dns, struct arena *arena, struct slice host, struct net_address **addresses,
+			  size_t *count, bool *secure)
+{
+	struct dns_host found;
+	enum status status = dns_host(dns, arena, host, &found);
+
+	*addresses = found.addresses;
+	*count = found.count;
+	*secure = found.secure;
+	return status;
 }

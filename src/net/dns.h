@@ -37,6 +37,16 @@ MUST_CHECK enum status dns_mx(struct dns *dns, struct arena *arena, struct slice
 /* IPv6 and IPv4 addresses, port 0. */
 MUST_CHECK enum status dns_addresses(struct dns *dns, struct arena *arena, struct slice host, struct net_address **addresses,
                                      size_t *count, bool *secure);
+/* The same with what DANE asks about the way there (RFC 7672 section 2.2.2). */
+struct dns_host {
+	struct net_address *addresses;
+	size_t count;
+	bool secure;            /* all of the way: aliases and addresses */
+	struct slice canonical; /* what the host is an alias of, at the end of the chain; empty: it is none */
+};
+MUST_CHECK enum status dns_host(struct dns *dns, struct arena *arena, struct slice name, struct dns_host *host);
+/* Is there a CNAME at that very name, and is it secure? NOT_FOUND: there is none. */
+MUST_CHECK enum status dns_alias(struct dns *dns, struct arena *arena, struct slice name, bool *secure);
 /* Each TXT record's strings joined. */
 MUST_CHECK enum status dns_txt(struct dns *dns, struct arena *arena, struct slice name, struct slice **texts, size_t *count,
                                bool *secure);

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "net/dns.h"
 #include "net/tls_private.h"
 
 #define SESSION_LIFE_S 7200
@@ -394,12 +395,43 @@ struct tls_context *tls_client_new(struct slice trust_anchors)
 	if (!context->current)
 		return context;
 	SSL_CTX_set_options(context->current->ctx, SSL_OP_NO_TICKET);
+	/* Does nothing before a connection asks for it. */
+	(void)SSL_CTX_dane_enable(context->current->ctx);
 	if (trust_anchors.len > 0)
 		trust(context->current->ctx, trust_anchors);
 	else
 		/* RFC 7435 section 3: what is weak is still better than plain text, which is the alternative. */
 		SSL_CTX_set_security_level(context->current->ctx, 1);
 	return context;
+}
+
+/* RFC 6698 section 2.1.2: matching type 0 holds the thing itself. */
+static bool is_whole(uint8_t selector, struct slice data)
+{
+	const unsigned char *at = (const unsigned char *)data.data, *end = at + data.len;
+	X509 *certificate = selector == 0 ? d2i_X509(NULL, &at, (long)data.len) : NULL;
+	EVP_PKEY *key = selector == 1 ? d2i_PUBKEY(NULL, &at, (long)data.len) : NULL;
+	bool is = (certificate || key) && at == end;
+
+	X509_free(certificate);
+	EVP_PKEY_free(key);
+	ERR_clear_error();
+	return is;
+}
+
+bool tls_tlsa_is_usable(const struct dns_tlsa *tlsa)
+{
+	if ((tlsa->usage != 2 && tlsa->usage != 3) || tlsa->selector > 1)
+		return false;
+	switch (tlsa->matching) {
+	case 0:
+		return is_whole(tlsa->selector, tlsa->data);
+	case 1:
+		return tlsa->data.len == 32;
+	case 2:
+		return tlsa->data.len == 64;
+	}
+	return false;
 }
 
 void tls_context_free(struct tls_context *context)

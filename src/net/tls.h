@@ -29,6 +29,10 @@ void tls_context_free(struct tls_context *context);
 
 MUST_CHECK enum status tls_context_load(struct tls_context *context, const struct tls_pair *pairs, size_t count,
                                         struct arena *arena, struct error *error);
+/* Can a TLSA record serve a mail client? Usages 2 and 3, selectors and matching types that are known, data that fits them
+ * (RFC 7672 section 3.1, RFC 7671 section 4). */
+struct dns_tlsa;
+bool tls_tlsa_is_usable(const struct dns_tlsa *tlsa);
 bool tls_context_has_certificate(const struct tls_context *context);
 
 /* For conn: a new SSL with its own reference to what is current; NULL if there is no certificate (or no memory). The context

@@ -11,6 +11,7 @@ static const struct {
 	{SLICE("DSN"), CAPABILITY_DSN},
 	{SLICE("STARTTLS"), CAPABILITY_STARTTLS},
 	{SLICE("AUTH"), CAPABILITY_AUTH},
+	{SLICE("REQUIRETLS"), CAPABILITY_REQUIRETLS},
 };
 static const struct {
 	struct slice name;

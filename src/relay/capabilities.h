@@ -15,6 +15,7 @@ enum {
 	CAPABILITY_DSN = 1 << 4,        /* RFC 3461 */
 	CAPABILITY_STARTTLS = 1 << 5,   /* RFC 3207 */
 	CAPABILITY_AUTH = 1 << 6,       /* RFC 4954 */
+	CAPABILITY_REQUIRETLS = 1 << 7, /* RFC 8689 */
 };
 enum {
 	MECHANISM_PLAIN = 1 << 0,

@@ -136,18 +136,122 @@ static struct slice tls_name(struct client *client)
 	return buf_slice(&name);
 }
 
+static enum security_level level_of(const struct client *client)
+{
+	static const enum security_level LEVELS[] = {
+		[RELAY_TLS_OPPORTUNISTIC] = SECURITY_OPPORTUNISTIC,
+		[RELAY_TLS_REQUIRED] = SECURITY_VERIFIED,
+		[RELAY_TLS_NONE] = SECURITY_PLAIN,
+	};
+	enum security_level level = client->host.security.level;
+
+	return level == SECURITY_BY_OPTIONS ? LEVELS[client->options->tls] : level;
+}
+
+static bool is_demanding(const struct client *client)
+{
+	return level_of(client) >= SECURITY_ENCRYPTED;
+}
+
+static enum tls_result result_of(enum conn_tls_fault fault)
+{
+	static const enum tls_result RESULTS[] = {
+		[CONN_TLS_FAULT_NONE] = TLS_RESULT_VALIDATION_FAILURE,
+		[CONN_TLS_FAULT_HOST] = TLS_RESULT_HOST_MISMATCH,
+		[CONN_TLS_FAULT_EXPIRED] = TLS_RESULT_EXPIRED,
+		[CONN_TLS_FAULT_UNTRUSTED] = TLS_RESULT_NOT_TRUSTED,
+		[CONN_TLS_FAULT_TLSA] = TLS_RESULT_VALIDATION_FAILURE, /* RFC 8460 section 4.3.2.1 */
+		[CONN_TLS_FAULT_OTHER] = TLS_RESULT_VALIDATION_FAILURE,
+	};
+
+	return RESULTS[fault];
+}
+
+static void tell_result(const struct client *client, enum tls_result result, struct slice reason)
+{
+	const struct client_hooks *hooks = &client->options->hooks;
+
+	if (hooks->tls_ended)
+		hooks->tls_ended(hooks->context, client, result, reason);
+}
+
+static void describe_tls(struct client *client, struct slice fault)
+{
+	const struct security *security = &client->host.security;
+	struct buf text;
+
+	buf_init(&text, client->arena, 0);
+	buf_add(&text, client->remote);
+	buf_printf(&text, " (%.*s, %s", SLICE_ARG(conn_tls_version(client->conn)),
+		   security_text(level_of(client), security->policy));
+	if (fault.len > 0)
+		buf_printf(&text, ", would fail: %.*s", SLICE_ARG(fault));
+	buf_add_byte(&text, ')');
+	client->remote_by_tls = buf_slice(&text);
+}
+
+/* What the check of a policy in testing mode would have said (RFC 8461 section 5). */
+static void conclude_tls(struct client *client)
+{
+	bool is_observed = level_of(client) == SECURITY_OBSERVED;
+	enum conn_tls_fault fault = is_observed ? conn_tls_fault(client->conn) : CONN_TLS_FAULT_NONE;
+	struct slice reason = is_observed ? conn_tls_fault_text(client->conn) : SLICE_EMPTY;
+
+	if (is_observed && client->host.security.is_unlisted)
+		reason = SLICE("the policy doesn't name the host");
+	describe_tls(client, reason);
+	if (fault != CONN_TLS_FAULT_NONE)
+		tell_result(client, result_of(fault), reason);
+	else
+		tell_result(client, reason.len > 0 ? TLS_RESULT_VALIDATION_FAILURE : TLS_RESULT_SUCCESS, reason);
+}
+
+static struct conn_tls_demand demand_of(struct client *client)
+{
+	const struct security *security = &client->host.security;
+	enum security_level level = level_of(client);
+	struct conn_tls_demand demand = {.host = tls_name(client)};
+
+	if (level == SECURITY_VERIFIED)
+		demand.check = CONN_TLS_VERIFIED;
+	else if (level == SECURITY_OBSERVED)
+		demand.check = CONN_TLS_OBSERVED;
+	if (level == SECURITY_DANE) {
+		demand.host = security->base;
+		demand.tlsa = security->tlsa;
+		demand.tlsa_count = security->tlsa_count;
+		demand.names = security->names;
+		demand.name_count = security->name_count;
+	}
+	return demand;
+}
+
 static bool start_tls(struct client *client, struct reply *failure)
 {
-	bool verify = client->options->tls == RELAY_TLS_REQUIRED;
-	struct tls_context *tls = verify ? client->options->tls_verified : client->options->tls_opportunistic;
+	struct conn_tls_demand demand = demand_of(client);
+	struct tls_context *tls = demand.check == CONN_TLS_UNCHECKED ? client->options->tls_opportunistic
+								     : client->options->tls_verified;
 
 	conn_discard_input(client->conn); /* RFC 3207 section 6: nothing said in plain is taken over */
 	limit_time(client, client->options->timeouts.command_ms);
-	if (conn_start_tls_client(client->conn, tls, tls_name(client), verify))
+	if (conn_start_tls_demanding(client->conn, tls, &demand)) {
+		conclude_tls(client);
 		return true;
+	}
 	client->broken = client->tls_failed = true;
-	*failure = reply_ours(client->arena, 454, "4.7.5", "TLS handshake with %.*s failed: %.*s", SLICE_ARG(client->remote),
+	*failure = reply_ours(client->arena, 454, "4.7.5", "%sTLS handshake with %.*s failed: %.*s",
+			      security_demander(&client->host.security), SLICE_ARG(client->remote),
 			      SLICE_ARG(conn_tls_error(client->conn)));
+	tell_result(client, result_of(conn_tls_fault(client->conn)), conn_tls_error(client->conn));
+	return false;
+}
+
+/* RFC 8689 section 4.2.1: what demands it may only go to hosts that pass the demand on. */
+static bool offers_requiretls(struct client *client, struct reply *failure)
+{
+	if (!client->host.security.needs_requiretls || (client->capabilities.offered & CAPABILITY_REQUIRETLS))
+		return true;
+	*failure = reply_ours(client->arena, 550, "5.7.30", "REQUIRETLS: %.*s doesn't offer it", SLICE_ARG(client->remote));
 	return false;
 }
 
@@ -157,16 +261,19 @@ static bool greet_over_tls(struct client *client, struct reply *failure)
 	bool went_well = say_hello(client, failure);
 
 	client->tls_failed = !went_well && client->broken;
-	return went_well;
+	return went_well && offers_requiretls(client, failure);
 }
 
 /* True: TLS runs, or may be done without. */
 static bool negotiate_tls(struct client *client, struct reply *failure)
 {
 	bool offered = client->capabilities.offered & CAPABILITY_STARTTLS;
+	bool is_required = client->host.security.needs_requiretls;
 	struct reply reply;
 
-	if (client->options->tls == RELAY_TLS_NONE || conn_is_tls(client->conn))
+	if (conn_is_tls(client->conn))
+		return offers_requiretls(client, failure);
+	if (level_of(client) == SECURITY_PLAIN)
 		return true;
 	if (offered) {
 		conn_write_literal(client->conn, "STARTTLS\r\n");
@@ -177,9 +284,11 @@ static bool negotiate_tls(struct client *client, struct reply *failure)
 		if (reply.code == 220)
 			return start_tls(client, failure) && greet_over_tls(client, failure);
 	}
-	if (client->options->tls != RELAY_TLS_REQUIRED)
+	tell_result(client, TLS_RESULT_STARTTLS_NOT_SUPPORTED, SLICE_EMPTY);
+	if (!is_demanding(client))
 		return true;
-	*failure = reply_ours(client->arena, 450, "4.7.10", "TLS is required, but %.*s doesn't offer it",
+	*failure = reply_ours(client->arena, is_required ? 550 : 450, is_required ? "5.7.10" : "4.7.10",
+			      "%sTLS is required, but %.*s doesn't offer it", security_demander(&client->host.security),
 			      SLICE_ARG(client->remote));
 	return false;
 }
@@ -188,7 +297,7 @@ static bool negotiate_tls(struct client *client, struct reply *failure)
 
 static bool begin_session(struct client *client, struct reply *failure)
 {
-	if (client->host.address.port == PORT_IMPLICIT_TLS && client->options->tls != RELAY_TLS_NONE &&
+	if (client->host.address.port == PORT_IMPLICIT_TLS && level_of(client) != SECURITY_PLAIN &&
 	    !start_tls(client, failure))
 		return false;
 	client_read(client, client->arena, "greeting", client->options->timeouts.greeting_ms, &client->greeting);
@@ -220,11 +329,13 @@ static struct slice remote_text(struct arena *arena, const struct route_host *ho
 static struct client *connect_to(const struct client_options *options, struct arena *arena, const struct route_host *host,
 				 struct reply *failure)
 {
-	const struct net_address *source = options->source.family == host->address.family ? &options->source : NULL;
+	const struct net_address *chosen = host->address.family == AF_INET6 ? &options->source_six : &options->source_four;
+	const struct net_address *source = chosen->family != 0 ? chosen : NULL;
 	struct client *client = ARENA_NEW(arena, struct client);
 	struct error error = {0};
 
 	*client = (struct client){.options = options, .arena = arena, .host = *host, .remote = remote_text(arena, host)};
+	client->remote_by_tls = client->remote;
 	client->conn = conn_connect(&host->address, source, options->timeouts.connect_ms, arena, &error);
 	if (!client->conn) {
 		*failure = reply_ours(arena, 421, "4.4.1", "connect to %.*s:%u: %.*s", SLICE_ARG(client->remote),
@@ -254,16 +365,19 @@ struct client *client_open(const struct client_options *options, struct arena *a
 	bool tls_failed = false;
 	struct client *client = open_once(options, arena, host, &tls_failed, failure);
 	struct client_options *plain;
+	struct route_host plain_host = *host;
+	bool may_be_plain = host->security.level == SECURITY_BY_OPTIONS ? options->tls == RELAY_TLS_OPPORTUNISTIC
+									  : host->security.level <= SECURITY_OBSERVED;
 
 	/* RFC 7435 section 3: what can't be encrypted goes in plain, on a fresh connection; but never a password, and not to a port
 	 * where nobody would understand it. */
-	if (client || !tls_failed || options->tls != RELAY_TLS_OPPORTUNISTIC || options->user.len > 0 ||
-	    host->address.port == PORT_IMPLICIT_TLS)
+	if (client || !tls_failed || !may_be_plain || options->user.len > 0 || host->address.port == PORT_IMPLICIT_TLS)
 		return client;
 	plain = ARENA_NEW(arena, struct client_options);
 	*plain = *options;
 	plain->tls = RELAY_TLS_NONE;
-	return open_once(plain, arena, host, &tls_failed, failure);
+	plain_host.security = (struct security){.level = SECURITY_PLAIN};
+	return open_once(plain, arena, &plain_host, &tls_failed, failure);
 }
 
 void client_close(struct client *client)

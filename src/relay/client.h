@@ -12,6 +12,9 @@
 #include "relay/reply.h"
 #include "relay/route.h"
 #include "relay/scheduler.h"
+#include "relay/tls_result.h"
+
+struct client;
 
 /* What the owner of the thread wants to hear. Members may be NULL. */
 struct client_hooks {
@@ -20,6 +23,8 @@ struct client_hooks {
 	void (*watch)(void *context, int fd);
 	/* All but the final dot is written. False: don't end the message, break the session. May block. */
 	bool (*before_end)(void *context);
+	/* How the attempt at TLS with client->host ended; in plain mode none is made. */
+	void (*tls_ended)(void *context, const struct client *client, enum tls_result result, struct slice reason);
 };
 
 struct client_options {
@@ -27,7 +32,7 @@ struct client_options {
 	enum relay_tls tls;
 	struct tls_context *tls_opportunistic, *tls_verified;
 	struct slice user, password;    /* user empty: no AUTH */
-	struct net_address source;      /* family 0: the system chooses */
+	struct net_address source_four, source_six; /* family 0: the system chooses */
 	struct relay_timeouts timeouts; /* none 0 */
 	struct client_hooks hooks;
 };
@@ -37,7 +42,8 @@ struct client {
 	struct arena *arena; /* the session's */
 	struct conn *conn;
 	struct route_host host;
-	struct slice remote; /* "mx.example.org [192.0.2.1]" */
+	struct slice remote;        /* "mx.example.org [192.0.2.1]" */
+	struct slice remote_by_tls; /* "mx.example.org [192.0.2.1] (TLSv1.3, verified by DANE)" */
 	struct capabilities capabilities;
 	struct reply greeting;
 	bool needs_reset;
@@ -53,7 +59,8 @@ struct body_source {
 	enum status (*read)(void *context, uint64_t offset, struct slice *bytes);
 };
 
-/* NULL: *failure tells why; always worth another host or another time, save for 5.4.6 (we talk to ourselves). */
+/* With the security that the host has (route.h). NULL: *failure tells why; always worth another host or another time, save for 5.4.6 (we talk
+ * to ourselves) and 5.7.10, 5.7.30 (the message demands more than this host has: another may have it). */
 struct client *client_open(const struct client_options *options, struct arena *arena, const struct route_host *host,
 			   struct reply *failure);
 /* For the recipients that are WAITING. Afterwards each is DELIVERED, DEFERRED, FAILED or CROWDED; or still WAITING with a broken

@@ -23,7 +23,7 @@ static enum recipient_state state_from(const struct reply *reply)
 static void conclude(struct client *client, struct parcel *parcel, enum recipient_state from, enum recipient_state to,
 		     const struct reply *reply)
 {
-	struct slice remote = slice_dup(&parcel->arena, client->remote);
+	struct slice remote = slice_dup(&parcel->arena, client->remote_by_tls);
 
 	for (struct recipient *recipient = parcel->recipients; recipient; recipient = recipient->next)
 		if (recipient->state == from) {
@@ -118,7 +118,7 @@ static void hear_rcpt(struct client *client, struct parcel *parcel, struct recip
 	}
 	recipient->state = state;
 	recipient->reply = *reply;
-	recipient->remote = slice_dup(&parcel->arena, client->remote);
+	recipient->remote = slice_dup(&parcel->arena, client->remote_by_tls);
 }
 
 /* One command at a time, for peers without PIPELINING. True: 354. */
@@ -195,7 +195,7 @@ static bool offer_pipelined(struct client *client, struct parcel *parcel, unsign
 			if (mail.code / 100 != 2) { /* what MAIL said counts, not "503 need MAIL" */
 				recipient->state = state_from(&mail);
 				recipient->reply = mail;
-				recipient->remote = slice_dup(&parcel->arena, client->remote);
+				recipient->remote = slice_dup(&parcel->arena, client->remote_by_tls);
 			} else {
 				hear_rcpt(client, parcel, recipient, &reply, accepted);
 			}
@@ -305,7 +305,7 @@ static void refuse_unclean(struct client *client, struct parcel *parcel)
 		if (!shared_clean || !is_clean(recipient->item.recipient) || !is_clean(recipient->item.original_recipient)) {
 			recipient->state = RECIPIENT_FAILED;
 			recipient->reply = reply;
-			recipient->remote = slice_dup(&parcel->arena, client->remote);
+			recipient->remote = slice_dup(&parcel->arena, client->remote_by_tls);
 		}
 }
 

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/thread.h"
+#include "relay/keeper.h"
 #include "relay/relay_internal.h"
 
 #define TAKE_MAX          500              /* recipients taken from the queue in one transaction */
@@ -320,6 +321,7 @@ static void set_up_client(struct relay *relay)
 		.port = options->port,
 		.own_addresses = options->own_addresses,
 		.own_address_count = options->own_address_count,
+		.family = options->family,
 	};
 	relay->client = (struct client_options){
 		.hostname = options->hostname,
@@ -328,10 +330,42 @@ static void set_up_client(struct relay *relay)
 		.tls_verified = relay->environment.tls_verified,
 		.user = by_smarthost ? options->smarthost_user : SLICE_EMPTY,
 		.password = options->smarthost_password,
-		.source = options->source_address,
+		.source_four = options->source_four,
+		.source_six = options->source_six,
 		.timeouts = options->timeouts,
 	};
 	relay->smarthost = options->smarthost;
+}
+
+static void sts_failed(void *context, struct slice domain, int result, struct slice reason)
+{
+	struct relay *relay = context;
+	const struct tls_count count = {
+		.domain = domain,
+		.policy_type = SLICE("sts"),
+		.result = tls_result_name((enum tls_result)result),
+		.reason = reason,
+	};
+
+	tls_counts_add(relay->tls_counts, &count);
+}
+
+static void set_up_policies(struct relay *relay)
+{
+	const struct relay_environment *environment = &relay->environment;
+	const struct sts_options sts = {
+		.resolver = &relay->environment.resolver,
+		.store = environment->store,
+		.log = environment->log,
+		.trust_anchors = environment->trust_anchors,
+		.port = environment->sts_port != 0 ? environment->sts_port : 443,
+		.failed = sts_failed,
+		.context = relay,
+	};
+
+	relay->tls_counts = tls_counts_new();
+	if (environment->resolver.txt && environment->trust_anchors.len > 0)
+		relay->sts = sts_new(&sts);
 }
 
 static void set_up_recorder(struct relay *relay)
@@ -374,6 +408,7 @@ struct relay *relay_new(const struct relay_options *options, const struct relay_
 	thread_condition_init(&relay->feed);
 	thread_condition_init(&relay->worker_gone);
 	set_up_recorder(relay);
+	set_up_policies(relay);
 	return relay;
 }
 
@@ -384,6 +419,7 @@ void relay_start(struct relay *relay)
 	relay->feeder_runs = thread_start(&relay->feeder, THREAD_STACK_STORE, feeder_run, relay);
 	if (!relay->feeder_runs)
 		abort();
+	relay->keeper = keeper_start(relay);
 }
 
 void relay_wake(struct relay *relay)
@@ -415,6 +451,8 @@ void relay_stop(struct relay *relay, int grace_ms)
 	relay->stopping = true;
 	pthread_cond_signal(&relay->feed);
 	workers_wake(relay);
+	if (relay->sts)
+		sts_stop(relay->sts);
 	wait_for_workers(relay, clock_monotonic_ms() + grace_ms);
 	workers_break(relay);
 	pthread_mutex_unlock(&relay->lock);
@@ -426,6 +464,8 @@ void relay_stop(struct relay *relay, int grace_ms)
 	if (relay->feeder_runs)
 		pthread_join(relay->feeder, NULL);
 	recorder_stop(relay->recorder);
+	keeper_stop(relay->keeper);
+	relay->keeper = NULL;
 	/* Other nodes may have what is left, and our next life needs not look for it. */
 	if (relay->feeder_runs && queue_release_leases(relay->environment.store, relay->options.node) != STATUS_OK)
 		LOG_WARNING(relay->environment.log, "relay.leases_kept");
@@ -438,6 +478,8 @@ void relay_free(struct relay *relay)
 	if (!relay->is_stopped)
 		relay_stop(relay, 0);
 	recorder_free(relay->recorder);
+	sts_free(relay->sts);
+	tls_counts_free(relay->tls_counts);
 	scheduler_free(relay->scheduler);
 	pthread_cond_destroy(&relay->feed);
 	pthread_cond_destroy(&relay->worker_gone);

@@ -54,7 +54,8 @@ struct relay_options {
 	struct slice smarthost_user, smarthost_password; /* user empty: no AUTH */
 	enum relay_tls smarthost_tls;
 	uint16_t port;                           /* of MX hosts; 25 */
-	struct net_address source_address;       /* family 0: the system chooses */
+	struct net_address source_four, source_six; /* family 0: the system chooses */
+	int family;                              /* AF_INET, AF_INET6: addresses of MX hosts that are used; 0: both */
 	const struct net_address *own_addresses; /* where we listen for SMTP: an MX that is one of them is a loop */
 	size_t own_address_count;
 	unsigned concurrency;             /* connections in all; 50 */
@@ -74,9 +75,14 @@ struct relay_options {
 struct resolver {
 	void *context;
 	enum status (*mx)(void *context, struct arena *arena, struct slice domain, struct dns_mx **records, size_t *count,
-			  bool *exists);
-	enum status (*addresses)(void *context, struct arena *arena, struct slice host, struct net_address **addresses,
-				 size_t *count);
+			  bool *secure, bool *exists);
+	enum status (*host)(void *context, struct arena *arena, struct slice name, struct dns_host *host);
+	/* NULL: nothing is secure, DANE isn't used */
+	enum status (*tlsa)(void *context, struct arena *arena, struct slice name, struct dns_tlsa **records, size_t *count,
+			    bool *secure);
+	enum status (*alias)(void *context, struct arena *arena, struct slice name, bool *secure);
+	/* NULL: there is no MTA-STS */
+	enum status (*txt)(void *context, struct arena *arena, struct slice name, struct slice **texts, size_t *count);
 };
 struct resolver resolver_from_dns(struct dns *dns);
 
@@ -85,7 +91,9 @@ struct relay_environment {
 	struct store *store;
 	struct resolver resolver;
 	struct tls_context *tls_opportunistic; /* trusts nothing */
-	struct tls_context *tls_verified;      /* the system's trust anchors; for RELAY_TLS_REQUIRED */
+	struct tls_context *tls_verified;      /* the system's trust anchors; for RELAY_TLS_REQUIRED and MTA-STS */
+	struct slice trust_anchors;            /* the same in PEM, for MTA-STS; outlives the relay. Empty: there is no MTA-STS */
+	uint16_t sts_port;                     /* of policies' web servers; 0: 443 */
 	struct ipc *ipc;                       /* for announcements: bounces announce "mailbox". NULL: none are made */
 	const struct log *log;
 };

@@ -8,6 +8,9 @@
 #include "relay/relay.h"
 #include "relay/route.h"
 #include "relay/scheduler.h"
+#include "relay/security.h"
+#include "relay/sts.h"
+#include "relay/tls_counts.h"
 
 #define THREAD_STACK_WORKER (256 * 1024)
 #define THREAD_STACK_STORE  (512 * 1024) /* runs SQL and parses messages */
@@ -19,6 +22,7 @@ struct worker {
 	struct hop *lingers_for; /* an open connection to this hop waits for work */
 	bool is_released;        /* lingering is over: somebody needs the thread */
 	int fd;                  /* of its connection; -1 */
+	struct slice domain;     /* whose mail hosts it talks to, while it does; empty: no domain's */
 	struct record_gate *gate;
 	struct worker *prev, *next;           /* in relay->workers */
 	struct worker *list_prev, *list_next; /* in relay->idle or relay->lingering */
@@ -31,6 +35,9 @@ struct relay {
 	struct route_options route;
 	struct client_options client;
 	struct recorder *recorder;
+	struct sts *sts;    /* NULL: no MTA-STS */
+	struct tls_counts *tls_counts;
+	struct keeper *keeper;
 	struct slice smarthost; /* lower case; empty: none */
 
 	pthread_mutex_t lock; /* guards all below */

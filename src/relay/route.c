@@ -12,6 +12,8 @@ struct candidate {
 	struct slice host;
 	struct net_address *addresses;
 	size_t address_count;
+	bool name_is_secure, address_is_secure;
+	struct slice canonical;
 };
 
 struct search {
@@ -93,23 +95,27 @@ static void fail_as_loop(struct search *search, struct slice domain)
 /* IPv6 first, as they come from the resolver otherwise. Addresses that name themselves are not looked up. */
 static enum status look_up_addresses(struct search *search, struct candidate *candidate, uint16_t port)
 {
-	struct net_address *found = NULL, literal;
+	struct dns_host found = {.canonical = SLICE_EMPTY};
+	struct net_address literal;
 	enum status status;
-	size_t count = 0, sorted = 0;
+	size_t sorted = 0;
 
 	if (net_address_parse(candidate->host, &literal)) {
-		found = &literal;
-		count = 1;
+		found.addresses = &literal;
+		found.count = 1;
 	} else {
-		status = search->resolver->addresses(search->resolver->context, search->arena, candidate->host, &found, &count);
+		status = search->resolver->host(search->resolver->context, search->arena, candidate->host, &found);
 		if (status != STATUS_OK)
 			return status;
 	}
-	candidate->addresses = ARENA_ARRAY(search->arena, struct net_address, count);
+	candidate->addresses = ARENA_ARRAY(search->arena, struct net_address, found.count);
+	candidate->address_is_secure = found.secure;
+	candidate->canonical = found.canonical;
 	for (int pass = 0; pass < 2; pass++)
-		for (size_t i = 0; i < count; i++)
-			if ((found[i].family == AF_INET6) == (pass == 0)) {
-				candidate->addresses[sorted] = found[i];
+		for (size_t i = 0; i < found.count; i++)
+			if ((found.addresses[i].family == AF_INET6) == (pass == 0) &&
+			    (search->options->family == 0 || found.addresses[i].family == search->options->family)) {
+				candidate->addresses[sorted] = found.addresses[i];
 				candidate->addresses[sorted++].port = port;
 			}
 	candidate->address_count = sorted;
@@ -119,7 +125,13 @@ static enum status look_up_addresses(struct search *search, struct candidate *ca
 static void add_hosts(struct route *route, const struct candidate *candidate)
 {
 	for (size_t i = 0; i < candidate->address_count && route->count < ROUTE_HOSTS_MAX; i++)
-		route->hosts[route->count++] = (struct route_host){candidate->host, candidate->addresses[i]};
+		route->hosts[route->count++] = (struct route_host){
+			.name = candidate->host,
+			.address = candidate->addresses[i],
+			.name_is_secure = candidate->name_is_secure,
+			.address_is_secure = candidate->address_is_secure,
+			.canonical = candidate->canonical,
+		};
 }
 
 static void route_to_literal(struct search *search, struct slice hop, struct net_address address, uint16_t port)
@@ -134,9 +146,9 @@ static void route_to_literal(struct search *search, struct slice hop, struct net
 }
 
 /* RFC 5321 section 5.1: MX pointing nowhere is an error, trouble of the DNS is not. */
-static void route_to_host(struct search *search, struct slice host, uint16_t port)
+static void route_to_host(struct search *search, struct slice host, uint16_t port, bool name_is_secure)
 {
-	struct candidate candidate = {.host = host};
+	struct candidate candidate = {.host = host, .name_is_secure = name_is_secure};
 	enum status status = look_up_addresses(search, &candidate, port);
 
 	if (status == STATUS_NOT_FOUND)
@@ -160,7 +172,7 @@ static int compare_candidates(const void *left, const void *right)
 }
 
 /* Sorted by preference, equals in random order (RFC 5321 section 5.1), names in lower case. */
-static struct candidate *sort_records(struct arena *arena, const struct dns_mx *records, size_t count)
+static struct candidate *sort_records(struct arena *arena, const struct dns_mx *records, size_t count, bool secure)
 {
 	struct candidate *candidates = ARENA_ARRAY(arena, struct candidate, count);
 
@@ -169,6 +181,7 @@ static struct candidate *sort_records(struct arena *arena, const struct dns_mx *
 			.preference = records[i].preference,
 			.order = (uint16_t)random_u64(),
 			.host = slice_lower(arena, records[i].host),
+			.name_is_secure = secure,
 		};
 	qsort(candidates, count, sizeof(*candidates), compare_candidates);
 	return candidates;
@@ -190,9 +203,9 @@ static size_t drop_from_ourselves(const struct route_options *options, struct ca
 
 #define MX_LOOKED_UP 20 /* hosts whose addresses we ask for; more is nonsense or hostile */
 
-static void route_by_mx(struct search *search, struct slice domain, const struct dns_mx *records, size_t count)
+static void route_by_mx(struct search *search, struct slice domain, const struct dns_mx *records, size_t count, bool secure)
 {
-	struct candidate *candidates = sort_records(search->arena, records, count);
+	struct candidate *candidates = sort_records(search->arena, records, count, secure);
 	bool trouble = false;
 	size_t kept;
 
@@ -224,16 +237,18 @@ static void route_to_domain(struct search *search, struct slice domain)
 {
 	struct dns_mx *records = NULL;
 	size_t count = 0;
-	bool exists = true;
-	enum status status = search->resolver->mx(search->resolver->context, search->arena, domain, &records, &count, &exists);
+	bool secure = false, exists = true;
+	enum status status = search->resolver->mx(search->resolver->context, search->arena, domain, &records, &count, &secure,
+						  &exists);
 
+	search->route->domain = domain;
 	if (status == STATUS_OK && count == 1 && records[0].host.len == 0) /* RFC 7505 section 3, 4.1 */
 		fail(search,
 		     reply_ours(search->arena, 556, "5.1.10", "domain %.*s does not accept mail (null MX)", SLICE_ARG(domain)));
 	else if (status == STATUS_OK)
-		route_by_mx(search, domain, records, count);
+		route_by_mx(search, domain, records, count, secure);
 	else if (status == STATUS_NOT_FOUND && exists) /* RFC 5321 section 5.1: implicit MX */
-		route_to_host(search, domain, search->options->port);
+		route_to_host(search, domain, search->options->port, secure);
 	else if (status == STATUS_NOT_FOUND)
 		fail(search, reply_ours(search->arena, 550, "5.1.2", "domain %.*s does not exist", SLICE_ARG(domain)));
 	else
@@ -249,7 +264,7 @@ void route_find(const struct resolver *resolver, const struct route_options *opt
 	struct net_address address;
 	struct slice host;
 
-	*route = (struct route){.count = 0};
+	*route = (struct route){.domain = SLICE_EMPTY};
 	if (route_is_rule(hop))
 		hop = slice_skip(hop, ROUTE_MARK.len);
 	host = hop;
@@ -260,5 +275,5 @@ void route_find(const struct resolver *resolver, const struct route_options *opt
 	else if (parse_literal(host, &address) || net_address_parse(host, &address))
 		route_to_literal(&search, host, address, port);
 	else
-		route_to_host(&search, host, port);
+		route_to_host(&search, host, port, true);
 }

@@ -8,17 +8,23 @@
 #include "net/conn.h"
 #include "relay/relay.h"
 #include "relay/reply.h"
+#include "relay/security.h"
 
 #define ROUTE_HOSTS_MAX 10 /* addresses tried for one connection */
 
 struct route_host {
 	struct slice name; /* as the MX or next hop names it: SNI, certificate */
 	struct net_address address;
+	bool name_is_secure;    /* DNSSEC vouches for the MX record, or the name was configured */
+	bool address_is_secure; /* and for the address, with all aliases on the way */
+	struct slice canonical; /* what the name is an alias of; empty: it is none */
+	struct security security;
 };
 
 struct route {
 	struct route_host hosts[ROUTE_HOSTS_MAX];
 	size_t count;
+	struct slice domain;  /* whose MX was asked; empty: a literal or a host of the configuration */
 	struct reply failure; /* when count is 0: 4xx try later, 5xx there is no way */
 };
 
@@ -27,6 +33,7 @@ struct route_options {
 	uint16_t port;
 	const struct net_address *own_addresses; /* a port of 0 matches any */
 	size_t own_address_count;
+	int family; /* of the addresses that are used; 0: both */
 };
 
 /* `hop` in lower case. */

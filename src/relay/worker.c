@@ -147,6 +147,44 @@ static enum status read_body(void *context, uint64_t offset, struct slice *bytes
 	return email_read(context, offset, bytes);
 }
 
+/* ---- results of TLS, for reports ---- */
+
+static struct slice address_text(struct arena *arena, const struct net_address *address)
+{
+	struct buf text;
+
+	buf_init(&text, arena, 0);
+	net_address_format(&text, address);
+	return buf_slice(&text);
+}
+
+/* `client` may be NULL: the host was not even asked. */
+static void count_tls(struct worker *worker, const struct route_host *host, const struct client *client, enum tls_result result,
+		      struct slice reason)
+{
+	struct arena arena SCOPED_ARENA;
+	struct tls_count count;
+
+	if (worker->domain.len == 0)
+		return;
+	tls_counts_describe(&arena, host, worker->domain, &count);
+	if (result != TLS_RESULT_SUCCESS) {
+		count.result = tls_result_name(result);
+		count.receiving_ip = address_text(&arena, &host->address);
+		count.reason = reply_one_line(&arena, reason);
+		if (client) {
+			count.sending_ip = address_text(&arena, conn_local(client->conn));
+			count.receiving_helo = reply_one_line(&arena, client->capabilities.host);
+		}
+	}
+	tls_counts_add(worker->relay->tls_counts, &count);
+}
+
+static void tls_ended(void *context, const struct client *client, enum tls_result result, struct slice reason)
+{
+	count_tls(context, &client->host, client, result, reason);
+}
+
 /* ---- the way to the hop ---- */
 
 static bool is_stopping(struct relay *relay)
@@ -170,25 +208,59 @@ static void wait_for_better_hosts(struct arena *arena, struct slice hop, struct 
 	*failure = reply_ours(arena, 450, "4.4.6", "no better mail host of %.*s than myself can be reached", SLICE_ARG(hop));
 }
 
+/* Of several failures one that may pass is kept: then the mail waits. */
+static void keep_failure(struct reply *failure, const struct reply *next)
+{
+	bool gives_up = next->is_ours && reply_is_permanent(next);
+
+	if (failure->code == 0 || !gives_up || (failure->is_ours && reply_is_permanent(failure)))
+		*failure = *next;
+}
+
+struct search_for_host {
+	struct worker *worker;
+	const struct client_options *options;
+	struct security_finder finder;
+};
+
+static struct client *open_host(struct search_for_host *search, struct route_host *host, struct reply *failure)
+{
+	enum tls_result result = TLS_RESULT_SUCCESS;
+
+	/* Where the configuration says how a smarthost is to be used, the host's own policies have no say. */
+	if (search->options->tls == RELAY_TLS_OPPORTUNISTIC && !security_choose(&search->finder, host, &result, failure)) {
+		count_tls(search->worker, host, NULL, result, failure->text);
+		return NULL;
+	}
+	return client_open(search->options, search->finder.arena, host, failure);
+}
+
 /* The first host that takes us. NULL: *failure is the last host's, or the route's. */
-static struct client *open_to_hop(struct relay *relay, const struct client_options *options, struct arena *arena,
+static struct client *open_to_hop(struct worker *worker, const struct client_options *options, struct arena *arena,
 				  struct slice hop, struct reply *failure)
 {
+	struct relay *relay = worker->relay;
 	int64_t until = clock_monotonic_ms() + FIND_HOST_MS;
+	struct search_for_host search = {worker, options, {.resolver = &relay->environment.resolver, .arena = arena, .sts = relay->sts}};
 	struct client *client = NULL;
 	struct route route;
 
 	route_find(&relay->environment.resolver, &relay->route, arena, hop, &route);
+	search.finder.domain = worker->domain = route.domain;
 	*failure = route.failure;
 	for (size_t i = 0; i < route.count && !client; i++) {
+		struct reply why;
+
 		if (i > 0 && (clock_monotonic_ms() > until || is_stopping(relay)))
 			break;
-		client = client_open(options, arena, &route.hosts[i], failure);
-		if (!client) {
-			LOG_INFO(relay->environment.log, "relay.host_failed", LOG_STR("hop", hop),
-				 LOG_STR("reply", failure->text));
-			if (!is_loop(failure))
-				continue;
+		client = open_host(&search, &route.hosts[i], &why);
+		if (client)
+			break;
+		keep_failure(failure, &why);
+		LOG_INFO(relay->environment.log, "relay.host_failed", LOG_STR("hop", hop), LOG_STR("host", route.hosts[i].name),
+			 LOG_STR("reply", why.text));
+		if (is_loop(&why)) {
+			*failure = why;
 			if (i > 0)
 				wait_for_better_hosts(arena, hop, failure);
 			break;
@@ -432,8 +504,7 @@ static bool is_chosen_host(const struct relay *relay, struct slice hop)
 	struct slice host;
 	uint16_t port;
 
-	return route_is_rule(hop) ? route_parse_host_port(slice_skip(hop, ROUTE_MARK.len), &host, &port)
-				  : relay->smarthost.len > 0;
+	return route_is_rule(hop) ? route_parse_host_port(slice_skip(hop, ROUTE_MARK.len), &host, &port) : relay->smarthost.len > 0;
 }
 
 static bool is_smarthost(const struct relay *relay, struct slice hop)
@@ -457,10 +528,10 @@ static void serve(struct worker *worker, struct parcel *parcel)
 	struct client *client;
 	struct reply failure;
 
-	options.hooks = (struct client_hooks){worker, watch, before_end};
+	options.hooks = (struct client_hooks){worker, watch, before_end, tls_ended};
 	if (route_is_rule(hop->name) && !is_smarthost(relay, hop->name))
 		forget_smarthost(&options);
-	client = open_to_hop(relay, &options, &arena, hop->name, &failure);
+	client = open_to_hop(worker, &options, &arena, hop->name, &failure);
 	if (client)
 		serve_connection(worker, client, hop, parcel);
 	else if (failure.is_ours && reply_is_permanent(&failure) && !is_chosen_host(relay, hop->name))

@@ -35,7 +35,7 @@ static struct usage usage_now(void)
 }
 
 static enum status no_mx(void *context, struct arena *arena, struct slice domain, struct dns_mx **records, size_t *count,
-			 bool *exists)
+			 bool *secure, bool *exists)
 {
 	(void)context;
 	(void)arena;
@@ -43,17 +43,16 @@ static enum status no_mx(void *context, struct arena *arena, struct slice domain
 	(void)records;
 	*count = 0;
 	*exists = true;
+	*secure = false;
 	return STATUS_NOT_FOUND;
 }
 
-static enum status loopback(void *context, struct arena *arena, struct slice host, struct net_address **addresses,
-			    size_t *count)
+static enum status loopback(void *context, struct arena *arena, struct slice name, struct dns_host *host)
 {
 	(void)context;
-	(void)host;
-	*addresses = ARENA_NEW(arena, struct net_address);
-	**addresses = (struct net_address){.family = AF_INET, .bytes = {127, 0, 0, 1}};
-	*count = 1;
+	(void)name;
+	*host = (struct dns_host){.addresses = ARENA_NEW(arena, struct net_address), .count = 1, .canonical = SLICE_EMPTY};
+	*host->addresses = (struct net_address){.family = AF_INET, .bytes = {127, 0, 0, 1}};
 	return STATUS_OK;
 }
 
@@ -118,7 +117,7 @@ static void run(struct store *store, uint16_t port, unsigned messages)
 {
 	const struct relay_options options = {
 		.hostname = SLICE("me.example.test"), .port = port, .expire_ms = INT64_MAX / 2, .warn_after_ms = -1};
-	const struct relay_environment environment = {.store = store, .resolver = {NULL, no_mx, loopback}, .log = &quiet};
+	const struct relay_environment environment = {.store = store, .resolver = {.mx = no_mx, .host = loopback}, .log = &quiet};
 	struct usage before = usage_now(), after;
 	struct relay *relay = relay_new(&options, &environment);
 	struct relay_counts counts;

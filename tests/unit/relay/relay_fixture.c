@@ -27,12 +27,13 @@ void relay_fixture_add_record(struct relay_fixture *f, const char *name, int pre
 }
 
 static enum status find_mx(void *context, struct arena *arena, struct slice domain, struct dns_mx **records, size_t *count,
-			   bool *exists)
+			   bool *secure, bool *exists)
 {
 	const struct relay_fixture *f = context;
 
 	*count = 0;
 	*exists = false;
+	*secure = f->is_secure;
 	*records = ARENA_ARRAY(arena, struct dns_mx, RECORDS_MAX);
 	for (size_t i = 0; i < f->record_count; i++) {
 		const struct name_record *record = &f->records[i];
@@ -46,21 +47,38 @@ static enum status find_mx(void *context, struct arena *arena, struct slice doma
 	return *count > 0 ? STATUS_OK : STATUS_NOT_FOUND;
 }
 
-static enum status find_addresses(void *context, struct arena *arena, struct slice host, struct net_address **addresses,
-				  size_t *count)
+static enum status find_host(void *context, struct arena *arena, struct slice name, struct dns_host *host)
 {
 	const struct relay_fixture *f = context;
 
-	*count = 0;
-	*addresses = ARENA_ARRAY(arena, struct net_address, RECORDS_MAX);
+	*host = (struct dns_host){
+		.addresses = ARENA_ARRAY(arena, struct net_address, RECORDS_MAX),
+		.secure = f->is_secure,
+		.canonical = SLICE_EMPTY,
+	};
 	for (size_t i = 0; i < f->record_count; i++) {
 		const struct name_record *record = &f->records[i];
 
-		if (record->preference < 0 && slice_eq(slice_from_cstr(record->name), host) &&
-		    net_address_parse(slice_from_cstr(record->value), &(*addresses)[*count]))
-			(*count)++;
+		if (record->preference < 0 && slice_eq(slice_from_cstr(record->name), name) &&
+		    net_address_parse(slice_from_cstr(record->value), &host->addresses[host->count]))
+			host->count++;
 	}
-	return *count > 0 ? STATUS_OK : STATUS_NOT_FOUND;
+	return host->count > 0 ? STATUS_OK : STATUS_NOT_FOUND;
+}
+
+/* One for all hosts. */
+static enum status find_tlsa(void *context, struct arena *arena, struct slice name, struct dns_tlsa **records, size_t *count,
+			     bool *secure)
+{
+	const struct relay_fixture *f = context;
+
+	(void)name;
+	*secure = true;
+	*count = 1;
+	*records = ARENA_NEW(arena, struct dns_tlsa);
+	if (f->tlsa_status == STATUS_OK)
+		**records = f->tlsa;
+	return f->tlsa_status;
 }
 
 /* ---- life ---- */
@@ -82,10 +100,11 @@ int relay_fixture_setup(void **state)
 	};
 	f->environment = (struct relay_environment){
 		.store = f->store->store,
-		.resolver = {f, find_mx, find_addresses},
+		.resolver = {.context = f, .mx = find_mx, .host = find_host, .tlsa = find_tlsa},
 		.log = &f->store->log,
 	};
 	f->environment.tls_opportunistic = tls_client_new(SLICE_EMPTY);
+	f->tlsa_status = STATUS_NOT_FOUND;
 	relay_fixture_add_record(f, "remote.example", -1, "127.0.0.1");
 	*state = f;
 	return 0;

@@ -30,6 +30,9 @@ struct relay_fixture {
 	struct relay_environment environment;
 	struct name_record records[RECORDS_MAX]; /* remote.example: 127.0.0.1 to begin with */
 	size_t record_count;
+	bool is_secure; /* DNSSEC vouches for all of them */
+	enum status tlsa_status;
+	struct dns_tlsa tlsa;
 	unsigned queued;
 };
 

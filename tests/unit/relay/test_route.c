@@ -49,11 +49,11 @@ static bool names(const struct record *record, struct slice domain)
 }
 
 static enum status fake_mx(void *context, struct arena *arena, struct slice domain, struct dns_mx **records, size_t *count,
-			   bool *exists)
+			   bool *secure, bool *exists)
 {
 	(void)context;
 	*count = 0;
-	*exists = false;
+	*exists = *secure = false;
 	*records = ARENA_ARRAY(arena, struct dns_mx, 10);
 	if (slice_eq(domain, SLICE("servfail.example")))
 		return STATUS_TEMPORARY;
@@ -67,25 +67,23 @@ static enum status fake_mx(void *context, struct arena *arena, struct slice doma
 	return *count > 0 ? STATUS_OK : STATUS_NOT_FOUND;
 }
 
-static enum status fake_addresses(void *context, struct arena *arena, struct slice host, struct net_address **addresses,
-				  size_t *count)
+static enum status fake_host(void *context, struct arena *arena, struct slice name, struct dns_host *host)
 {
 	(void)context;
-	*count = 0;
-	*addresses = ARENA_ARRAY(arena, struct net_address, 10);
-	if (slice_eq(host, SLICE("trouble.example")))
+	*host = (struct dns_host){.addresses = ARENA_ARRAY(arena, struct net_address, 10), .canonical = SLICE_EMPTY};
+	if (slice_eq(name, SLICE("trouble.example")))
 		return STATUS_TEMPORARY;
 	for (size_t i = 0; i < sizeof(RECORDS) / sizeof(RECORDS[0]); i++)
-		if (names(&RECORDS[i], host) && RECORDS[i].preference == -1)
-			assert_true(net_address_parse(slice_from_cstr(RECORDS[i].value), &(*addresses)[(*count)++]));
-	return *count > 0 ? STATUS_OK : STATUS_NOT_FOUND;
+		if (names(&RECORDS[i], name) && RECORDS[i].preference == -1)
+			assert_true(net_address_parse(slice_from_cstr(RECORDS[i].value), &host->addresses[host->count++]));
+	return host->count > 0 ? STATUS_OK : STATUS_NOT_FOUND;
 }
 
 static void find(struct arena *arena, const char *hop, struct route *route)
 {
-	static const struct resolver RESOLVER = {NULL, fake_mx, fake_addresses};
+	static const struct resolver RESOLVER = {.mx = fake_mx, .host = fake_host};
 	const struct net_address own = {.family = AF_INET, .bytes = {192, 0, 2, 9}, .port = 25};
-	const struct route_options options = {SLICE("me.example"), 25, &own, 1};
+	const struct route_options options = {SLICE("me.example"), 25, &own, 1, 0};
 
 	route_find(&RESOLVER, &options, arena, slice_from_cstr(hop), route);
 }

@@ -1,0 +1,247 @@
+"""Sending to hosts that demand security: DANE in a zone that the test signs, MTA-STS from a web server of the test, a real Postfix at
+the other end. What was demanded, and how it ended, is told by `posthorn trace` and `posthorn tls-report`."""
+import contextlib
+import hashlib
+import http.server
+import json
+import pathlib
+import re
+import ssl
+import subprocess
+import threading
+import time
+
+import pytest
+
+from harness import ROOT, Postfix, free_port, letter, port_is_open, tokens_in, wait_for
+
+ALICE = "alice@example.test"
+# Which Postfix listener (127.0.0.N) each domain's mail host is: 1 with a certificate for the names below, 2 without TLS.
+TLS, PLAIN = 1, 2
+NAMES = ["mx.dane.test", "mx.ta.test", "mx.sts.test"]
+SIGNED = {  # domain -> (listener, TLSA records)
+    "dane.test": (TLS, "3 1 1 {key}"), "ta.test": (TLS, "2 0 1 {ca}"), "unusable.test": (TLS, "1 1 1 {key}"),
+    "full.test": (TLS, "3 0 2 {cert512}\n{at} TLSA 3 1 1 " + "0" * 64), "mismatch.test": (TLS, "3 1 1 " + "0" * 64),
+    "strip.test": (PLAIN, "3 1 1 {key}"), "bogus.test": (TLS, ""), "none.test": (TLS, ""),
+}
+POLICIES = {  # domain -> (listener, policy)
+    "sts.test": (TLS, ("enforce", "mx.sts.test")), "ststesting.test": (TLS, ("testing", "mx.ststesting.test")),
+    "stsname.test": (TLS, ("enforce", "*.stsname.test")), "stsother.test": (TLS, ("enforce", "mail.stsother.test")),
+    "stsplain.test": (PLAIN, ("enforce", "mx.stsplain.test")), "stsmissing.test": (TLS, None),
+}
+
+
+def openssl(*args, **more):
+    return subprocess.run(["openssl", *map(str, args)], check=True, capture_output=True, **more).stdout
+
+
+class Certificates:
+    """An authority of the test's own, and what it signs."""
+
+    def __init__(self, folder):
+        self.dir = pathlib.Path(folder) / "certificates"
+        self.dir.mkdir()
+        self.ca = self.dir / "ca.pem"
+        openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", self.dir / "ca.key", "-out", self.ca, "-subj", "/CN=Test CA",
+                "-days", 10, "-addext", "basicConstraints=critical,CA:TRUE", "-addext", "keyUsage=keyCertSign")
+
+    def make(self, name, hosts):
+        """(chain, key)"""
+        key, request, cert, extra = (self.dir / f"{name}.{end}" for end in ("key", "csr", "pem", "ext"))
+        openssl("req", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", request, "-subj", f"/CN={hosts[0]}")
+        extra.write_text("subjectAltName=" + ",".join(f"DNS:{h}" for h in hosts))
+        openssl("x509", "-req", "-in", request, "-CA", self.ca, "-CAkey", self.dir / "ca.key", "-CAcreateserial", "-days", 10, "-extfile",
+                extra, "-out", cert)
+        cert.write_text(cert.read_text() + self.ca.read_text())
+        for path in (cert, key):
+            path.chmod(0o644)
+        return cert, key
+
+    @staticmethod
+    def digest(data, kind="sha256"):
+        return hashlib.new(kind, data).hexdigest()
+
+    def records(self, cert):
+        der = openssl("x509", "-in", cert, "-outform", "DER")
+        key = openssl("pkey", "-pubin", "-outform", "DER", input=openssl("x509", "-in", cert, "-noout", "-pubkey"))
+        return {"key": self.digest(key), "cert512": self.digest(der, "sha512"),
+                "ca": self.digest(openssl("x509", "-in", self.ca, "-outform", "DER"))}
+
+
+class Zones:
+    """nsd with signed and unsigned zones, and one whose signatures have expired: the TLSA records of mx.bogus.test."""
+
+    HEAD = "$ORIGIN {zone}.\n$TTL 1\n@ SOA ns.{zone}. hostmaster.{zone}. 1 3600 600 86400 1\n@ NS ns.{zone}.\nns A 127.0.0.1\n"
+
+    def __init__(self, folder, port, records):
+        self.dir = pathlib.Path(folder) / "dns"
+        self.dir.mkdir()
+        self.port = free_port()
+        self.arguments = []
+        for zone, (listener, tlsa) in SIGNED.items():
+            at = f"_{port}._tcp.mx"
+            text = f"@ MX 10 mx\nmx A 127.0.0.{listener}\n"
+            if tlsa:
+                text += f"{at} TLSA " + tlsa.format(at=at, **records) + "\n"
+            if zone == "bogus.test":
+                text += "_tcp.mx NS ns\n"
+            self.add(zone, text, "signed")
+        self.add("alias.test", "@ MX 10 mx\nmx CNAME mx.dane.test.\n", "signed")
+        self.add("_tcp.mx.bogus.test", f"_{port} TLSA 3 1 1 {records['key']}\n", "expired")
+        for zone, (listener, policy) in POLICIES.items():
+            self.add(zone, f"@ MX 10 mx\nmx A 127.0.0.{listener}\n_mta-sts TXT \"v=STSv1; id=1;\"\nmta-sts A 127.0.0.1\n")
+        self.add("plain.test", f"@ MX 10 mx\nmx A 127.0.0.{PLAIN}\n")
+        self.add("null.test", "@ MX 0 .\n")
+        self.process = None
+
+    def add(self, zone, text, kind=None):
+        (self.dir / f"{zone}.zone").write_text(self.HEAD.format(zone=zone) + text)
+        self.arguments.append(f"{zone}={kind}" if kind else zone)
+
+    def start(self):
+        self.process = subprocess.Popen(["sh", str(ROOT / "tests/tools/dns-server.sh"), str(self.dir), str(self.port), *self.arguments],
+                                        stdout=open(self.dir / "log", "wb"), stderr=subprocess.STDOUT, start_new_session=True)
+        wait_for(lambda: port_is_open(self.port), 20, "nsd listening")
+        self.anchors = self.dir / "anchors"
+        self.anchors.write_text("".join(p.read_text() for p in sorted(self.dir.glob("*.anchor"))))
+        return self
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait(10)
+
+
+class PolicyServer:
+    """https://mta-sts.DOMAIN/.well-known/mta-sts.txt"""
+
+    def __init__(self, cert, key):
+        policies = self.policies = {f"mta-sts.{d}": p for d, (_, p) in POLICIES.items() if p}
+        self.asked = []
+        asked = self.asked
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                host = self.headers["Host"].split(":")[0]
+                asked.append(host)
+                if self.path != "/.well-known/mta-sts.txt" or host not in policies:
+                    self.send_error(404)
+                    return
+                mode, mx = policies[host]
+                body = f"version: STSv1\r\nmode: {mode}\r\nmx: {mx}\r\nmax_age: 86400\r\n".encode()
+                self.send_response(200)
+                self.send_header("Content-Type", "text/plain; charset=utf-8")
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *args):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(cert, key)
+        self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
+        self.port = self.server.server_address[1]
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def stop(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+class World:
+    def __init__(self, server, postfix, web, certificates):
+        self.server, self.postfix, self.web, self.certificates = server, postfix, web, certificates
+
+    def send(self, domain, extra="", token=None):
+        """Returns the Message-ID."""
+        token = token or f"{domain}.{time.monotonic_ns()}"
+        client = self.server.smtp("submission", ALICE)
+        client.sendmail(ALICE, [f"carol@{domain}"], letter(token, f"carol@{domain}", ALICE, extra=extra))
+        client.quit()
+        return f"<{token}@remote.test>"
+
+    def outcome(self, message_id):
+        """What the trace tells: (event, detail)."""
+        def ended():
+            done = self.server.cli("trace", message_id, "--json", check=False)
+            steps = json.loads(done.stdout) if done.returncode == 0 else []
+            return [s for s in steps if s["event"] in ("sent", "deferred", "bounced")]
+        step = wait_for(ended, 30, f"the end of {message_id}", every=0.1)[0]
+        return step["event"], step["detail"]
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    from harness import Server
+    folder = tmp_path_factory.mktemp("sending")
+    for path in [folder, folder.parent, folder.parent.parent]:
+        path.chmod(0o755)
+    certificates = Certificates(folder)
+    cert, key = certificates.make("mx", NAMES)
+    web = PolicyServer(*certificates.make("web", [f"mta-sts.{d}" for d in POLICIES]))
+    domains = [*SIGNED, *POLICIES, "alias.test", "plain.test"]
+    postfix = Postfix(folder, domains=domains, tls=(cert, key))
+    master = postfix.dir / "etc/master.cf"
+    master.write_text(master.read_text() + f"127.0.0.{PLAIN}:{postfix.port} inet n - n - - smtpd\n  -o smtpd_tls_security_level=none\n")
+    postfix.start()
+    zones = Zones(folder, postfix.port, certificates.records(cert)).start()
+    server = Server(folder, f"relay:\n  port: {postfix.port}\n  sts_port: {web.port}\n  ca_file: {certificates.ca}\n  retry: 1h\n"
+                    f"dns:\n  forwarders:\n    - 127.0.0.1@{zones.port}\n  trust_anchor_file: {zones.anchors}\n")
+    server.start()
+    try:
+        yield World(server, postfix, web, certificates)
+    finally:
+        server.stop()
+        zones.stop()
+        postfix.stop()
+        web.stop()
+
+
+@pytest.mark.parametrize("domain, event, what", [
+    ("dane.test", "sent", "verified by DANE"),                     # 3 1 1
+    ("ta.test", "sent", "verified by DANE"),                       # 2 0 1: a trust anchor, and a name
+    ("full.test", "sent", "verified by DANE"),                     # one of two records fits: 3 0 2
+    ("alias.test", "sent", "verified by DANE"),                    # the records stand at the end of a CNAME
+    ("unusable.test", "sent", "demanded by unusable TLSA records"),  # PKIX-EE: TLS without a check
+    ("none.test", "sent", "not verified"),                         # a signed zone without TLSA: opportunistic
+    ("mismatch.test", "deferred", "DANE: TLS handshake"),
+    ("strip.test", "deferred", "DANE: TLS is required"),           # STARTTLS is not offered
+    ("bogus.test", "deferred", "DANE: the TLSA records of mx.bogus.test"),
+])
+def test_dane(world, domain, event, what):
+    got, detail = world.outcome(world.send(domain))
+    assert (got, what in detail) == (event, True), detail
+
+
+@pytest.mark.parametrize("domain, event, what", [
+    ("sts.test", "sent", "verified by MTA-STS"),
+    ("ststesting.test", "sent", "would fail: "),                    # the certificate names another host
+    ("stsname.test", "deferred", "MTA-STS: TLS handshake"),        # enforced: the same
+    ("stsother.test", "deferred", "MTA-STS: the policy of stsother.test doesn't name its mail host mx.stsother.test"),
+    ("stsplain.test", "deferred", "MTA-STS: TLS is required"),
+    ("stsmissing.test", "sent", "not verified"),                   # announced, but the web server has none
+    ("plain.test", "sent", ""),
+])
+def test_mta_sts(world, domain, event, what):
+    got, detail = world.outcome(world.send(domain))
+    assert (got, what in detail) == (event, True), detail
+
+
+def test_policy_is_kept(world):
+    """RFC 8461: fetched once; it holds when the web server is gone, and after a restart of the relay."""
+    assert world.outcome(world.send("sts.test"))[0] == "sent"
+    before = world.web.asked.count("mta-sts.sts.test")
+    policy = world.web.policies.pop("mta-sts.sts.test")
+    world.server.stop()
+    world.server.start()
+    event, detail = world.outcome(world.send("sts.test"))
+    assert event == "sent" and "verified by MTA-STS" in detail
+    assert world.web.asked.count("mta-sts.sts.test") == before == 1
+    world.web.policies["mta-sts.sts.test"] = policy
+
+
+def test_null_mx(world):
+    event, detail = world.outcome(world.send("null.test"))
+    assert event == "bounced" and "does not accept mail" in detail
+    wait_for(lambda: any(b"5.1.10" in m for m in world.server.messages(ALICE)), 20, "the bounce")
