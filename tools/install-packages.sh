@@ -10,7 +10,7 @@ packages() {
 	test) echo python3 python3-pytest postgresql swaks libnet-ssleay-perl isync neomutt fetchmail getmail6 mpop libsasl2-modules gsasl curl openssl sqlite3 procps iproute2 postfix dovecot-imapd nsd ldnsutils libasan8 libtsan2 libubsan1 ;;
 	bench) echo python3 dovecot-imapd dovecot-lmtpd dovecot-pop3d gcc openssl procps ;;
 	fuzz) echo clang libclang-rt-14-dev ;;
-	lint) echo clang-format clang-tidy python3 ;;
+	lint) echo clang clang-format clang-tidy python3 ;;
 	*) echo "install-packages.sh: unknown set '$1' (build test bench fuzz lint)" >&2; exit 2 ;;
 	esac
 }

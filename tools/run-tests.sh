@@ -1,7 +1,7 @@
 #!/bin/bash
 # run-tests.sh: what `make test` does: builds and tests everything, plain and under the sanitizers, then drives the real server with
 # programs that others wrote. Prints one closing line.
-set -eu
+set -euo pipefail
 cd "$(dirname "$0")/.."
 tools/install-packages.sh build test lint
 # Meson takes ccache by itself where it is installed.
@@ -19,6 +19,9 @@ tools/lint.sh
 echo "== unit tests"
 build build
 meson test -C build --print-errorlogs --no-rebuild
+
+echo "== clang builds it without a warning too"
+CC=clang build build-clang
 
 echo "== unit tests under AddressSanitizer and UndefinedBehaviorSanitizer"
 build build-sanitize -Db_sanitize=address,undefined
