@@ -18,3 +18,11 @@ enum envelope_item {
 };
 /* The item with its encoded words decoded; addresses as "name <mailbox@host>, ...". data NULL: it is NIL. */
 struct slice envelope_text(struct arena *arena, struct slice envelope, enum envelope_item item);
+
+/* The first address of a list, for sorting (RFC 5256 section 3: FROM; RFC 5957 section 2: DISPLAYFROM). A group counts by its name.
+ * Empty where there is none. */
+struct envelope_address {
+	struct slice mailbox;
+	struct slice display; /* the name in UTF-8, or "mailbox@host" */
+};
+struct envelope_address envelope_first_address(struct arena *arena, struct slice envelope, enum envelope_item item);

@@ -5,7 +5,17 @@
 
 #define NUMBERS_LINE 4096
 
-void imap_put_numbers_modseq(struct imap_session *s, struct slice name, const uint32_t *numbers, size_t count, uint64_t modseq)
+struct esearch {
+	struct slice tag;
+	bool uid;
+	unsigned returns;
+	struct search_window window;
+	const uint32_t *numbers;
+	size_t count;
+	uint64_t modseq; /* 0: not told */
+};
+
+static void put_numbers(struct imap_session *s, struct slice name, const uint32_t *numbers, size_t count, uint64_t modseq)
 {
 	struct buf *out = imap_output(s);
 
@@ -25,11 +35,6 @@ void imap_put_numbers_modseq(struct imap_session *s, struct slice name, const ui
 	buf_add_literal(out, "\r\n");
 }
 
-void imap_put_numbers(struct imap_session *s, struct slice name, const uint32_t *numbers, size_t count)
-{
-	imap_put_numbers_modseq(s, name, numbers, count, 0);
-}
-
 static uint64_t highest(const uint64_t *modseqs, size_t count)
 {
 	uint64_t most = 0;
@@ -39,7 +44,8 @@ static uint64_t highest(const uint64_t *modseqs, size_t count)
 	return most;
 }
 
-uint64_t search_hits_modseq(const struct search_hits *hits, unsigned returns, struct search_window window)
+/* RFC 7162 section 3.1.5, 3.1.10: the highest mod-sequence of the results that are shown; 0: none are, or nobody asks. */
+static uint64_t modseq_of(const struct search_hits *hits, unsigned returns, struct search_window window)
 {
 	uint64_t most = 0, last;
 	size_t first, length;
@@ -89,7 +95,7 @@ static void put_one(struct buf *out, struct slice name, uint64_t number)
 	buf_add_u64(out, number);
 }
 
-void imap_put_esearch(struct imap_session *s, const struct esearch *esearch)
+static void put_esearch(struct imap_session *s, const struct esearch *esearch)
 {
 	struct buf *out = imap_output(s);
 
@@ -113,4 +119,23 @@ void imap_put_esearch(struct imap_session *s, const struct esearch *esearch)
 	if (esearch->modseq > 0)
 		put_one(out, SLICE(" MODSEQ "), esearch->modseq);
 	buf_add_literal(out, "\r\n");
+}
+
+void imap_put_hits(struct imap_session *s, const struct imap_command *command, const struct search_request *request,
+		   const struct search_hits *hits, struct slice name)
+{
+	struct esearch esearch = {
+		.tag = command->tag,
+		.uid = command->uid,
+		.returns = request->returns ? request->returns : SEARCH_RETURN_ALL,
+		.window = request->window,
+		.numbers = command->uid ? hits->uids : hits->sequences,
+		.count = hits->count,
+	};
+
+	esearch.modseq = modseq_of(hits, esearch.returns, esearch.window);
+	if (!request->extended)
+		put_numbers(s, name, esearch.numbers, esearch.count, esearch.modseq);
+	else if (esearch.returns & ~SEARCH_RETURN_SAVE)
+		put_esearch(s, &esearch);
 }

@@ -1,7 +1,9 @@
 /* RFC 5051, with ICU's NFKC_Casefold in its decomposed form. A run of non-ASCII is folded by itself: every ASCII character begins
  * anew for decomposition and ordering, so nothing is lost by cutting there. */
+#include <unicode/uchar.h>
 #include <unicode/unorm2.h>
 #include <unicode/ustring.h>
+#include <unicode/utf8.h>
 
 #include "mime/charset.h"
 #include "mime/words.h"
@@ -68,5 +70,46 @@ void text_fold(struct buf *out, struct slice utf8)
 		else
 			buf_add(out, slice_sub(utf8, at, end));
 		at = end;
+	}
+}
+
+/* RFC 5051 section 2: title case as UnicodeData.txt has it, then the decomposition until nothing is left of it. Characters are not put
+ * into another order. */
+static void add_collated(struct buf *out, const UNormalizer2 *decomposer, UChar32 character)
+{
+	UChar wide[2], decomposed[EXPANSION];
+	char utf8[3 * EXPANSION];
+	UErrorCode error = U_ZERO_ERROR;
+	int32_t len = 0;
+
+	u_strFromUTF32(wide, 2, &len, &(UChar32){u_totitle(character)}, 1, &error);
+	len = unorm2_normalize(decomposer, wide, len, decomposed, EXPANSION, &error);
+	u_strToUTF8(utf8, sizeof(utf8), &len, decomposed, len, &error);
+	if (U_SUCCESS(error))
+		buf_add(out, slice_of(utf8, (size_t)len));
+}
+
+void text_collation_key(struct buf *out, struct slice utf8)
+{
+	const UNormalizer2 *decomposer = NULL;
+	UErrorCode error = U_ZERO_ERROR;
+	const uint8_t *bytes = (const uint8_t *)utf8.data;
+	int32_t at = 0, len = utf8.len > INT32_MAX ? INT32_MAX : (int32_t)utf8.len;
+
+	while (at < len) {
+		UChar32 character;
+
+		if (bytes[at] < 0x80) {
+			buf_add_byte(out, ascii_upper((char)bytes[at++]));
+			continue;
+		}
+		if (!decomposer) {
+			charset_use_icu();
+			decomposer = unorm2_getInstance(NULL, "nfkc", UNORM2_DECOMPOSE, &error);
+			if (U_FAILURE(error))
+				return;
+		}
+		U8_NEXT_OR_FFFD(bytes, at, len, character);
+		add_collated(out, decomposer, character);
 	}
 }

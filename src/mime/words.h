@@ -21,6 +21,8 @@ bool charset_is_known(struct slice charset);
 /* For search (RFC 9051 section 6.4.4): full case folding and compatibility decomposition of UTF-8, as i;unicode-casemap does it
  * (RFC 5051), but to lower case, so that ASCII alone is just in lower case. Marks are kept; what is invisible (soft hyphens) goes. */
 void text_fold(struct buf *out, struct slice utf8);
+/* For ordering (RFC 5051 section 2): the octets by which i;unicode-casemap compares. Each character in title case, decomposed. */
+void text_collation_key(struct buf *out, struct slice utf8);
 
 /* "Tue, 24 Nov 2026 15:00:00 +0100 (comment)", obsolete zones and two-digit years too. False if it is none. */
 __attribute__((warn_unused_result)) bool date_parse(struct slice value, int64_t *wall_ms, int *zone_minutes);

@@ -87,6 +87,7 @@ enum {
 	EMAIL_HEADER = 1 << 5, /* at least the message's header, in `bytes` */
 	EMAIL_SENT = 1 << 6,
 	EMAIL_MESSAGE_ID = 1 << 7,
+	EMAIL_REFERENCES = 1 << 8,
 };
 #define EMAIL_BYTES_MAX (1024 * 1024)
 
@@ -95,7 +96,7 @@ struct email {
 	int64_t id;
 	uint64_t size;
 	int64_t sent_ms, received_ms;
-	struct slice envelope, body, body_structure, structure, bytes, message_id;
+	struct slice envelope, body, body_structure, structure, bytes, message_id, references;
 };
 /* One ordered scan over those uids of the mailbox (ascending; a dense run becomes one range scan). `each` is called inside the
  * read snapshot with slices that are valid during the call: it must not block on a peer; returning false ends the scan early

@@ -6,11 +6,11 @@
 /* One statement per set of tables: a column that isn't wanted isn't touched (CASE), a table that isn't wanted isn't joined. The order
  * of the tables is fixed by CROSS JOIN: SQLite then never walks email or blob. */
 #define ROW_COLUMNS "SELECT m.uid, m.email, m.size, m.received_ms, "
-#define NO_TEXTS    "0, NULL, NULL, NULL, NULL, NULL, "
+#define NO_TEXTS    "0, NULL, NULL, NULL, NULL, NULL, NULL, "
 #define TEXTS                                                                                               \
 	"e.sent_ms, CASE WHEN ($5 & 1) <> 0 THEN e.envelope END, CASE WHEN ($5 & 2) <> 0 THEN e.body END,"  \
 	" CASE WHEN ($5 & 4) <> 0 THEN e.body_structure END, CASE WHEN ($5 & 8) <> 0 THEN e.structure END," \
-	" CASE WHEN ($5 & 128) <> 0 THEN e.message_id END, "
+	" CASE WHEN ($5 & 128) <> 0 THEN e.message_id END, CASE WHEN ($5 & 256) <> 0 THEN e.refers_to END, "
 #define NO_BYTES   "0, 0, NULL"
 #define BYTES      "b.encoding, b.size, CASE WHEN m.size <= $6 THEN b.bytes END"
 #define JOIN_TEXT  " CROSS JOIN email e"
@@ -31,12 +31,15 @@ enum {
 	COLUMN_BODY_STRUCTURE,
 	COLUMN_STRUCTURE,
 	COLUMN_MESSAGE_ID,
+	COLUMN_REFERENCES,
 	COLUMN_ENCODING,
 	COLUMN_CHUNK_SIZE,
 	COLUMN_BYTES
 };
 
-#define WANT_TEXTS (EMAIL_ENVELOPE | EMAIL_BODY | EMAIL_BODY_STRUCTURE | EMAIL_STRUCTURE | EMAIL_SENT | EMAIL_MESSAGE_ID)
+#define WANT_TEXTS                                                                                              \
+	(EMAIL_ENVELOPE | EMAIL_BODY | EMAIL_BODY_STRUCTURE | EMAIL_STRUCTURE | EMAIL_SENT | EMAIL_MESSAGE_ID | \
+	 EMAIL_REFERENCES)
 #define WANT_BYTES (EMAIL_BYTES | EMAIL_HEADER)
 
 static const char *const statements[2][2] = {
@@ -131,6 +134,7 @@ static void hand_out(struct scan *scan, struct db_query *query)
 		email.body_structure = db_slice(query, COLUMN_BODY_STRUCTURE);
 		email.structure = db_slice(query, COLUMN_STRUCTURE);
 		email.message_id = db_slice(query, COLUMN_MESSAGE_ID);
+		email.references = db_slice(query, COLUMN_REFERENCES);
 	}
 	if (scan->wanted & WANT_BYTES)
 		email.bytes = read_bytes(scan, query, &email);
