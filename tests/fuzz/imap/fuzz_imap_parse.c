@@ -6,6 +6,7 @@
 #include "imap/fetch.h"
 #include "imap/parse.h"
 #include "imap/search.h"
+#include "imap/sort.h"
 #include "imap/write.h"
 
 static void touch(struct slice s)
@@ -41,6 +42,30 @@ static bool search(struct imap_parser *p)
 		(void)search_needs(request.key);
 	}
 	return true;
+}
+
+static bool sort(struct imap_parser *p)
+{
+	struct sort_request request;
+	struct email email = {.envelope = p->rest};
+	static const struct view_message message;
+	struct buf key;
+
+	if (!imap_parse_sort(p, &request))
+		return false;
+	if (request.count == 0 || request.count > SORT_CRITERIA_MAX)
+		abort();
+	buf_init(&key, p->arena, 0);
+	sort_key(&key, p->arena, &request, &message, &email);
+	touch(buf_slice(&key));
+	return true;
+}
+
+static bool thread(struct imap_parser *p)
+{
+	struct thread_request request;
+
+	return imap_parse_thread(p, &request);
 }
 
 static bool append(struct imap_parser *p)
@@ -85,6 +110,8 @@ static bool envelope(struct imap_parser *p)
 {
 	for (enum envelope_item item = ENVELOPE_DATE; item <= ENVELOPE_MESSAGE_ID; item++)
 		touch(envelope_text(p->arena, p->rest, item));
+	touch(envelope_first_address(p->arena, p->rest, ENVELOPE_FROM).display);
+	touch(envelope_first_address(p->arena, p->rest, ENVELOPE_BCC).mailbox);
 	return true;
 }
 
@@ -92,7 +119,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static bool (*const grammars[])(struct imap_parser *) = {fetch, search, append, flags, dates, strings, envelope};
+	static bool (*const grammars[])(struct imap_parser *) = {fetch,   search,   append, flags, dates,
+								 strings, envelope, sort,   thread};
 	struct arena arena SCOPED_ARENA;
 	struct imap_parser p;
 

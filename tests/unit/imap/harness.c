@@ -527,6 +527,8 @@ bool harness_read_line(struct harness *h, int number, struct slice *line)
 }
 
 /* Looks only at the end of what has come: lines of messages are too many to look at. */
+#define TAIL 4096 /* the last line is shorter */
+
 size_t harness_read_until(struct harness *h, int number, struct slice tag)
 {
 	struct slot *slot = &h->slots[number];
@@ -534,7 +536,7 @@ size_t harness_read_until(struct harness *h, int number, struct slice tag)
 
 	for (;;) {
 		struct slice all = slice_skip(buf_slice(&slot->input), slot->input_at);
-		struct slice tail = slice_skip(all, all.len > 300 ? all.len - 300 : 0);
+		struct slice tail = slice_skip(all, all.len > TAIL ? all.len - TAIL : 0);
 		size_t last = slice_ends_with(tail, SLICE("\r\n"))
 				      ? slice_find_last_byte(slice_sub(tail, 0, tail.len - 2), '\n')
 				      : SLICE_NOT_FOUND;
@@ -546,7 +548,7 @@ size_t harness_read_until(struct harness *h, int number, struct slice tag)
 			return total + all.len;
 		}
 		if (all.len > 1024 * 1024) {
-			total += all.len - 300;
+			total += all.len - TAIL;
 			memmove(slot->input.data, tail.data, tail.len);
 			slot->input.len = tail.len;
 			slot->input_at = 0;
