@@ -54,8 +54,13 @@ bool check_ip_address(struct slice text)
 	return address_family(text) != 0;
 }
 
+/* What sockaddr_un holds. */
+#define UNIX_PATH_MAX 107
+
 bool check_listen_address(struct slice text)
 {
+	if (slice_starts_with(text, SLICE("unix:/")))
+		return text.len <= UNIX_PATH_MAX + 5 && text.data[text.len - 1] != '/';
 	size_t colon = slice_find_last_byte(text, ':');
 	struct slice host = slice_sub(text, 0, colon);
 
@@ -105,6 +110,28 @@ bool check_separator(struct slice text)
 bool check_user(struct slice text)
 {
 	return text.len <= 32 && all_of(text, "-_.") && text.data[0] != '-';
+}
+
+bool check_mode(struct slice text)
+{
+	for (size_t i = 0; i < text.len; i++)
+		if (text.data[i] < '0' || text.data[i] > '7')
+			return false;
+	return text.len == 0 || text.len == 3 || (text.len == 4 && text.data[0] == '0');
+}
+
+bool check_group(struct slice text)
+{
+	return text.len == 0 || check_user(text);
+}
+
+bool check_local_sender(struct slice text)
+{
+	struct slice rest = text, user = slice_cut(&rest, ':');
+
+	if (rest.len == 0 || !(slice_eq(user, SLICE("*")) || check_user(user)))
+		return false;
+	return slice_eq(rest, SLICE("*")) || slice_find_byte(rest, '@') != SLICE_NOT_FOUND;
 }
 
 bool check_duration(struct slice text)

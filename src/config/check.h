@@ -19,6 +19,9 @@ bool check_smarthost(struct slice text);
 bool check_store_url(struct slice text);
 /* One of the characters that may stand between user and detail. */
 bool check_separator(struct slice text);
+bool check_mode(struct slice text);
+bool check_group(struct slice text);
+bool check_local_sender(struct slice text);
 bool check_user(struct slice text);
 bool check_duration(struct slice text);
 bool check_durations(struct slice text);

@@ -11,10 +11,16 @@
 
 struct buf;
 
+/* Where programs of this machine bring their mail if nothing else is said. */
+#define CONFIG_LOCAL_SOCKET   "/run/posthorn/local.sock"
+#define CONFIG_LOCAL_LISTENER "unix:" CONFIG_LOCAL_SOCKET
+
 /* All text is UTF-8 C strings; NULL where not given and without a default. */
 struct config_listener {
-	char *address;  /* "127.0.0.1:25", ":25" */
-	char *protocol; /* "smtp", "submission", "submissions", "imap", "imaps", "pop3", "pop3s" */
+	char *address;  /* "127.0.0.1:25", ":25", "unix:/run/posthorn/lmtp.sock" */
+	char *protocol; /* "smtp", "submission", "submissions", "lmtp", "local", "imap", "imaps", "pop3", "pop3s" */
+	char *mode;     /* of a Unix socket: "0660"; empty: by protocol */
+	char *group;    /* whose it is; empty: as it comes */
 	bool proxy;     /* PROXY protocol from limits.proxy_from */
 };
 struct config_certificate {
@@ -54,6 +60,9 @@ struct config {
 		char **trusted_networks; /* may relay without authentication; default none */
 		unsigned trusted_networks_count;
 		char *recipient_separator; /* "+" */
+		char *origin;              /* the domain of incomplete addresses of local programs; none: hostname */
+		char **local_senders;      /* "USER:SENDER": which senders local users may use */
+		unsigned local_senders_count;
 		bool require_sender_match; /* submission: MAIL FROM must be the login's or its alias */
 	} smtp;
 	struct {

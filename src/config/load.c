@@ -105,7 +105,7 @@ static void default_listeners(struct config *config, struct arena *arena)
 {
 	static const char *const defaults[][2] = {
 		{":25", "smtp"}, {":587", "submission"}, {":465", "submissions"}, {":143", "imap"}, {":993", "imaps"},
-		{":110", "pop3"}, {":995", "pop3s"}};
+		{":110", "pop3"}, {":995", "pop3s"}, {CONFIG_LOCAL_LISTENER, "local"}};
 
 	config->listeners_count = sizeof(defaults) / sizeof(defaults[0]);
 	config->listeners = ARENA_ARRAY(arena, struct config_listener, config->listeners_count);
@@ -236,6 +236,11 @@ static bool unfit(const struct fitting *f, const char *name, const char *what, c
 	return false;
 }
 
+static bool is_unix(const struct config_listener *listener)
+{
+	return slice_starts_with(slice_from_cstr(listener->address), SLICE("unix:"));
+}
+
 static bool is_there_twice(const struct config *config, unsigned index)
 {
 	for (unsigned i = 0; i < index; i++) {
@@ -255,6 +260,12 @@ static bool listener_fits(const struct fitting *f, unsigned index)
 	    (slice_eq(protocol, SLICE("imaps")) || slice_eq(protocol, SLICE("pop3s")) || slice_eq(protocol, SLICE("submissions"))))
 		return unfit(f, "listeners", listener->protocol,
 			     " needs a certificate; name one in tls.certificates, or list other listeners only");
+	if (is_unix(listener) && !slice_eq(protocol, SLICE("lmtp")) && !slice_eq(protocol, SLICE("local")))
+		return unfit(f, "listeners", listener->address,
+			     " is for lmtp and local only; give this protocol an address and a port");
+	if (!is_unix(listener) && slice_eq(protocol, SLICE("local")))
+		return unfit(f, "listeners", listener->address,
+			     " can't tell who its peers are; give local a Unix socket, as unix:/run/posthorn/local.sock");
 	if (is_there_twice(config, index))
 		return unfit(f, "listeners", listener->address, " is there twice");
 	if (listener->proxy && config->limits.proxy_from_count == 0)

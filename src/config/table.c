@@ -21,12 +21,18 @@
 /* A row is read better as it stands. */
 /* clang-format off */
 static const struct setting listener_fields[] = {
-	{"address", "Address and port, as 192.0.2.1:25, [2001:db8::1]:25, or :25 for all addresses.", .kind = SETTING_TEXT,
-	 FIELD(config_listener, address), .check = check_listen_address, .allowed = "ADDRESS:PORT, [IPV6]:PORT or :PORT"},
-	{"protocol", "What is spoken there; submissions, imaps and pop3s begin with TLS.", .kind = SETTING_CHOICE,
-	 FIELD(config_listener, protocol), .allowed = "smtp|submission|submissions|imap|imaps|pop3|pop3s"},
+	{"address", "Address and port, as 192.0.2.1:25, [2001:db8::1]:25, or :25 for all addresses; or unix:/PATH for lmtp and local.", .kind = SETTING_TEXT,
+	 FIELD(config_listener, address), .check = check_listen_address, .allowed = "ADDRESS:PORT, [IPV6]:PORT, :PORT or unix:/PATH"},
+	{"protocol",
+	 "What is spoken there; submissions, imaps and pop3s begin with TLS. lmtp takes mail for mailboxes here from other mail servers (on a "
+	 "Unix socket, or from smtp.trusted_networks); local takes mail of this machine's programs, on a Unix socket.", .kind = SETTING_CHOICE,
+	 FIELD(config_listener, protocol), .allowed = "smtp|submission|submissions|lmtp|local|imap|imaps|pop3|pop3s"},
 	{"proxy", "Peers of limits.proxy_from must send a PROXY protocol header (v1 or v2) first.", .kind = SETTING_BOOL,
 	 FIELD(config_listener, proxy), .default_text = "false"},
+	{"mode", "Permissions of a Unix socket, in octal. Without it: 0666 for local, else 0660.", .kind = SETTING_TEXT,
+	 FIELD(config_listener, mode), .check = check_mode, .default_text = "", .allowed = "three or four octal digits"},
+	{"group", "The group that a Unix socket belongs to, such as postfix.", .kind = SETTING_TEXT, FIELD(config_listener, group),
+	 .check = check_group, .default_text = "", .allowed = "a group name"},
 };
 
 static const struct setting certificate_fields[] = {
@@ -47,7 +53,7 @@ const struct setting settings[] = {
 	 .check = check_user, .default_text = "posthorn", .allowed = "a user name"},
 	{"listeners",
 	 "Where the server listens. Without it: smtp on :25, submission on :587, submissions on :465, imap on :143, "
-	 "imaps on :993, pop3 on :110, pop3s on :995.",
+	 "imaps on :993, pop3 on :110, pop3s on :995, local on unix:/run/posthorn/local.sock.",
 	 RECORDS(listener_fields, config_listener), LIST(listeners)},
 
 	{"tls.certificates", "Certificates with their keys, chosen by the host names they are for; the first is the default.",
@@ -97,6 +103,14 @@ const struct setting settings[] = {
 	 "user@example.org. Empty: no such addresses.",
 	 .kind = SETTING_TEXT, AT(smtp.recipient_separator), .check = check_separator, .default_text = "+",
 	 .allowed = "one of + - _ = . or nothing"},
+	{"smtp.origin",
+	 "The domain of addresses without one, from programs of this machine (sendmail -f root, mail to root). Without it: hostname.",
+	 .kind = SETTING_TEXT, AT(smtp.origin), .check = check_hostname, .allowed = "a domain name such as example.org"},
+	{"smtp.local_senders",
+	 "Which senders the users of this machine may use on local listeners, as USER:SENDER; USER is a user's name or *, SENDER an "
+	 "address, @DOMAIN or *. What no entry allows is refused.",
+	 .kind = SETTING_LIST, LIST(smtp.local_senders), .check = check_local_sender, .default_text = "*:*",
+	 .allowed = "USER:ADDRESS, USER:@DOMAIN or USER:*"},
 	{"smtp.require_sender_match", "A submitted message's sender must be the user's own address or alias.",
 	 .kind = SETTING_BOOL, AT(smtp.require_sender_match), .default_text = "true"},
 

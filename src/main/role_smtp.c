@@ -1,3 +1,4 @@
+#include <pwd.h>
 #include <stdlib.h>
 
 #include "main/network_role.h"
@@ -8,6 +9,26 @@ static enum smtp_plaintext plaintext_from(struct slice name)
 	if (slice_eq(name, SLICE("never")))
 		return SMTP_PLAINTEXT_NEVER;
 	return slice_eq(name, SLICE("always")) ? SMTP_PLAINTEXT_ALWAYS : SMTP_PLAINTEXT_LOOPBACK;
+}
+
+/* Before the sandbox: names are looked up where the system keeps them. */
+static const struct smtp_local_rule *local_rules_from(struct role_setup *setup, size_t *count)
+{
+	const struct config *config = setup->config;
+	struct smtp_local_rule *rules = ARENA_ARRAY(&setup->arena, struct smtp_local_rule, config->smtp.local_senders_count + 1);
+
+	*count = 0;
+	for (unsigned i = 0; i < config->smtp.local_senders_count; i++) {
+		struct slice senders = slice_from_cstr(config->smtp.local_senders[i]), user = slice_cut(&senders, ':');
+		struct passwd *entry = getpwnam(slice_cstr(&setup->arena, user));
+		bool is_everybody = slice_eq(user, SLICE("*"));
+
+		if (entry || is_everybody)
+			rules[(*count)++] = (struct smtp_local_rule){is_everybody, entry ? entry->pw_uid : 0, senders};
+		else
+			LOG_WARNING(&setup->log, "smtp.no_such_user", LOG_STR("user", user), LOG_CSTR("setting", "smtp.local_senders"));
+	}
+	return rules;
 }
 
 static struct smtp_options options_from(struct role_setup *setup)
@@ -23,6 +44,8 @@ static struct smtp_options options_from(struct role_setup *setup)
 		.plaintext = plaintext_from(slice_from_cstr(config->auth.plaintext)),
 	};
 
+	options.origin = slice_from_cstr(config->smtp.origin);
+	options.local_rules = local_rules_from(setup, &options.local_rule_count);
 	options.trusted =
 		network_role_prefixes(setup, config->smtp.trusted_networks, config->smtp.trusted_networks_count, &options.trusted_count);
 	return options;
@@ -39,7 +62,7 @@ static bool start(void *context, struct ipc *ipc)
 int role_run_smtp(struct role_setup *setup)
 {
 	struct smtp_context smtp = {.options = options_from(setup), .log = &setup->log};
-	const struct network_protocol protocol = {"smtp submission submissions", "submissions", &smtp_protocol, &smtp, SMTP_REFUSAL};
+	const struct network_protocol protocol = {"smtp submission submissions lmtp local", "submissions", &smtp_protocol, &smtp, SMTP_REFUSAL};
 	struct network_service service = {.protocols = &protocol, .protocol_count = 1, .context = &smtp, .start = start};
 
 	return network_role_run(setup, &service);

@@ -5,7 +5,7 @@
 #define ASK(role) (1u << (role))
 
 static const struct role_definition definitions[] = {
-	{ROLE_SMTP, "SMTP and submission sessions", POWER_ACCEPT, ASK(ROLE_DELIVER) | ASK(ROLE_AUTH), "", "smtp submission submissions",
+	{ROLE_SMTP, "SMTP and submission sessions", POWER_ACCEPT, ASK(ROLE_DELIVER) | ASK(ROLE_AUTH), "", "smtp submission submissions lmtp local",
 	 role_run_smtp},
 	{ROLE_DELIVER, "routing, and the transaction into accounts and queue", POWER_STORE, 0, "directory", "", role_run_deliver},
 	{ROLE_RELAY, "sends what is due in the queue", POWER_STORE | POWER_CONNECT, 0, "queue", "", role_run_relay},

@@ -3,6 +3,7 @@
  *
  * supervisor.c     life and death of the whole
  * supervisor_spawn.c  a role's start, end and restart
+ * supervisor_unix.c   Unix sockets among the listeners
  * supervisor_hub.c    frames on the control sockets: channels, announcements, status
  */
 #pragma once
@@ -60,6 +61,9 @@ int supervisor_run(const char *config_path, const char *program);
 MUST_CHECK bool supervisor_read_secrets(struct supervisor *supervisor);
 MUST_CHECK bool supervisor_make_folders(struct supervisor *supervisor);
 MUST_CHECK bool supervisor_bind(struct supervisor *supervisor);
+/* supervisor_unix.c: a listener "unix:/PATH", with its mode and group. -1 with *error. */
+MUST_CHECK int supervisor_bind_unix(struct supervisor *supervisor, const struct config_listener *wanted, int backlog,
+                                    struct error *error);
 /* The user that the roles become; true also where not root. */
 MUST_CHECK bool supervisor_find_user(struct supervisor *supervisor);
 

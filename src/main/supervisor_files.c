@@ -121,7 +121,9 @@ static bool bind_one(struct supervisor *supervisor, const struct config_listener
 	int64_t give_up = clock_monotonic_ms() + BIND_PATIENCE_MS;
 
 	for (;;) {
-		int fd = listen_tcp(slice_from_cstr(wanted->address), LISTEN_BACKLOG, &supervisor->arena, &error);
+		int fd = slice_starts_with(slice_from_cstr(wanted->address), SLICE("unix:"))
+				 ? supervisor_bind_unix(supervisor, wanted, LISTEN_BACKLOG, &error)
+				 : listen_tcp(slice_from_cstr(wanted->address), LISTEN_BACKLOG, &supervisor->arena, &error);
 		if (fd >= 0) {
 			supervisor->listeners[supervisor->listener_count++] =
 				(struct role_listener){slice_from_cstr(wanted->protocol), wanted->proxy, fd};

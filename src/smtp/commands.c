@@ -53,6 +53,7 @@ static const struct smtp_command_entry commands[] = {
 	{"HELO", cmd_helo, 0},
 	{"STARTTLS", cmd_starttls, STATE_READY, .takes_no_argument = true},
 	{"AUTH", cmd_auth, STATE_READY},
+	{"LHLO", cmd_lhlo, 0},
 	{"NOOP", cmd_noop, 0},
 	{"VRFY", cmd_vrfy, 0},
 	{"EXPN", cmd_expn, 0},

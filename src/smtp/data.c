@@ -70,7 +70,7 @@ enum next cmd_data(struct smtp_session *s, struct slice argument)
 
 	(void)argument;
 	if (s->state != STATE_RCPT)
-		return smtp_answer(s, REPLY_NEED_RCPT);
+		return smtp_answer(s, s->is_lmtp ? REPLY_LMTP_NEED_RCPT : REPLY_NEED_RCPT);
 	smtp_message_begin(s, s->env->command_arena, &incoming);
 	smtp_answer(s, REPLY_GO_AHEAD);
 	conn_flush(s->conn);
@@ -93,7 +93,7 @@ static enum reply_id bdat_fault(const struct smtp_session *s)
 	if (s->state == STATE_READY)
 		return REPLY_NEED_MAIL;
 	if (s->state == STATE_MAIL)
-		return REPLY_NEED_RCPT;
+		return s->is_lmtp ? REPLY_LMTP_NEED_RCPT : REPLY_NEED_RCPT;
 	return s->transaction.chunk_failed ? REPLY_BDAT_FAILED : REPLY_NONE;
 }
 
@@ -128,7 +128,7 @@ static enum next refuse_chunk(struct smtp_session *s, uint64_t size, bool last, 
 
 	if (!read_chunk(s, size, NULL, NULL))
 		return lost(s);
-	next = smtp_answer(s, fault);
+	next = last && s->is_lmtp && s->state == STATE_BDAT ? lmtp_answer_all(s, fault) : smtp_answer(s, fault);
 	if (last && s->transaction.chunk_failed)
 		smtp_transaction_end(s);
 	return next;

@@ -16,9 +16,15 @@ static bool greet(struct smtp_session *s, struct slice argument)
 	return true;
 }
 
+/* Nobody listens on a Unix socket's wire. */
+static bool has_tls(const struct smtp_session *s)
+{
+	return s->env->listener->tls && !((s->is_lmtp || s->is_local) && conn_peer(s->conn)->family == 0);
+}
+
 static bool may_start_tls(const struct smtp_session *s)
 {
-	return s->env->listener->tls && !conn_is_tls(s->conn);
+	return has_tls(s) && !conn_is_tls(s->conn);
 }
 
 /* RFC 4954 section 4: not before TLS where TLS must be, and not again. */
@@ -29,7 +35,7 @@ static struct slice offered_mechanisms(const struct smtp_session *s)
 	return auth_mechanisms(conn_is_tls(s->conn), smtp_may_send_password(s));
 }
 
-enum next cmd_ehlo(struct smtp_session *s, struct slice argument)
+static enum next greet_with_offers(struct smtp_session *s, struct slice argument)
 {
 	struct reply_offer offer = {
 		.max_message_size = s->options.max_message_size,
@@ -44,8 +50,21 @@ enum next cmd_ehlo(struct smtp_session *s, struct slice argument)
 	return NEXT_PARK;
 }
 
+/* RFC 2033 section 4.1: LHLO there, and nothing else; elsewhere it is unknown. */
+enum next cmd_lhlo(struct smtp_session *s, struct slice argument)
+{
+	return s->is_lmtp ? greet_with_offers(s, argument) : smtp_answer(s, REPLY_UNKNOWN_COMMAND);
+}
+
+enum next cmd_ehlo(struct smtp_session *s, struct slice argument)
+{
+	return s->is_lmtp ? smtp_answer(s, REPLY_UNKNOWN_COMMAND) : greet_with_offers(s, argument);
+}
+
 enum next cmd_helo(struct smtp_session *s, struct slice argument)
 {
+	if (s->is_lmtp)
+		return smtp_answer(s, REPLY_UNKNOWN_COMMAND);
 	if (!greet(s, argument))
 		return smtp_answer(s, REPLY_SYNTAX_HELLO);
 	s->is_extended = false;
@@ -57,7 +76,7 @@ enum next cmd_helo(struct smtp_session *s, struct slice argument)
 enum next cmd_starttls(struct smtp_session *s, struct slice argument)
 {
 	(void)argument;
-	if (!s->env->listener->tls)
+	if (!has_tls(s))
 		return smtp_answer(s, REPLY_NO_TLS);
 	if (conn_is_tls(s->conn))
 		return smtp_answer(s, REPLY_TLS_ALREADY);

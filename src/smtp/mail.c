@@ -22,6 +22,10 @@ enum next cmd_mail(struct smtp_session *s, struct slice argument)
 	/* RFC 1870 section 6.1 */
 	if (mail.size > s->options.max_message_size)
 		return smtp_answer(s, REPLY_TOO_LARGE);
+	if (s->is_local && !local_may_send_as(s, mail.path.address)) {
+		smtp_log_refused(s, 553, SLICE("sender is not the local user's"), mail.path.address);
+		return smtp_answer(s, REPLY_SENDER_NOT_YOURS);
+	}
 	if (!smtp_door_sender(s, mail.path.address, &next))
 		return next;
 	smtp_transaction_begin(s, &mail);

@@ -4,14 +4,17 @@
 
 struct slice received_protocol(const struct received *received)
 {
-	static const char *const names[2][4] = {
+	static const char *const names[4][4] = {
 		{"ESMTP", "ESMTPS", "ESMTPA", "ESMTPSA"},
 		{"UTF8SMTP", "UTF8SMTPS", "UTF8SMTPA", "UTF8SMTPSA"},
+		{"LMTP", "LMTPS", "LMTPA", "LMTPSA"},
+		{"UTF8LMTP", "UTF8LMTPS", "UTF8LMTPA", "UTF8LMTPSA"},
 	};
 
 	if (!received->extended)
 		return SLICE("SMTP");
-	return slice_from_cstr(names[received->smtputf8][(received->tls_version.len > 0) + 2 * received->authenticated]);
+	return slice_from_cstr(
+		names[received->smtputf8 + 2 * received->lmtp][(received->tls_version.len > 0) + 2 * received->authenticated]);
 }
 
 /* A name in UTF-8 would make the header one that only SMTPUTF8 may carry (RFC 6531 section 3.7.1 asks for A-labels). */
@@ -28,7 +31,9 @@ static void write_from(struct buf *out, const struct received *received)
 	buf_add_literal(out, "Received: from ");
 	write_helo(out, received);
 	buf_add_literal(out, " (");
-	if (received->peer.family != 0)
+	if (received->local_peer.len > 0)
+		buf_add(out, received->local_peer);
+	else if (received->peer.family != 0)
 		net_address_format_literal(out, &received->peer);
 	else
 		buf_add_literal(out, "unknown");

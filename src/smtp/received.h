@@ -10,8 +10,9 @@ struct received {
 	struct slice hostname;
 	struct slice queue_id;
 	struct slice tls_version, tls_cipher; /* empty: no TLS */
-	bool extended, authenticated, smtputf8;
-	struct slice recipient; /* the only one; empty: several, of whom none shall hear of the others */
+	bool extended, authenticated, smtputf8, lmtp;
+	struct slice local_peer; /* of a program on this machine: "uid 1000"; empty: none */
+	struct slice recipient;  /* the only one; empty: several, of whom none shall hear of the others */
 	int64_t wall_ms;
 };
 /* RFC 3848, RFC 6531 section 4.3: "ESMTPSA", "UTF8SMTPS", ... */

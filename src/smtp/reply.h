@@ -29,6 +29,9 @@ enum reply_id {
 	REPLY_AUTH_TEMPORARY,
 	/* 5xx */
 	REPLY_EARLY_TALKER,
+	REPLY_LMTP_STRANGER,
+	REPLY_LMTP_NEED_RCPT,
+	REPLY_SENDER_NOT_YOURS,
 	REPLY_UNKNOWN_COMMAND,
 	REPLY_LINE_TOO_LONG,
 	REPLY_CONTROL_CHARACTER,
@@ -82,6 +85,8 @@ struct reply reply_make(enum reply_id id);
 void reply_write(struct buf *out, const struct reply *reply);
 /* "220 mx.example.org ESMTP Posthorn\r\n" */
 void reply_write_greeting(struct buf *out, struct slice hostname);
+/* "220 mx.example.org LMTP Posthorn\r\n" */
+void reply_write_lmtp_greeting(struct buf *out, struct slice hostname);
 /* 334 with base64 (RFC 4954 section 4). */
 void reply_write_challenge(struct buf *out, struct slice challenge);
 

@@ -102,10 +102,15 @@ static void fill_in_defaults(struct smtp_options *options)
 	DEFAULT_TO(options->command_timeout_ms, COMMAND_TIMEOUT_DEFAULT);
 	DEFAULT_TO(options->data_timeout_ms, DATA_TIMEOUT_DEFAULT);
 	DEFAULT_TO(options->session_timeout_ms, SESSION_TIMEOUT_DEFAULT);
+	if (options->origin.len == 0)
+		options->origin = options->hostname;
 }
 
+/* Who may open a Unix socket was decided by its mode. */
 static bool peer_is_trusted(const struct smtp_session *s)
 {
+	if (s->is_local || (s->is_lmtp && conn_peer(s->conn)->family == 0))
+		return true;
 	for (size_t i = 0; i < s->options.trusted_count; i++)
 		if (net_prefix_contains(&s->options.trusted[i], conn_peer(s->conn)))
 			return true;
@@ -135,7 +140,11 @@ static struct smtp_session *session_new(struct session_env *env)
 	s->door = context->door;
 	s->peer = peer_text(env);
 	s->is_submission = slice_starts_with(slice_from_cstr(env->listener->name), SLICE("submission"));
+	s->is_lmtp = slice_eq(slice_from_cstr(env->listener->name), SLICE("lmtp"));
+	s->is_local = slice_eq(slice_from_cstr(env->listener->name), SLICE("local"));
 	s->is_trusted = peer_is_trusted(s);
+	if (s->is_local)
+		local_identify(s);
 	s->ends_ms = clock_monotonic_ms() + s->options.session_timeout_ms;
 	s->state = STATE_START;
 	s->helo = s->login = SLICE_EMPTY;
@@ -151,7 +160,7 @@ static bool has_spoken(const struct smtp_session *s)
 {
 	char bytes[512];
 
-	if (s->is_submission || conn_is_tls(s->conn))
+	if (s->is_submission || s->is_local || conn_is_tls(s->conn))
 		return false;
 	return conn_has_input(s->conn) || recv(conn_fd(s->conn), bytes, sizeof(bytes), MSG_DONTWAIT) > 0;
 }
@@ -172,7 +181,16 @@ static void *session_open(struct session_env *env)
 		conn_flush(s->conn);
 		return NULL;
 	}
-	reply_write_greeting(conn_output(s->conn), s->options.hostname);
+	if (s->is_lmtp && !s->is_trusted) {
+		smtp_log_refused(s, 554, SLICE("LMTP from a stranger"), SLICE_EMPTY);
+		smtp_answer(s, REPLY_LMTP_STRANGER);
+		conn_flush(s->conn);
+		return NULL;
+	}
+	if (s->is_lmtp)
+		reply_write_lmtp_greeting(conn_output(s->conn), s->options.hostname);
+	else
+		reply_write_greeting(conn_output(s->conn), s->is_local ? s->options.origin : s->options.hostname);
 	park(s);
 	return s;
 }

@@ -48,7 +48,9 @@ struct smtp_session {
 	struct visitor visitor;
 	struct slice peer; /* in text */
 	bool is_submission, is_trusted;
-	int64_t ends_ms; /* monotonic */
+	bool is_lmtp, is_local; /* by the listener */
+	uid_t uid;              /* of a local program; (uid_t)-1: unknown */
+	int64_t ends_ms;        /* monotonic */
 	enum smtp_state state;
 	unsigned errors;
 	bool is_extended; /* EHLO, not HELO */
@@ -92,6 +94,19 @@ bool smtp_door_judged(struct smtp_session *session, struct slice recipient, cons
 bool smtp_door_message(struct smtp_session *session, struct deliver_verdict *verdict);
 bool smtp_door_failures(struct smtp_session *session, unsigned count, enum next *next);
 
+/* ---- lmtp.c ---- */
+
+/* RFC 2033 section 4.2: the same reply for each recipient. */
+enum next lmtp_answer_all(struct smtp_session *session, enum reply_id id);
+/* Has the message delivered, and answers for each recipient. */
+enum next lmtp_deliver(struct smtp_session *session, struct incoming *incoming);
+
+/* ---- local.c ---- */
+
+/* Who is at the other end. */
+void local_identify(struct smtp_session *session);
+bool local_may_send_as(const struct smtp_session *session, struct slice sender);
+
 /* ---- the commands ---- */
 
 /* NULL: there is none of that name. */
@@ -105,6 +120,7 @@ struct smtp_command_entry {
 const struct smtp_command_entry *smtp_command_find(struct slice verb);
 
 enum next cmd_ehlo(struct smtp_session *session, struct slice argument);
+enum next cmd_lhlo(struct smtp_session *session, struct slice argument);
 enum next cmd_helo(struct smtp_session *session, struct slice argument);
 enum next cmd_starttls(struct smtp_session *session, struct slice argument);
 enum next cmd_auth(struct smtp_session *session, struct slice argument);

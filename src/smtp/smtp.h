@@ -2,10 +2,13 @@
  * nothing else: recipients and messages are judged by the deliver role, credentials by the auth role.
  *
  * What a listener is follows from its name: "smtp" takes mail for local domains (and relays for trusted networks), "submission"
- * and "submissions" demand authentication. Offered: PIPELINING, SIZE, 8BITMIME, SMTPUTF8, CHUNKING, DSN, ENHANCEDSTATUSCODES, HELP,
+ * and "submissions" demand authentication; "lmtp" takes mail for local domains from trusted peers, with an answer for each recipient
+ * (RFC 2033); "local" takes mail from programs of this machine over a Unix socket, which tells who they are. Offered: PIPELINING, SIZE, 8BITMIME, SMTPUTF8, CHUNKING, DSN, ENHANCEDSTATUSCODES, HELP,
  * STARTTLS where the listener has a certificate, AUTH on submission.
  */
 #pragma once
+
+#include <sys/types.h>
 
 #include "base/log.h"
 #include "net/engine.h"
@@ -17,6 +20,13 @@ enum smtp_plaintext {
 	SMTP_PLAINTEXT_NEVER,    /* authentication needs TLS */
 	SMTP_PLAINTEXT_LOOPBACK, /* or a peer on this machine */
 	SMTP_PLAINTEXT_ALWAYS,
+};
+
+/* A user of this machine, and senders that are theirs to use: "*", "@example.org", "alice@example.org". */
+struct smtp_local_rule {
+	bool is_everybody;
+	uid_t uid;
+	struct slice senders;
 };
 
 /* Slices and prefixes outlive the engine. */
@@ -32,6 +42,9 @@ struct smtp_options {
 	const struct net_prefix *trusted; /* may relay without authentication */
 	size_t trusted_count;
 	enum smtp_plaintext plaintext;
+	struct slice origin; /* the domain of incomplete addresses of local programs: their greeting has it; empty: hostname */
+	const struct smtp_local_rule *local_rules; /* which senders they may use; none matches: none but null */
+	size_t local_rule_count;
 };
 
 /* The context of a listener whose protocol is smtp_protocol. */

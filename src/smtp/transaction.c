@@ -16,7 +16,7 @@ void smtp_transaction_begin(struct smtp_session *s, const struct smtp_mail *mail
 		.sender = {.address = slice_dup(&s->arena, mail->path.address),
 			   .account = s->account,
 			   .login = s->login,
-			   .may_relay = s->account != 0 || s->is_trusted,
+			   .may_relay = s->account != 0 || (s->is_trusted && !s->is_lmtp),
 			   .peer = *conn_peer(s->conn)},
 		.envelope_id = slice_dup(&s->arena, mail->envelope_id),
 		.return_full = mail->return_full,
@@ -53,6 +53,8 @@ static struct slice trace_header(struct smtp_session *s, struct arena *arena, in
 		.tls_version = conn_tls_version(s->conn),
 		.tls_cipher = conn_tls_cipher(s->conn),
 		.extended = s->is_extended,
+		.lmtp = s->is_lmtp,
+		.local_peer = s->is_local ? s->peer : SLICE_EMPTY,
 		.authenticated = s->account != 0,
 		.smtputf8 = envelope->needs_utf8,
 		.recipient = envelope->recipient_count == 1 ? envelope->recipients[0].address : SLICE_EMPTY,
@@ -82,7 +84,7 @@ void smtp_message_begin(struct smtp_session *s, struct arena *arena, struct inco
 	struct incoming plan = {
 		.limit = s->options.max_message_size,
 		.max_received = s->options.max_received_hops,
-		.add_missing = s->is_submission,
+		.add_missing = s->is_submission || s->is_local,
 		.origin = {.wall_ms = clock_wall_ms(),
 			   .queue_id = envelope->queue_id,
 			   .hostname = s->options.hostname,
@@ -146,8 +148,14 @@ enum next smtp_message_finish(struct smtp_session *s, struct incoming *incoming,
 
 	incoming_end(incoming);
 	fault = fault_of(incoming, has_bare);
+	envelope->trace_from = trace_from(s);
+	if (s->is_lmtp) {
+		next = fault == REPLY_NONE ? lmtp_deliver(s, incoming) : lmtp_answer_all(s, fault);
+		incoming_close(incoming);
+		smtp_transaction_end(s);
+		return next;
+	}
 	if (fault == REPLY_NONE && smtp_door_message(s, &verdict)) {
-		envelope->trace_from = trace_from(s);
 		verdict = deliver_message(s->ipc, s->env->command_arena, envelope,
 					  incoming->fd < 0 ? buf_slice(&incoming->head) : slice_of(NULL, 0), incoming->fd);
 	} else if (fault != REPLY_NONE) {

@@ -34,7 +34,8 @@ static void an_empty_text_gives_the_defaults(void **state)
 		assert_string_equal(config->data, "/var/lib/posthorn");
 		assert_string_equal(config->user, "posthorn");
 		assert_true(strlen(config->hostname) > 0);
-		assert_int_equal(config->listeners_count, 7);
+		assert_int_equal(config->listeners_count, 8);
+		assert_string_equal(config->listeners[7].address, "unix:/run/posthorn/local.sock");
 		assert_string_equal(config->listeners[4].address, ":993");
 		assert_string_equal(config->listeners[4].protocol, "imaps");
 		assert_int_equal(config->tls.certificates_count, 0);
@@ -190,13 +191,18 @@ static void errors_name_line_and_what_is_allowed(void **state)
 		{"data: a\nuser: b\ndata: c\n", "t.yaml:3: data: this stands twice, first in line 1"},
 		{"listeners:\n  - address: ':25'\n", "t.yaml:2: listeners: this entry lacks \"protocol\""},
 		{"listeners:\n  - address: ':25'\n    protocol: pop2\n",
-		 "t.yaml:3: listeners: \"pop2\" is not known here; allowed is smtp, submission, submissions, imap, imaps, pop3 or pop3s"},
+		 "t.yaml:3: listeners: \"pop2\" is not known here; allowed is smtp, submission, submissions, lmtp, local, imap, imaps, pop3 or pop3s"},
 		{"listeners:\n  - address: 25\n",
-		 "t.yaml:2: listeners: \"25\" is not of the right form; allowed is ADDRESS:PORT, [IPV6]:PORT or :PORT"},
+		 "t.yaml:2: listeners: \"25\" is not of the right form; allowed is ADDRESS:PORT, [IPV6]:PORT, :PORT or unix:/PATH"},
+		{"listeners:\n  - {address: 'unix:/run/x', protocol: lmtp, mode: 999}\n",
+		 "t.yaml:2: listeners: \"999\" is not of the right form; allowed is three or four octal digits"},
+		{"smtp:\n  local_senders: ['www-data']\n",
+		 "t.yaml:2: smtp.local_senders: \"www-data\" is not of the right form; allowed is USER:ADDRESS, USER:@DOMAIN or "
+		 "USER:*"},
 		{"listeners:\n  - port: 25\n",
-		 "t.yaml:2: listeners: there is no \"port\" in an entry; allowed here: address, protocol, proxy"},
+		 "t.yaml:2: listeners: there is no \"port\" in an entry; allowed here: address, protocol, proxy, mode, group"},
 		{"listeners:\n  - ':25'\n",
-		 "t.yaml:2: listeners: an entry with these keys is wanted here: address, protocol, proxy"},
+		 "t.yaml:2: listeners: an entry with these keys is wanted here: address, protocol, proxy, mode, group"},
 		{"listeners: ':25'\n",
 		 "t.yaml:1: listeners: a list is wanted here: lines that begin with \"- \", or [one, two]"},
 		{"smtp:\n  trusted_networks: [10.0.0.0/8,\n   10.0.0.0/33]\n",
@@ -338,6 +344,10 @@ static void settings_fit_together(void **state)
 	} cases[] = {
 		{"listeners:\n  - {address: ':1', protocol: smtp}\n  - {address: ':1', protocol: smtp}\n",
 		 "f.yaml:1: listeners: :1 is there twice"},
+		{"listeners: [{address: 'unix:/run/x', protocol: smtp}]\n",
+		 "f.yaml:1: listeners: unix:/run/x is for lmtp and local only; give this protocol an address and a port"},
+		{"listeners: [{address: ':1', protocol: local}]\n",
+		 "f.yaml:1: listeners: :1 can't tell who its peers are; give local a Unix socket, as unix:/run/posthorn/local.sock"},
 		{"log: {level: info}\nlisteners: [{address: ':1', protocol: smtp, proxy: true}]\n",
 		 "f.yaml:2: listeners: :1 has proxy: true, but limits.proxy_from names no proxy; name those that are believed"},
 		{"", "f.yaml:1: listeners: submissions needs a certificate; name one in tls.certificates, or list other "

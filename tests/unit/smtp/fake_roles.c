@@ -117,6 +117,18 @@ struct deliver_verdict deliver_message(struct ipc *ipc, struct arena *arena, con
 	return verdict(STATUS_OK, 250, "2.0.0", "Ok");
 }
 
+/* Whoever is called late@ has got a full mailbox meanwhile. */
+void deliver_message_to_each(struct ipc *ipc, struct arena *arena, const struct deliver_envelope *envelope, struct slice bytes,
+			     int fd, struct deliver_verdict *verdicts)
+{
+	struct deliver_verdict whole = deliver_message(ipc, arena, envelope, bytes, fd);
+
+	for (size_t i = 0; i < envelope->recipient_count; i++)
+		verdicts[i] = slice_starts_with(envelope->recipients[i].address, SLICE("late@"))
+				      ? verdict(STATUS_LIMIT, 452, "4.2.2", "Mailbox full")
+				      : whole;
+}
+
 /* ---- auth ---- */
 
 enum { LOGIN_USER = 1, LOGIN_PASSWORD, SCRAM_FINAL };

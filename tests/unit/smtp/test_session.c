@@ -1,7 +1,7 @@
 /* Golden transcripts: tests/data/smtp/NAME.txt, replayed through a session as a client would speak it, with what it says coming whole,
  * byte by byte, and in pieces of seven bytes. A line begins with what it is:
  *
- *     set KEY VALUE      before the greeting: listener, tls (offered, broken, on), session, peer, plaintext, trusted, size, recipients, errors, hops;
+ *     set KEY VALUE      before the greeting: listener, tls (offered, broken, on), session, peer, senders (of local programs), plaintext, trusted, size, recipients, errors, hops;
  *                        files, filesize: what the system gives at most;
  *                        early, buffered: what it said before the greeting, still in the socket or read with a PROXY header
  *     C: text            the client says that, with CRLF; \r \n \0 \xHH are bytes
@@ -258,6 +258,16 @@ static void say_early(struct script *s, struct slice text)
 	s->conn.fd = pair[1];
 }
 
+static void allow_senders(struct script *s, struct slice senders)
+{
+	struct smtp_local_rule *rule = ARENA_NEW(&s->arena, struct smtp_local_rule);
+
+	*rule = (struct smtp_local_rule){.is_everybody = true, .senders = senders};
+	s->context.options.origin = SLICE("origin.test");
+	s->context.options.local_rules = rule;
+	s->context.options.local_rule_count = 1;
+}
+
 static void set(struct script *s, struct slice key, struct slice value)
 {
 	struct smtp_options *options = &s->context.options;
@@ -272,6 +282,10 @@ static void set(struct script *s, struct slice key, struct slice value)
 		options->session_timeout_ms = -1;
 	else if (slice_eq(key, SLICE("peer")) && slice_eq(value, SLICE("loopback")))
 		s->conn.peer.bytes[0] = 127;
+	else if (slice_eq(key, SLICE("peer")) && slice_eq(value, SLICE("unix")))
+		s->conn.peer.family = 0;
+	else if (slice_eq(key, SLICE("senders")))
+		allow_senders(s, value);
 	else if (slice_eq(key, SLICE("plaintext")))
 		options->plaintext = slice_eq(value, SLICE("always"))     ? SMTP_PLAINTEXT_ALWAYS
 				     : slice_eq(value, SLICE("loopback")) ? SMTP_PLAINTEXT_LOOPBACK
@@ -473,16 +487,52 @@ static void test_transcript(void **state)
 
 int main(int argc, char **argv)
 {
-	static const char *const names[] = {
-		"auth",        "auth_long",    "auth_plain",     "author",           "basic",
-		"bdat",        "bdat_limits",  "data",           "deadline",         "deadline_mail",
-		"dsn",         "early",        "early_buffered", "early_submission", "envelope",
-		"errors",      "hostile",      "http",           "implicit_tls",     "large",
-		"limits",      "loop",         "lost_chunk",     "lost_data",        "lost_large",
-		"mail_syntax", "pipelining",   "recipients",     "sequence",         "session_over",
-		"shutdown",    "smuggling",    "starttls",       "storage",          "storage_full",
-		"lost_line",   "lost_refused", "starttls_auth",  "starttls_broken",  "submission",
-		"trusted",     "utf8"};
+	static const char *const names[] = {"auth",
+					    "auth_long",
+					    "auth_plain",
+					    "author",
+					    "basic",
+					    "bdat",
+					    "bdat_limits",
+					    "data",
+					    "deadline",
+					    "deadline_mail",
+					    "dsn",
+					    "early",
+					    "early_buffered",
+					    "early_submission",
+					    "envelope",
+					    "errors",
+					    "hostile",
+					    "http",
+					    "implicit_tls",
+					    "large",
+					    "limits",
+					    "lmtp",
+					    "lmtp_stranger",
+					    "lmtp_trusted",
+					    "local",
+					    "loop",
+					    "lost_chunk",
+					    "lost_data",
+					    "lost_large",
+					    "mail_syntax",
+					    "pipelining",
+					    "recipients",
+					    "sequence",
+					    "session_over",
+					    "shutdown",
+					    "smuggling",
+					    "starttls",
+					    "storage",
+					    "storage_full",
+					    "lost_line",
+					    "lost_refused",
+					    "starttls_auth",
+					    "starttls_broken",
+					    "submission",
+					    "trusted",
+					    "utf8"};
 	struct CMUnitTest tests[sizeof(names) / sizeof(*names)];
 	size_t count = 0;
 
