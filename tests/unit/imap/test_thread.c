@@ -196,7 +196,7 @@ static void test_references(void **state)
 	THREADS(THREAD_REFERENCES, "(1 2)", "\"a\"@x||s|1", "b@x|a@x|t|2");
 	/* a message's own word counts more than others' */
 	THREADS(THREAD_REFERENCES, "(1 3 2)", "a@x||s|1", "c@x|z@x b@x|t|2", "b@x|a@x|u|3");
-	THREADS(THREAD_REFERENCES, "(1 3)(2)", "a@x||s|1", "b@x||t|2", "c@x|b@x a@x|u|3");
+	THREADS(THREAD_REFERENCES, "(2 1 3)", "a@x||s|1", "b@x||t|2", "c@x|b@x a@x|u|3");
 }
 
 /* Step 5 */
