@@ -108,8 +108,12 @@ static enum status open_source(struct db *db, void *context)
 
 	if (!account)
 		return counters_missing(db);
-	if (read_source(db, request, &work->source))
-		return work->source.uid_validity == request->uid_validity ? STATUS_OK : STATUS_REFUSED;
+	if (read_source(db, request, &work->source)) {
+		bool is_same = work->source.uid_validity == request->uid_validity;
+
+		work->source.keeps_uids &= is_same;
+		return is_same || !request->items_are_uids ? STATUS_OK : STATUS_REFUSED;
+	}
 	work->source =
 		(struct import_source){.account = request->account, .uid_validity = request->uid_validity, .next_uid = 1};
 	enum status status = mailbox_ensure(db, account, request->mailbox, request->role, &work->source.mailbox, &made);

@@ -15,6 +15,7 @@ struct import_request {
 	int64_t account;
 	struct slice source;   /* its name, the same in each run */
 	uint32_t uid_validity; /* 0: the source has no uids */
+	bool items_are_uids;   /* so another UIDVALIDITY means other messages */
 	struct slice mailbox;  /* where to; made if missing */
 	struct slice role;     /* if it is made */
 };

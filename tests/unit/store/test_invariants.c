@@ -1,4 +1,5 @@
 /* The checker finds what is wrong: each claim is broken in a sound store, is told, and nothing is found when it is mended. */
+#include "store/deleted.h"
 #include "store/invariants.h"
 #include "store_fixture.h"
 
@@ -46,6 +47,13 @@ static const struct breakage breakages[] = {
 	 "UPDATE mailbox_email SET size = size - 1 WHERE account = 1"},
 	{"a mailbox that is there", "UPDATE mailbox_email SET mailbox = 77 WHERE account = 1 AND mailbox = 1",
 	 "UPDATE mailbox_email SET mailbox = 1 WHERE account = 1 AND mailbox = 77"},
+	{"may come back is there",
+	 "INSERT INTO deleted_email (account, mailbox, uid, email, flags, size, received_ms, deleted_ms) VALUES (1, 1, 9, 9, "
+	 "0, 0, 0, 0)",
+	 "DELETE FROM deleted_email"},
+	{"an import brought",
+	 "INSERT INTO import_item (account, source, item, uid, local_uid, flags) VALUES (1, 1, 1, 1, 1, 0)",
+	 "DELETE FROM import_item"},
 	{"a message has its body", "UPDATE blob SET size = size + 1 WHERE account = 1",
 	 "UPDATE blob SET size = size - 1 WHERE account = 1"},
 	{"a queued message has its body", "UPDATE queue_message SET size = size + 1",
@@ -121,6 +129,71 @@ static void test_each_claim(void **state)
 	}
 }
 
+/* What was broken is put right, or is a body that is lost; and a second repair finds nothing to do. */
+static void test_each_repair(void **state)
+{
+	struct store_violation *done;
+	size_t count;
+
+	for (size_t i = 0; i < sizeof breakages / sizeof breakages[0]; i++) {
+		struct fixture *fixture = *state;
+
+		fill(fixture);
+		assert_int_equal(store_repair(fixture->store, &fixture->arena, INVARIANTS_ALL, &done, &count), STATUS_OK);
+		assert_int_equal(count, 0);
+		execute(fixture, breakages[i].damage);
+		assert_int_equal(store_repair(fixture->store, &fixture->arena, INVARIANTS_ALL, &done, &count), STATUS_OK);
+		if (strstr(breakages[i].claim, "has its body"))
+			execute(fixture, breakages[i].repair);
+		else if (count == 0)
+			fail_msg("not repaired: %s", breakages[i].claim);
+		fixture_check_invariants(fixture);
+		assert_int_equal(store_repair(fixture->store, &fixture->arena, INVARIANTS_ALL, &done, &count), STATUS_OK);
+		assert_int_equal(count, 0);
+		fixture_teardown(state);
+		fixture_setup(state);
+	}
+}
+
+/* One account's troubles are found, and put right, in it alone. */
+static void test_one_account(void **state)
+{
+	struct fixture *fixture = *state;
+	struct store_violation *rows;
+	size_t count;
+
+	fill(fixture);
+	execute(fixture, "UPDATE mailbox SET messages = messages + 1 WHERE account = 1 AND id = 1");
+	assert_int_equal(store_check_account(fixture->store, &fixture->arena, fixture->bob, &rows, &count), STATUS_OK);
+	assert_int_equal(count, 0);
+	assert_int_equal(store_repair(fixture->store, &fixture->arena, fixture->bob, &rows, &count), STATUS_OK);
+	assert_int_equal(count, 0);
+	assert_int_equal(store_check_account(fixture->store, &fixture->arena, fixture->alice, &rows, &count), STATUS_OK);
+	assert_int_equal(count, 1);
+	assert_int_equal(store_repair(fixture->store, &fixture->arena, fixture->alice, &rows, &count), STATUS_OK);
+	assert_int_equal(count, 1);
+	assert_int_equal(rows[0].rows, 1);
+	fixture_check_invariants(fixture);
+}
+
+/* A message that nothing refers to comes back like one that was deleted. */
+static void test_what_was_nowhere_comes_back(void **state)
+{
+	struct fixture *fixture = *state;
+	struct undelete_request request = {.account = fixture->bob, .mailbox = 1, .into = SLICE("INBOX")};
+	struct store_violation *rows;
+	size_t count;
+
+	fill(fixture);
+	execute(fixture, "DELETE FROM mailbox_email WHERE account = 2");
+	assert_int_equal(store_repair(fixture->store, &fixture->arena, fixture->bob, &rows, &count), STATUS_OK);
+	fixture_check_invariants(fixture);
+	assert_int_equal(undelete_messages(fixture->store, &request, &count), STATUS_OK);
+	assert_int_equal(count, 1);
+	fixture_check_invariants(fixture);
+	assert_int_equal(fixture_mailbox(fixture, fixture->bob, "INBOX").messages, 1);
+}
+
 /* What is being removed is no damage. */
 static void test_removal(void **state)
 {
@@ -139,7 +212,8 @@ static void test_removal(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		FIXTURE_TEST(test_each_claim),
+		FIXTURE_TEST(test_each_claim),  FIXTURE_TEST(test_each_repair),
+		FIXTURE_TEST(test_one_account), FIXTURE_TEST(test_what_was_nowhere_comes_back),
 		FIXTURE_TEST(test_removal),
 	};
 

@@ -243,8 +243,11 @@ static void test_uids_are_kept(void **state)
 	assert_int_equal(source.mailbox, 1);
 	assert_true(source.keeps_uids);
 
-	struct import_request request = {
-		.account = fixture->alice, .source = SLICE("there"), .uid_validity = 4712, .mailbox = SLICE("INBOX")};
+	struct import_request request = {.account = fixture->alice,
+					 .source = SLICE("there"),
+					 .uid_validity = 4712,
+					 .items_are_uids = true,
+					 .mailbox = SLICE("INBOX")};
 
 	assert_int_equal(import_open(fixture->store, &request, &source), STATUS_REFUSED);
 }
