@@ -7,7 +7,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 build=$(cd "$1" && pwd)
 shift
 fill=${MESSAGES:-30000}
-commands=${*:-inbound1 inbound100 relay:2526 fill:$fill sync append logins idle:1000}
+commands=${*:-inbound1 inbound100 relay:2526 fill:$fill sync append logins idle:1000 pop3}
 work=$(mktemp -d /tmp/posthorn-bench.XXXXXX)
 chmod 755 "$work"
 server=
@@ -54,7 +54,7 @@ for _ in $(seq 100); do
 done
 echo "== Posthorn"
 # shellcheck disable=SC2086
-/usr/bin/python3 "$here/bench.py" --smtp $((offset + 25)) --imap $((offset + 143)) --imaps $((offset + 993)) --pids $server $commands |
+/usr/bin/python3 "$here/bench.py" --smtp $((offset + 25)) --imap $((offset + 143)) --imaps $((offset + 993)) --pop3 $((offset + 110)) --pids $server $commands |
 	tee "$work/posthorn.json"
 
 /usr/bin/python3 - "$work/peer.json" "$work/posthorn.json" <<'PY'

@@ -1,11 +1,9 @@
 /* STARTTLS, AUTHENTICATE, LOGIN: RFC 9051 section 6.2, RFC 4959 (initial response), RFC 5802 (SCRAM). */
 #include "imap/session.h"
 
-#include "auth/auth.h"
-#include "base/base64.h"
+#include "auth/dialogue.h"
 
 #define LOGIN_FAILURES_MAX 5
-#define SASL_STEPS_MAX     10
 
 /* RFC 9051 section 6.2.1: nothing that came in plain text is used afterwards. */
 enum next imap_starttls(struct imap_session *s, struct imap_command *command)
@@ -17,30 +15,6 @@ enum next imap_starttls(struct imap_session *s, struct imap_command *command)
 		return NEXT_CLOSE;
 	conn_discard_input(imap_conn(s));
 	return conn_start_tls_server(imap_conn(s), s->env->listener->tls) ? NEXT_PARK : NEXT_CLOSE;
-}
-
-static struct slice binding(struct imap_session *s, struct slice type)
-{
-	struct buf out;
-
-	buf_init(&out, imap_arena(s), 0);
-	return conn_is_tls(imap_conn(s)) && conn_channel_binding(imap_conn(s), type, &out) ? buf_slice(&out) : SLICE_EMPTY;
-}
-
-static struct auth_peer make_peer(struct imap_session *s, bool with_bindings)
-{
-	struct auth_peer peer = {
-		.protocol = SLICE("imap"),
-		.address = *conn_peer(imap_conn(s)),
-		.is_tls = conn_is_tls(imap_conn(s)),
-	};
-
-	if (with_bindings) {
-		peer.binding_exporter = binding(s, SLICE("tls-exporter"));
-		peer.binding_unique = binding(s, SLICE("tls-unique"));
-		peer.binding_end_point = binding(s, SLICE("tls-server-end-point"));
-	}
-	return peer;
 }
 
 /* ---- the outcome, for both commands ---- */
@@ -95,7 +69,7 @@ static enum next conclude(struct imap_session *s, struct imap_command *command, 
 
 enum next imap_login(struct imap_session *s, struct imap_command *command)
 {
-	struct auth_peer peer = make_peer(s, false);
+	struct auth_peer peer = auth_peer_of(imap_conn(s), SLICE("imap"), false, imap_arena(s));
 	struct slice user, password;
 
 	if (!imap_parse_space(&command->args) || !imap_parse_astring(&command->args, &user) ||
@@ -111,74 +85,52 @@ enum next imap_login(struct imap_session *s, struct imap_command *command)
 
 /* ---- AUTHENTICATE ---- */
 
-/* Sends the challenge and reads the response. False: the exchange is over, *next says how. */
-static bool exchange(struct imap_session *s, struct imap_command *command, struct slice challenge, struct slice *response,
-		     enum next *next)
+static bool ask(void *context, struct slice challenge, struct slice *line)
 {
-	struct buf encoded, decoded;
-	struct slice line;
-
-	buf_init(&encoded, imap_arena(s), 0);
-	base64_encode(&encoded, challenge);
-	imap_continue(s, buf_slice(&encoded));
-	*next = NEXT_CLOSE;
-	if (!imap_read_line(s, &line))
-		return false;
-	buf_init(&decoded, imap_arena(s), 0);
-	if (slice_eq(line, SLICE("*")))
-		*next = imap_bad(s, command, SLICE("Cancelled"));
-	else if (!base64_decode(&decoded, line))
-		*next = imap_bad(s, command, SLICE("That isn't base64"));
-	else {
-		*response = buf_slice(&decoded);
-		return true;
-	}
-	return false;
+	imap_continue(context, challenge);
+	return imap_read_line(context, line);
 }
 
 /* RFC 4959 section 3: "=" is an empty response; none at all is something else. */
 static bool parse_initial(struct imap_session *s, struct imap_parser *p, struct slice *storage, struct slice **initial)
 {
-	struct slice encoded = p->rest;
-	struct buf decoded;
+	struct slice encoded;
 
 	*initial = NULL;
 	if (!imap_accept(p, ' '))
 		return imap_parse_end(p);
 	encoded = p->rest;
 	p->rest = SLICE_EMPTY;
-	buf_init(&decoded, imap_arena(s), 0);
-	if (!slice_eq(encoded, SLICE("=")) && (encoded.len == 0 || !base64_decode(&decoded, encoded)))
+	if (!auth_decode_initial(imap_arena(s), encoded, storage))
 		return imap_fault(p, SLICE("that isn't base64"));
-	*storage = buf_slice(&decoded);
 	*initial = storage;
 	return true;
 }
 
 enum next imap_authenticate(struct imap_session *s, struct imap_command *command)
 {
+	struct auth_dialogue dialogue = {.ipc = s->context->ipc, .arena = imap_arena(s), .ask = ask, .context = s};
 	struct slice mechanism, response = SLICE_EMPTY, *initial;
-	enum next next;
+	struct auth_reply reply;
 
 	if (!imap_parse_space(&command->args) || !imap_parse_atom(&command->args, &mechanism) ||
 	    !parse_initial(s, &command->args, &response, &initial))
 		return imap_bad_arguments(s, command);
 	if (!auth_mechanism_is_offered(mechanism, conn_is_tls(imap_conn(s)), imap_plaintext_allowed(s)))
 		return imap_no(s, command, SLICE("CANNOT"), SLICE("That mechanism isn't offered here"));
-	struct auth_peer peer = make_peer(s, true);
-	struct auth_reply reply = auth_begin(s->context->ipc, imap_arena(s), &peer, mechanism, initial);
+	struct auth_peer peer = auth_peer_of(imap_conn(s), SLICE("imap"), true, imap_arena(s));
 
-	for (int steps = 0; reply.outcome == AUTH_CONTINUE; steps++) {
-		uint64_t id = reply.exchange;
-
-		if (steps == SASL_STEPS_MAX || !exchange(s, command, reply.challenge, &response, &next)) {
-			auth_cancel(s->context->ipc, id);
-			return steps == SASL_STEPS_MAX ? imap_bad(s, command, SLICE("Too many steps")) : next;
-		}
-		reply = auth_step(s->context->ipc, imap_arena(s), id, response);
+	switch (auth_dialogue_run(&dialogue, &peer, mechanism, initial, &reply)) {
+	case AUTH_DIALOGUE_ANSWERED:
+		return conclude(s, command, &reply, mechanism);
+	case AUTH_DIALOGUE_CANCELLED:
+		return imap_bad(s, command, SLICE("Cancelled"));
+	case AUTH_DIALOGUE_NOT_BASE64:
+		return imap_bad(s, command, SLICE("That isn't base64"));
+	case AUTH_DIALOGUE_TOO_LONG:
+		return imap_bad(s, command, SLICE("Too many steps"));
+	case AUTH_DIALOGUE_CLOSED:
+		break;
 	}
-	/* RFC 9051 section 6.2.2: the server's last word goes as a challenge, to be answered by an empty line. */
-	if (reply.outcome == AUTH_ACCEPTED && reply.challenge.len && !exchange(s, command, reply.challenge, &response, &next))
-		return next;
-	return conclude(s, command, &reply, mechanism);
+	return NEXT_CLOSE;
 }
