@@ -13,6 +13,7 @@
 #include "auth/remember.h"
 #include "auth/wire.h"
 #include "base/clock.h"
+#include "base/metrics.h"
 #include "base/random.h"
 #include "base/thread.h"
 
@@ -173,6 +174,14 @@ static void log_caller(const struct auth_service *service, enum log_level level,
 	       LOG_STR("protocol", caller->protocol), LOG_STR("peer", buf_slice(&peer)));
 }
 
+static void count_attempt(const struct auth_service *service, enum auth_outcome outcome)
+{
+	static const char *const names[] = {
+		[AUTH_ACCEPTED] = "accepted", [AUTH_REFUSED] = "refused", [AUTH_LOCKED_OUT] = "locked-out", [AUTH_UNAVAILABLE] = "unavailable"};
+
+	METRIC_ADD(service->log, METRIC_AUTH_ATTEMPTS, metrics_label(METRIC_AUTH_ATTEMPTS, slice_from_cstr(names[outcome])), 1);
+}
+
 /* Once its network is locked out, and not only one user for it. */
 static void report_network(struct auth_service *service, const struct caller *caller)
 {
@@ -186,6 +195,7 @@ static enum auth_outcome refuse(struct auth_service *service, const struct calle
 {
 	int delay_ms = lockout_failure(service->lockout, caller->keys, guess, clock_monotonic_ms());
 
+	count_attempt(service, AUTH_REFUSED);
 	log_caller(service, LOG_LEVEL_INFO, "auth.refused", caller);
 	report_network(service, caller);
 	hold_back(service, delay_ms);
@@ -195,6 +205,7 @@ static enum auth_outcome refuse(struct auth_service *service, const struct calle
 static void note_accepted(struct auth_service *service, const struct caller *caller)
 {
 	lockout_success(service->lockout, caller->keys);
+	count_attempt(service, AUTH_ACCEPTED);
 	log_caller(service, LOG_LEVEL_DEBUG, "auth.accepted", caller);
 }
 
@@ -202,6 +213,7 @@ static bool is_locked(struct auth_service *service, const struct caller *caller)
 {
 	if (!lockout_is_locked(service->lockout, caller->keys, clock_monotonic_ms()))
 		return false;
+	count_attempt(service, AUTH_LOCKED_OUT);
 	log_caller(service, LOG_LEVEL_INFO, "auth.locked_out", caller);
 	return true;
 }
@@ -231,8 +243,11 @@ static bool fits(struct slice stored, struct slice password)
 
 static bool is_remembered(const struct attempt *attempt)
 {
-	return attempt->known && attempt->credential.enabled &&
-	       remember_has(attempt->service->remember, &attempt->tag, clock_monotonic_ms());
+	if (!attempt->known || !attempt->credential.enabled ||
+	    !remember_has(attempt->service->remember, &attempt->tag, clock_monotonic_ms()))
+		return false;
+	METRIC_ADD(attempt->service->log, METRIC_AUTH_REMEMBERED, 0, 1);
+	return true;
 }
 
 static bool is_known_guess(const struct attempt *attempt)
@@ -256,6 +271,16 @@ static bool verify(const struct attempt *attempt)
 	if (!credential_is_current(attempt->service->credentials, credential))
 		fits(dummy, attempt->password);
 	return false;
+}
+
+static bool verify_timed(const struct attempt *attempt)
+{
+	struct metrics *metrics = attempt->service->log->metrics;
+	int64_t began_us = metrics_now_us(metrics);
+	bool is_right = verify(attempt);
+
+	metrics_observe(metrics, METRIC_AUTH_SECONDS, (uint64_t)(metrics_now_us(metrics) - began_us));
+	return is_right;
 }
 
 /* Its failure is no failure of the login. */
@@ -307,7 +332,7 @@ static void check(void *context)
 		attempt->outcome = AUTH_UNAVAILABLE;
 	} else if (is_remembered(attempt)) {
 		attempt->outcome = AUTH_ACCEPTED;
-	} else if (is_known_guess(attempt) || !verify(attempt)) {
+	} else if (is_known_guess(attempt) || !verify_timed(attempt)) {
 		attempt->outcome = AUTH_REFUSED;
 	} else {
 		attempt->outcome = AUTH_ACCEPTED;
@@ -323,6 +348,7 @@ static enum auth_outcome check_in_line(struct attempt *attempt)
 	uint64_t group = attempt->caller.keys.network ? attempt->caller.keys.network : attempt->caller.keys.account;
 
 	if (!checks_run(service->checks, group, check, attempt)) {
+		count_attempt(service, AUTH_UNAVAILABLE);
 		LOG_WARNING(service->log, "auth.too_busy", LOG_STR("user", attempt->caller.user));
 		return AUTH_UNAVAILABLE;
 	}

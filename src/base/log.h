@@ -18,11 +18,14 @@
 enum log_level { LOG_LEVEL_DEBUG, LOG_LEVEL_INFO, LOG_LEVEL_WARNING, LOG_LEVEL_ERROR };
 enum log_format { LOG_FORMAT_LOGFMT, LOG_FORMAT_JSON };
 
+struct metrics;
+
 struct log {
 	int fd;
 	enum log_format format;
 	_Atomic int level;
-	struct slice role; /* "smtp", "imap", ... */
+	struct slice role;       /* "smtp", "imap", ... */
+	struct metrics *metrics; /* what is counted (base/metrics.h); NULL: nothing. Set before there are threads */
 };
 
 enum log_field_type { LOG_FIELD_TEXT, LOG_FIELD_INT };

@@ -71,6 +71,11 @@ bool check_listen_address(struct slice text)
 	return host.len == 0 || address_family(host) == AF_INET;
 }
 
+bool check_metrics_address(struct slice text)
+{
+	return slice_starts_with(text, SLICE("unix:/")) ? text.len < 100 : check_listen_address(text);
+}
+
 bool check_network(struct slice text)
 {
 	size_t slash = slice_find_byte(text, '/');

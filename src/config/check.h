@@ -8,6 +8,8 @@
 bool check_hostname(struct slice text);
 /* "192.0.2.1:25", "[2001:db8::1]:25", ":25" */
 bool check_listen_address(struct slice text);
+/* Such an address, or "unix:/run/posthorn/metrics.sock". */
+bool check_metrics_address(struct slice text);
 /* "192.0.2.0/24", "2001:db8::/32", "192.0.2.1" */
 bool check_network(struct slice text);
 bool check_ip_address(struct slice text);

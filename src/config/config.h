@@ -45,6 +45,9 @@ struct config {
 		char *level, *format; /* "info"; "logfmt", "json" */
 	} log;
 	struct {
+		char *address; /* "127.0.0.1:9120", "unix:/run/posthorn/metrics.sock"; NULL: nothing is counted */
+	} metrics;
+	struct {
 		uint64_t message_size;                                  /* bytes; default 50 MB */
 		unsigned recipients;                                    /* per message; default 1,000 */
 		unsigned connections, connections_per_address, threads; /* per role */

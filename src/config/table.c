@@ -71,6 +71,11 @@ const struct setting settings[] = {
 	 .default_text = "info", .allowed = "debug|info|warning|error"},
 	{"log.format", "The form of a log line.", .kind = SETTING_CHOICE, AT(log.format), .default_text = "logfmt",
 	 .allowed = "logfmt|json"},
+	{"metrics.address",
+	 "Where Prometheus may fetch the numbers of all roles (GET /metrics), without a password: an address that only it can reach, or a "
+	 "Unix socket. Without it nothing is counted.",
+	 .kind = SETTING_TEXT, AT(metrics.address), .check = check_metrics_address,
+	 .allowed = "ADDRESS:PORT, such as 127.0.0.1:9120, or unix:/PATH"},
 
 	{"limits.message_size", "The largest message that is taken.", SIZE(1, KB, GB), AT(limits.message_size),
 	 .default_text = "50MB"},

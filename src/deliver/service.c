@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/metrics.h"
 #include "deliver/directory_cache.h"
 #include "deliver/expand.h"
 #include "deliver/policy.h"
@@ -545,6 +546,36 @@ static enum status answer_each(struct buf *reply, const struct work *work, enum 
 	return STATUS_OK;
 }
 
+/* For the verdict's label. */
+static struct slice verdict_name(enum verdict_id id)
+{
+	if (id == VERDICT_NONE)
+		return SLICE("temporary");
+	switch (verdict_make(id).status) {
+	case STATUS_OK:
+		return SLICE("accepted");
+	case STATUS_TEMPORARY:
+		return SLICE("temporary");
+	case STATUS_LIMIT:
+		return SLICE("over-quota");
+	case STATUS_NOT_FOUND:
+		return SLICE("not-found");
+	default:
+		return SLICE("refused");
+	}
+}
+
+static void count_message(const struct deliver_service *service, const struct work *work, enum verdict_id id, int64_t began_us)
+{
+	struct metrics *metrics = service->log->metrics;
+
+	if (!metrics)
+		return;
+	metrics_add(metrics, METRIC_DELIVER_VERDICTS, metrics_label(METRIC_DELIVER_VERDICTS, verdict_name(id)), 1);
+	metrics_add(metrics, METRIC_DELIVER_BYTES, 0, (int64_t)work->bytes.len);
+	metrics_observe(metrics, METRIC_DELIVER_SECONDS, (uint64_t)(metrics_now_us(metrics) - began_us));
+}
+
 static enum status handle_message(struct deliver_service *service, struct ipc_request *request, struct arena *arena,
 				  struct buf *reply)
 {
@@ -565,8 +596,10 @@ static enum status handle_message(struct deliver_service *service, struct ipc_re
 	begin_expansion(service, arena, &work.expansion);
 	if (work.envelope.each)
 		work.verdicts = ARENA_ARRAY(arena, enum verdict_id, work.envelope.recipient_count);
+	int64_t began_us = metrics_now_us(service->log->metrics);
 	enum verdict_id id = deliver(&work);
 
+	count_message(service, &work, id, began_us);
 	LOG_DEBUG(service->log, "deliver.message", LOG_STR("id", work.envelope.queue_id), LOG_INT("size", work.bytes.len),
 		  LOG_INT("local", work.expansion.local_count), LOG_INT("remote", work.expansion.remote_count),
 		  LOG_INT("verdict", id));
@@ -577,10 +610,21 @@ static enum status handle_message(struct deliver_service *service, struct ipc_re
 	return work.verdicts ? answer_each(reply, &work, id) : answer(reply, id);
 }
 
+static void count_request(const struct deliver_service *service, uint32_t type)
+{
+	struct slice kind = type == DELIVER_REQUEST_RECIPIENT ? SLICE("recipient")
+			    : type == DELIVER_REQUEST_SENDER  ? SLICE("sender")
+			    : type == DELIVER_REQUEST_MESSAGE ? SLICE("message")
+							      : SLICE("other");
+
+	METRIC_ADD(service->log, METRIC_DELIVER_REQUESTS, metrics_label(METRIC_DELIVER_REQUESTS, kind), 1);
+}
+
 enum status deliver_service_handle(void *context, struct ipc_request *request, struct arena *arena, struct buf *reply)
 {
 	struct deliver_service *service = context;
 
+	count_request(service, request->type);
 	switch (request->type) {
 	case DELIVER_REQUEST_RECIPIENT:
 		return handle_recipient(service, request->payload, arena, reply);

@@ -1,4 +1,5 @@
 /* STARTTLS, AUTHENTICATE, LOGIN: RFC 9051 section 6.2, RFC 4959 (initial response), RFC 5802 (SCRAM). */
+#include "base/metrics.h"
 #include "imap/session.h"
 
 #include "auth/dialogue.h"
@@ -29,6 +30,7 @@ static enum next accepted(struct imap_session *s, struct imap_command *command, 
 	s->address = slice_dup(s->env->session_arena, reply->address);
 	buf_init(&from, imap_arena(s), 0);
 	net_address_format(&from, conn_peer(imap_conn(s)));
+	METRIC_ADD(s->context->log, METRIC_IMAP_LOGINS, 0, 1);
 	LOG_INFO(s->context->log, "imap.login", LOG_INT("session", s->env->id), LOG_STR("peer", buf_slice(&from)),
 		 LOG_STR("user", s->address), LOG_STR("mechanism", mechanism), LOG_STR("tls", conn_tls_version(imap_conn(s))));
 	buf_init(&code, imap_arena(s), 0);

@@ -4,6 +4,7 @@
 #include <pthread.h>
 
 #include "ipc/ipc.h"
+#include "ipc/metrics.h"
 
 /* A connection to a serving role: free in its list or in the hands of one calling thread. */
 struct channel {
@@ -38,6 +39,8 @@ struct ipc {
 	ipc_handler handler;
 	struct ipc_control_handler control;
 	void *context;
+	metrics_reporter metrics_reporter;
+	void *metrics_context;
 	const struct log *log;
 	pthread_t control_thread;
 	bool started;

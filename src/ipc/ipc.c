@@ -15,6 +15,7 @@ static const struct slice role_names[ROLE_COUNT] = {
 	[ROLE_IMAP] = {"imap", 4},
 	[ROLE_AUTH] = {"auth", 4},
 	[ROLE_JOBS] = {"jobs", 4},
+	[ROLE_METRICS] = {"metrics", 7},
 };
 
 struct slice role_name(enum role role)

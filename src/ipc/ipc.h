@@ -30,6 +30,7 @@ enum role {
 	ROLE_IMAP,
 	ROLE_AUTH,
 	ROLE_JOBS,
+	ROLE_METRICS,
 	ROLE_COUNT,
 };
 struct slice role_name(enum role role);

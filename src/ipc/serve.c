@@ -18,6 +18,18 @@
 #define STACK_BYTES (256 * 1024)
 #endif
 
+/* The metrics role gets numbers and nothing else. */
+static enum status answer(struct server *server, struct ipc_request *request, struct arena *arena, struct buf *reply)
+{
+	struct ipc *ipc = server->ipc;
+
+	if (request->type == IPC_METRICS)
+		return ipc_metrics_answer(ipc, reply);
+	if (server->from == ROLE_METRICS || !ipc->handler)
+		return STATUS_REFUSED;
+	return ipc->handler(ipc->context, request, arena, reply);
+}
+
 static enum status handle(struct server *server, struct frame *frame, struct arena *arena, struct buf *reply)
 {
 	struct ipc *ipc = server->ipc;
@@ -28,7 +40,7 @@ static enum status handle(struct server *server, struct frame *frame, struct are
 		.fd = frame->fd_count ? frame->fds[0] : -1,
 		.deadline_ms = frame->header.deadline_ms,
 	};
-	enum status status = ipc->handler(ipc->context, &request, arena, reply);
+	enum status status = answer(server, &request, arena, reply);
 
 	if (request.fd >= 0)
 		close(request.fd);
@@ -120,7 +132,7 @@ void serve_start(struct ipc *ipc, enum role from, int fd)
 	struct server *server;
 
 	join_all(take_servers(ipc, false));
-	server = ipc->handler ? malloc(sizeof(*server)) : NULL;
+	server = ipc->handler || from == ROLE_METRICS ? malloc(sizeof(*server)) : NULL;
 	if (!server) {
 		close(fd);
 		return;

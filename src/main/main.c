@@ -24,7 +24,7 @@ static int command_probe(struct cli *cli)
 	if (!cli_finish(cli, 1, 1))
 		return cli->failed;
 	if (!role_from_name(cli_argument(cli, 0), &role) || role == ROLE_SUPERVISOR)
-		return cli_fail(cli, EXIT_USAGE, "there is no role \"%s\"; give one of smtp, deliver, relay, imap, auth, jobs",
+		return cli_fail(cli, EXIT_USAGE, "there is no role \"%s\"; give one of smtp, deliver, relay, imap, auth, jobs, metrics",
 		                cli->arguments[0]);
 	return probe_run(role, cli->config_path);
 }
@@ -36,7 +36,7 @@ static const struct command own_commands[] = {
 	 command_serve},
 	{"probe", "ROLE", "show what a role's sandbox leaves it",
 	 "Enters the sandbox as that role does and tries what it should not be able to do, a line each: name=allowed or name=refused.\n"
-	 "ROLE is smtp, deliver, relay, imap, auth or jobs. Example:\n  posthorn probe smtp\n",
+	 "ROLE is smtp, deliver, relay, imap, auth, jobs or metrics. Example:\n  posthorn probe smtp\n",
 	 command_probe},
 };
 

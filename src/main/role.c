@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/metrics.h"
 #include "base/random.h"
 #include "ipc/pack.h"
 #include "main/roles.h"
@@ -114,6 +115,8 @@ static void start_log(struct role_setup *setup)
 
 	log_init(&setup->log, STDERR_FILENO, slice_eq(format, SLICE("json")) ? LOG_FORMAT_JSON : LOG_FORMAT_LOGFMT,
 	         level_of(setup->config), role_name(setup->definition->role));
+	if (setup->config->metrics.address)
+		setup->log.metrics = metrics_new();
 }
 
 void role_take_log_level(struct role_setup *setup, struct slice config_text)
@@ -207,6 +210,7 @@ int role_main(enum role role, bool only_prepare)
 		LOG_INFO(&setup->log, "role.stopped");
 	config_free(setup->config);
 	arena_free(&setup->arena);
+	metrics_free(setup->log.metrics);
 	free(setup);
 	return status;
 }

@@ -70,3 +70,4 @@ int role_run_relay(struct role_setup *setup);
 int role_run_imap(struct role_setup *setup);
 int role_run_auth(struct role_setup *setup);
 int role_run_jobs(struct role_setup *setup);
+int role_run_metrics(struct role_setup *setup);

@@ -1,6 +1,7 @@
 #include <stdlib.h>
 
 #include "imap/imap.h"
+#include "ipc/metrics.h"
 #include "ipc/pack.h"
 #include "main/network_role.h"
 #include "pop3/pop3.h"
@@ -50,6 +51,15 @@ static struct pop3_options pop3_options_from(const struct imap_options *imap)
 	};
 }
 
+static void report(void *context, struct metrics_report *report)
+{
+	struct imap_role *role = context;
+	struct mailbox_view_counts counts = mailbox_view_cache_counts(role->imap.views);
+
+	metrics_set(report->metrics, METRIC_VIEWS, 0, counts.views);
+	metrics_set(report->metrics, METRIC_VIEW_BYTES, 0, counts.bytes);
+}
+
 static bool start(void *context, struct ipc *ipc)
 {
 	struct imap_role *role = context;
@@ -63,6 +73,7 @@ static bool start(void *context, struct ipc *ipc)
 		return false;
 	}
 	role->imap.views = mailbox_view_cache_new(role->imap.store, 0);
+	ipc_set_metrics_reporter(ipc, report, role);
 	role->pop3.ipc = ipc;
 	role->pop3.store = role->imap.store;
 	role->pop3.views = role->imap.views;

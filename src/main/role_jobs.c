@@ -1,8 +1,23 @@
 #include <stdlib.h>
 
+#include "ipc/metrics.h"
 #include "jobs/jobs.h"
 #include "main/role.h"
+#include "store/queue.h"
 #include "store/store.h"
+
+/* Of the roles that see the queue this one has the most time. */
+static void report(void *context, struct metrics_report *report)
+{
+	struct queue_depth depth;
+
+	if (queue_depth(context, &depth) != STATUS_OK)
+		return;
+	metrics_set(report->metrics, METRIC_QUEUE, 0, (uint64_t)depth.due);
+	metrics_set(report->metrics, METRIC_QUEUE, 1, (uint64_t)depth.waiting);
+	metrics_set(report->metrics, METRIC_QUEUE, 2, (uint64_t)depth.in_hand);
+	metrics_set(report->metrics, METRIC_QUEUE, 3, (uint64_t)depth.held);
+}
 
 int role_run_jobs(struct role_setup *setup)
 {
@@ -21,6 +36,7 @@ int role_run_jobs(struct role_setup *setup)
 	struct jobs *jobs = jobs_new(&options, store, &setup->log);
 	int status = EXIT_FAILURE;
 
+	ipc_set_metrics_reporter(ipc, report, store);
 	ipc_start(ipc);
 	if (jobs && role_say_ready(setup)) {
 		ipc_wait_for_stop(ipc);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "ipc/metrics.h"
 #include "main/role.h"
 #include "net/dns.h"
 #include "net/listen.h"
@@ -15,6 +16,7 @@
 #define STOP_GRACE_MS         5000
 #define TRUST_ANCHORS_MAX     (4 * 1024 * 1024)
 #define RETRY_MAX             32
+#define HOPS_REPORTED         20
 #define OWN_ADDRESSES_MAX     256
 #define SYSTEM_TRUST_ANCHORS  "/etc/ssl/certs/ca-certificates.crt"
 
@@ -204,6 +206,36 @@ static void announced(void *context, struct slice kind, struct slice payload)
 		relay_wake(role->relay);
 }
 
+static void report_hops(struct relay *relay, struct metrics_report *report)
+{
+	struct arena arena SCOPED_ARENA;
+	struct relay_hop_count hops[HOPS_REPORTED];
+	size_t count = relay_hop_counts(relay, &arena, hops, HOPS_REPORTED);
+
+	for (size_t i = 0; i < count; i++) {
+		metrics_report_add(report, METRIC_RELAY_HOP_CONNECTIONS, hops[i].name, hops[i].active);
+		metrics_report_add(report, METRIC_RELAY_HOP_IN_HAND, hops[i].name, hops[i].in_hand);
+	}
+}
+
+static void report(void *context, struct metrics_report *report)
+{
+	struct relay_role *role = context;
+	struct relay_counts counts = relay_counts(role->relay);
+	struct metrics *metrics = report->metrics;
+
+	metrics_set(metrics, METRIC_RELAY_RECIPIENTS, 0, counts.delivered);
+	metrics_set(metrics, METRIC_RELAY_RECIPIENTS, 1, counts.deferred);
+	metrics_set(metrics, METRIC_RELAY_RECIPIENTS, 2, counts.failed);
+	metrics_set(metrics, METRIC_RELAY_BOUNCES, 0, counts.bounces);
+	metrics_set(metrics, METRIC_RELAY_CONNECTIONS, 0, counts.connections);
+	metrics_set(metrics, METRIC_RELAY_TRANSACTIONS, 0, counts.transactions);
+	metrics_set(metrics, METRIC_RELAY_IN_HAND, 0, counts.in_hand);
+	metrics_set(metrics, METRIC_RELAY_WORKERS, 0, counts.workers);
+	metrics_set(metrics, METRIC_RELAY_HOPS, 0, counts.hops);
+	report_hops(role->relay, report);
+}
+
 static int serve(struct role_setup *setup, struct relay_environment *environment, const struct relay_options *options)
 {
 	static const struct ipc_control_handler control = {.announce = announced};
@@ -212,6 +244,7 @@ static int serve(struct role_setup *setup, struct relay_environment *environment
 
 	environment->ipc = ipc_new(setup->control_fd, NULL, &control, &role, &setup->log);
 	role.relay = relay_new(options, environment);
+	ipc_set_metrics_reporter(environment->ipc, report, &role);
 	ipc_start(environment->ipc);
 	relay_start(role.relay);
 	if (role_say_ready(setup)) {

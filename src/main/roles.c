@@ -3,6 +3,8 @@
 #include "main/role.h"
 
 #define ASK(role) (1u << (role))
+#define ASK_ALL                                                                                             \
+	(ASK(ROLE_SMTP) | ASK(ROLE_DELIVER) | ASK(ROLE_RELAY) | ASK(ROLE_IMAP) | ASK(ROLE_AUTH) | ASK(ROLE_JOBS))
 
 static const struct role_definition definitions[] = {
 	{ROLE_SMTP, "SMTP and submission sessions", POWER_ACCEPT, ASK(ROLE_DELIVER) | ASK(ROLE_AUTH), "", "smtp submission submissions lmtp local",
@@ -12,6 +14,8 @@ static const struct role_definition definitions[] = {
 	{ROLE_IMAP, "IMAP and POP3 sessions", POWER_ACCEPT | POWER_STORE, ASK(ROLE_AUTH), "mailbox", "imap imaps pop3 pop3s", role_run_imap},
 	{ROLE_AUTH, "verifies credentials", POWER_AUTH, 0, "credential", "", role_run_auth},
 	{ROLE_JOBS, "clean-up", POWER_STORE, 0, "", "", role_run_jobs},
+	/* Numbers only: ipc/metrics.h. */
+	{ROLE_METRICS, "tells whoever watches the numbers of all roles", POWER_ACCEPT, ASK_ALL, "roles", "metrics", role_run_metrics},
 };
 
 const struct role_definition *role_definition(enum role role)

@@ -168,7 +168,8 @@ static void start_all(struct supervisor *supervisor)
 {
 	LOG_INFO(&supervisor->log, "supervisor.started", LOG_INT("pid", getpid()), LOG_INT("listeners", supervisor->listener_count));
 	for (enum role role = ROLE_SUPERVISOR; role < ROLE_COUNT; role++) {
-		supervisor->roles[role].definition = role_definition(role);
+		if (role != ROLE_METRICS || supervisor->config->metrics.address)
+			supervisor->roles[role].definition = role_definition(role);
 		if (supervisor->roles[role].definition)
 			supervisor_start_role(supervisor, role);
 	}

@@ -81,5 +81,7 @@ void supervisor_send_reload(struct supervisor *supervisor);
 void supervisor_hear_role(struct supervisor *supervisor, enum role role);
 void supervisor_accept_client(struct supervisor *supervisor);
 void supervisor_hear_client(struct supervisor *supervisor, size_t index);
+/* Who runs, and how often each was started again: to the metrics role, when that has changed. */
+void supervisor_tell_roles(struct supervisor *supervisor);
 /* Sends a frame; a role that doesn't take it within two seconds hangs and is killed, to be started anew. */
 void supervisor_send(struct supervisor *supervisor, enum role role, enum control_type type, struct slice payload, int fd);

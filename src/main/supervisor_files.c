@@ -137,6 +137,50 @@ static bool bind_one(struct supervisor *supervisor, const struct config_listener
 	return false;
 }
 
+/* Whoever may write to the socket may ask: the user and group of the roles. */
+static int bind_unix(struct supervisor *supervisor, struct slice path)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+
+	if (path.len >= sizeof(address.sun_path)) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	memcpy(address.sun_path, path.data, path.len);
+	(void)unlink(address.sun_path);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	mode_t mask = umask(0117);
+	bool ok = fd >= 0 && bind(fd, (struct sockaddr *)&address, sizeof(address)) == 0 && listen(fd, LISTEN_BACKLOG) == 0;
+
+	umask(mask);
+	if (ok && supervisor->is_root)
+		ok = lchown(address.sun_path, supervisor->uid, supervisor->gid) == 0;
+	if (ok)
+		return fd;
+	if (fd >= 0)
+		close(fd);
+	return -1;
+}
+
+static bool bind_metrics(struct supervisor *supervisor)
+{
+	struct slice place = slice_from_cstr(supervisor->config->metrics.address), prefix = SLICE("unix:");
+
+	if (place.len == 0)
+		return true;
+	if (!slice_starts_with(place, prefix)) {
+		struct config_listener listener = {.address = supervisor->config->metrics.address, .protocol = (char *)"metrics"};
+
+		return bind_one(supervisor, &listener);
+	}
+	int fd = bind_unix(supervisor, slice_skip(place, prefix.len));
+
+	if (fd < 0)
+		return fail(supervisor, "supervisor.bind_failed", place, "its folder must be there, and be writable for whoever starts posthorn");
+	supervisor->listeners[supervisor->listener_count++] = (struct role_listener){SLICE("metrics"), false, fd};
+	return true;
+}
+
 static bool bind_control(struct supervisor *supervisor)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -162,13 +206,13 @@ bool supervisor_bind(struct supervisor *supervisor)
 {
 	const struct config *config = supervisor->config;
 
-	if (config->listeners_count > ROLE_MAX_LISTENERS) {
-		LOG_ERROR(&supervisor->log, "supervisor.too_many_listeners", LOG_INT("allowed", ROLE_MAX_LISTENERS));
+	if (config->listeners_count >= ROLE_MAX_LISTENERS) { /* one is for metrics */
+		LOG_ERROR(&supervisor->log, "supervisor.too_many_listeners", LOG_INT("allowed", ROLE_MAX_LISTENERS - 1));
 		return false;
 	}
 	for (unsigned i = 0; i < config->listeners_count; i++) {
 		if (!bind_one(supervisor, &config->listeners[i]))
 			return false;
 	}
-	return bind_control(supervisor);
+	return bind_metrics(supervisor) && bind_control(supervisor);
 }

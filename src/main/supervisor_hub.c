@@ -9,6 +9,7 @@
 #include "ipc/pack.h"
 #include "main/roles.h"
 
+#define KIND_ROLES        "roles"
 #define FRAME_ARENA_LIMIT (4 * 1024 * 1024)
 
 void supervisor_send(struct supervisor *supervisor, enum role role, enum control_type type, struct slice payload, int fd)
@@ -74,7 +75,7 @@ static void announce(struct supervisor *supervisor, struct slice payload)
 	struct slice kind = unpack_slice(&in);
 
 	(void)unpack_slice(&in);
-	if (!unpack_ok(&in))
+	if (!unpack_ok(&in) || slice_eq(kind, SLICE(KIND_ROLES))) /* which is the supervisor's to tell */
 		return;
 	for (enum role role = ROLE_SUPERVISOR; role < ROLE_COUNT; role++) {
 		const struct role_definition *definition = role_definition(role);
@@ -84,6 +85,35 @@ static void announce(struct supervisor *supervisor, struct slice payload)
 	}
 }
 
+void supervisor_tell_roles(struct supervisor *supervisor)
+{
+	struct buf roles SCOPED_BUF, frame SCOPED_BUF;
+	uint32_t count = 0;
+
+	if (supervisor->roles[ROLE_METRICS].state != ROLE_RUNNING)
+		return;
+	buf_init(&roles, NULL, 0);
+	buf_init(&frame, NULL, 0);
+	for (enum role role = ROLE_SUPERVISOR; role < ROLE_COUNT; role++) {
+		const struct supervised_role *one = &supervisor->roles[role];
+
+		if (!one->definition)
+			continue;
+		pack_u32(&roles, role);
+		pack_u8(&roles, one->state == ROLE_RUNNING);
+		pack_u32(&roles, one->restarts);
+		count++;
+	}
+	struct buf payload SCOPED_BUF;
+
+	buf_init(&payload, NULL, 0);
+	pack_u32(&payload, count);
+	buf_add(&payload, buf_slice(&roles));
+	pack_slice(&frame, SLICE(KIND_ROLES));
+	pack_slice(&frame, buf_slice(&payload));
+	supervisor_send(supervisor, ROLE_METRICS, CONTROL_ANNOUNCE, buf_slice(&frame), -1);
+}
+
 static void role_is_ready(struct supervisor *supervisor, enum role role)
 {
 	struct supervised_role *ready = &supervisor->roles[role];
@@ -91,6 +121,7 @@ static void role_is_ready(struct supervisor *supervisor, enum role role)
 	ready->state = ROLE_RUNNING;
 	LOG_INFO(&supervisor->log, "supervisor.role_ready", LOG_STR("which", role_name(role)), LOG_INT("pid", ready->pid),
 	         LOG_INT("after_ms", clock_monotonic_ms() - ready->started_ms));
+	supervisor_tell_roles(supervisor);
 }
 
 void supervisor_hear_role(struct supervisor *supervisor, enum role role)

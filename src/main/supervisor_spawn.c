@@ -184,6 +184,7 @@ static void role_died(struct supervisor *supervisor, struct supervised_role *one
 	one->state = ROLE_DOWN;
 	if (!expected)
 		schedule_restart(supervisor, one);
+	supervisor_tell_roles(supervisor);
 }
 
 void supervisor_reap(struct supervisor *supervisor)

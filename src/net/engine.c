@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/metrics.h"
 
 #define THREADS_KEPT      4
 /* Threads in all: silent peers may hold so many before others have to wait. */
@@ -52,6 +53,7 @@ static bool run_commands(struct connection *connection)
 	do {
 		atomic_store(&connection->deadline_ms, 0);
 		atomic_fetch_add_explicit(&connection->engine->commands_total, 1, memory_order_relaxed);
+		METRIC_ADD(connection->engine->log, METRIC_COMMANDS, 0, 1);
 		go_on = connection->protocol->command(connection->session) == NEXT_PARK;
 		arena_reset(&connection->command_arena);
 		conn_flush_if_high(conn);

@@ -8,6 +8,7 @@
 #include <uthash.h>
 
 #include "base/clock.h"
+#include "base/metrics.h"
 #include "net/proxy.h"
 
 #define NO_SLOT             UINT32_MAX
@@ -141,6 +142,13 @@ static bool is_proxy(const struct listener *listener, const struct net_address *
 	return false;
 }
 
+static void count(const struct connection *connection, enum metric metric, int by)
+{
+	const struct log *log = connection->engine->log;
+
+	METRIC_ADD(log, metric, metrics_label(metric, slice_from_cstr(connection->listener->name)), by);
+}
+
 static void refuse(struct connection *connection, const char *limit)
 {
 	struct engine *engine = connection->engine;
@@ -149,6 +157,7 @@ static void refuse(struct connection *connection, const char *limit)
 	buf_init(&address, NULL, 0);
 	net_address_format(&address, conn_peer(connection->env.conn));
 	atomic_fetch_add(&engine->refused_total, 1);
+	count(connection, METRIC_CONNECTIONS_REFUSED, 1);
 	LOG_WARNING(engine->log, "engine.refused", LOG_STR("peer", buf_slice(&address)), LOG_CSTR("listener", connection->listener->name),
 	            LOG_CSTR("limit", limit));
 	if (!connection->listener->implicit_tls) {
@@ -170,6 +179,7 @@ static bool turned_away(struct connection *connection)
 	if (!words.data)
 		return false;
 	atomic_fetch_add(&engine->refused_total, 1);
+	count(connection, METRIC_CONNECTIONS_REFUSED, 1);
 	LOG_DEBUG(engine->log, "engine.turned_away", LOG_CSTR("listener", connection->listener->name), LOG_STR("words", words));
 	if (!connection->listener->implicit_tls) {
 		conn_write(connection->env.conn, words);
@@ -232,6 +242,8 @@ static struct connection *admit(struct engine *engine, const struct listener *li
 	}
 	atomic_fetch_add(&engine->connections_now, 1);
 	atomic_fetch_add(&engine->connections_total, 1);
+	count(connection, METRIC_CONNECTIONS, 1);
+	count(connection, METRIC_CONNECTIONS_TOTAL, 1);
 	if (connection->is_proxied || count_in(connection))
 		return connection;
 	refuse(connection, "connections_per_address");
@@ -344,6 +356,7 @@ void accept_end(struct connection *connection)
 	doors->first_free = connection->slot;
 	atomic_store(&slot->state, (uint64_t)(state_epoch(atomic_load(&slot->state)) + 1) << 32);
 	pthread_mutex_unlock(&doors->lock);
+	count(connection, METRIC_CONNECTIONS, -1);
 	free_connection(connection);
 	atomic_fetch_sub(&engine->connections_now, 1);
 }

@@ -1,4 +1,4 @@
-/* give_up: ends mail that waits in the queue at once, by an administrator's will: its sender gets a notification as for any failure
+/* give_up: ends mail that waits in the queue at once, by an administrator's will: its sender is sent a notification as for any failure
  * (RFC 3464), in the transaction that drops the recipients. For recipients that the caller has claimed (queue_claim). */
 #pragma once
 

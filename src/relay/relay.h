@@ -118,3 +118,10 @@ struct relay_counts {
 	unsigned in_hand, workers, hops;
 };
 struct relay_counts relay_counts(struct relay *relay);
+
+struct relay_hop_count {
+	struct slice name;
+	unsigned active, in_hand; /* connections, recipients */
+};
+/* The `max` hops with the most in hand; names in `arena`. Returns how many. */
+size_t relay_hop_counts(struct relay *relay, struct arena *arena, struct relay_hop_count *hops, size_t max);

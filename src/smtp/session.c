@@ -3,6 +3,7 @@
 #include <sys/socket.h>
 
 #include "base/clock.h"
+#include "base/metrics.h"
 
 #define SIZE_DEFAULT            (50 * 1024 * 1024)
 #define RECIPIENTS_DEFAULT      1000
@@ -18,6 +19,7 @@
 
 static enum next answer(struct smtp_session *s, const struct reply *reply)
 {
+	METRIC_ADD(s->log, METRIC_SMTP_REPLIES, metrics_label_number(METRIC_SMTP_REPLIES, reply->code), 1);
 	reply_write(conn_output(s->conn), reply);
 	conn_flush_if_high(s->conn);
 	if (reply->code >= 500)

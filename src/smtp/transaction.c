@@ -1,5 +1,6 @@
 /* What lies between MAIL and the answer to the message. */
 #include "base/clock.h"
+#include "base/metrics.h"
 #include "base/random.h"
 #include "smtp/received.h"
 #include "smtp/session.h"
@@ -129,6 +130,8 @@ static enum next answer_accepted(struct smtp_session *s, const struct incoming *
 		 LOG_STR("from", envelope->sender.address), LOG_INT("recipients", envelope->recipient_count),
 		 LOG_INT("size", incoming->size), LOG_STR("peer", s->peer), LOG_STR("login", s->login),
 		 LOG_STR("tls", conn_tls_version(s->conn)));
+	METRIC_ADD(s->log, METRIC_SMTP_BYTES, 0, (int64_t)incoming->size);
+	METRIC_ADD(s->log, METRIC_SMTP_RECIPIENTS, 0, (int64_t)envelope->recipient_count);
 	s->errors = 0;
 	return smtp_answer_verdict(s, &named);
 }
@@ -164,6 +167,7 @@ enum next smtp_message_finish(struct smtp_session *s, struct incoming *incoming,
 		verdict = (struct deliver_verdict){STATUS_REFUSED, reply.code, reply.enhanced, reply.text};
 	}
 	smtp_set_time_limit(s, LINE_TIMEOUT_MS); /* for the answer, however long the delivery took */
+	METRIC_ADD(s->log, METRIC_SMTP_MESSAGES, metrics_label_number(METRIC_SMTP_MESSAGES, verdict.code), 1);
 	next = verdict.status == STATUS_OK ? answer_accepted(s, incoming, &verdict) : answer_refused(s, &verdict);
 	incoming_close(incoming);
 	smtp_transaction_end(s);

@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "base/metrics.h"
 #include "base/thread.h"
 #include "store/db_internal.h"
 
@@ -256,11 +257,11 @@ struct db *db_acquire(struct db_pool *pool)
 		db_close(db);
 		forget_one(pool);
 	}
-	if (!may_open)
-		return NULL;
-	db = db_open(pool);
-	if (!db)
+	db = may_open ? db_open(pool) : NULL;
+	if (!db && may_open)
 		forget_one(pool);
+	if (!db)
+		METRIC_ADD(pool->log, METRIC_STORE_NO_CONNECTION, 0, 1);
 	return db;
 }
 

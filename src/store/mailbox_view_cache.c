@@ -1,5 +1,7 @@
 /* The views of a process: found by account and mailbox, and kept for a while when nobody has them open. */
+#include "base/metrics.h"
 #include "store/mailbox_view_internal.h"
+#include "store/store_internal.h"
 
 #define DEFAULT_MAX_BYTES ((size_t)256 * 1024 * 1024)
 
@@ -76,8 +78,10 @@ struct mailbox_view *view_cache_acquire(struct mailbox_view_cache *cache, int64_
 	if (!view) {
 		view = view_new(cache, &key);
 		HASH_ADD(hh, cache->views, key, sizeof(key), view);
-	} else if (view->references == 0) {
-		DL_DELETE(cache->unused, view);
+	} else {
+		METRIC_ADD(cache->store->log, METRIC_VIEW_HITS, 0, 1);
+		if (view->references == 0)
+			DL_DELETE(cache->unused, view);
 	}
 	view->references++;
 	pthread_mutex_unlock(&cache->mutex);
@@ -108,6 +112,7 @@ void view_cache_release(struct mailbox_view *view, size_t bytes, bool keep)
 
 void view_cache_count_load(struct mailbox_view_cache *cache)
 {
+	METRIC_ADD(cache->store->log, METRIC_VIEW_LOADS, 0, 1);
 	pthread_mutex_lock(&cache->mutex);
 	cache->loads++;
 	pthread_mutex_unlock(&cache->mutex);

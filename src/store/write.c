@@ -15,6 +15,7 @@
 
 #include <utlist.h>
 
+#include "base/metrics.h"
 #include "store/db_internal.h"
 
 #define BATCH_WORKS 100
@@ -260,6 +261,20 @@ static void hand_over(struct db_writer *writer)
 		sem_post(&next->wake);
 }
 
+static void count_batch(struct metrics *metrics, const struct batch *batch, int64_t began_us)
+{
+	if (!metrics)
+		return;
+	metrics_observe(metrics, METRIC_STORE_COMMIT_SECONDS, (uint64_t)(metrics_now_us(metrics) - began_us));
+	metrics_observe(metrics, METRIC_STORE_BATCH, batch->count);
+	for (size_t i = 0; i < batch->count; i++) {
+		enum status status = batch->works[i]->status;
+
+		if (status == STATUS_TEMPORARY || status == STATUS_BUG)
+			metrics_add(metrics, METRIC_STORE_ERRORS, metrics_label(METRIC_STORE_ERRORS, status_name(status)), 1);
+	}
+}
+
 static void lead(struct db_pool *pool, struct db_pending *self)
 {
 	struct db_writer *writer = &pool->writer;
@@ -268,10 +283,13 @@ static void lead(struct db_pool *pool, struct db_pending *self)
 	if (!writer->db)
 		writer->db = db_open(pool);
 	take_batch(writer, &batch);
+	int64_t began_us = metrics_now_us(pool->log->metrics);
+
 	if (writer->db)
 		run_batch(writer->db, &batch);
 	else
 		all_lost(&batch);
+	count_batch(pool->log->metrics, &batch, began_us);
 	tell_others(writer, &batch, self);
 	if (writer->db && writer->db->broken) {
 		db_close(writer->db);

@@ -1,7 +1,13 @@
 """Looking after the queue, and seeing what goes on: by the command, while the server runs."""
 import email
 import json
+import os
 import re
+import shutil
+import signal
+import socket
+import subprocess
+import time
 
 import pytest
 
@@ -114,3 +120,125 @@ def test_queue_in_hand(make_server):
     wait_for(lambda: states(server) == [], 20, "the result")
     assert server.count(ALICE) == 0
     hang.close()
+
+
+# ---- metrics ----
+
+NAME = r"[a-zA-Z_:][a-zA-Z0-9_:]*"
+SAMPLE = re.compile(rf'({NAME})(?:\{{((?:{NAME}="(?:[^"\\\n]|\\\\|\\"|\\n)*",?)+)\}})? (\d+(?:\.\d+)?)$')
+
+
+def parse_metrics(text):
+    """Prometheus' format 0.0.4, strictly: families in one piece with HELP and TYPE, no series twice, histograms that add up."""
+    assert text.endswith("\n")
+    families, series, family = {}, {}, None
+    for line in text.split("\n")[:-1]:
+        if line.startswith("# HELP "):
+            family = line.split(" ", 3)[2]
+            assert family not in families, f"{family} is in two pieces"
+            families[family] = None
+            assert len(line.split(" ", 3)[3]) > 10
+            continue
+        if line.startswith("# TYPE "):
+            _, _, name, kind = line.split(" ")
+            assert name == family and families[name] is None and kind in ("counter", "gauge", "histogram")
+            assert (kind == "counter") == name.endswith("_total"), line
+            families[name] = kind
+            continue
+        match = SAMPLE.match(line)
+        assert match, f"no sample: {line!r}"
+        name, labels, value = match.groups()
+        allowed = [family + end for end in ("_bucket", "_sum", "_count")] if families[family] == "histogram" else [family]
+        assert name in allowed, line
+        assert (name, labels) not in series, f"twice: {line}"
+        series[(name, labels)] = float(value)
+    for name, kind in families.items():
+        if kind != "histogram":
+            continue
+        for (of, labels), count in [item for item in series.items() if item[0][0] == name + "_count"]:
+            others = f"{labels}," if labels else ""
+            buckets = [value for (n, l), value in series.items() if n == name + "_bucket" and (l or "").startswith(others + 'le="')]
+            assert buckets == sorted(buckets) and buckets[-1] == count and len(buckets) > 5, (name, labels)
+    return series
+
+
+def http(server_or_path, target="/metrics", method="GET", raw=None):
+    with socket.socket(socket.AF_INET if isinstance(server_or_path, int) else socket.AF_UNIX) as client:
+        client.settimeout(10)
+        client.connect(("127.0.0.1", server_or_path) if isinstance(server_or_path, int) else str(server_or_path))
+        client.sendall(raw if raw is not None else f"{method} {target} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        answer = b"".join(iter(lambda: client.recv(65536), b""))
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert f"Content-Length: {len(body)}".encode() in head or method == "HEAD"
+    return head.split(b"\r\n")[0].decode(), head.decode(), body.decode()
+
+
+def all_answer(place):
+    try:
+        answered = {labels: value for (name, labels), value in parse_metrics(http(place)[2]).items() if name == "posthorn_role_answered"}
+    except OSError:
+        return False
+    return len(answered) == 7 and set(answered.values()) == {1}
+
+
+@pytest.mark.sanitize
+def test_metrics(make_server):
+    port, dead = free_port(), free_port()
+    server = make_server(f"\nmetrics:\n  address: 127.0.0.1:{port}\nrelay:\n  smarthost: 127.0.0.1:{dead}\n  smarthost_tls: none\n")
+    wait_for(lambda: all_answer(port), 10, "all roles", every=0.2)
+    client = server.smtp("smtp")
+    client.sendmail("x@remote.test", [ALICE], letter("one"))
+    assert client.rcpt(ALICE)[0] == 503
+    client.sendmail("x@remote.test", [ALICE, BOB], letter("two"))
+    send(server, ALICE, ["x@one.test"], "out")
+    assert server.count(ALICE) == 2
+    with pytest.raises(Exception):
+        server.imap(ALICE, password="wrong")
+    wait_for(lambda: states(server) == ["waiting"], 20, "the failed attempt")
+    time.sleep(0.6)  # what was asked just before is still in memory
+    status, head, text = http(port)
+    assert status == "HTTP/1.1 200 OK" and "Content-Type: text/plain; version=0.0.4" in head
+    series = parse_metrics(text)
+    expected = {
+        ("posthorn_smtp_messages_total", 'code="250"'): 3, ("posthorn_smtp_recipients_total", None): 4,
+        ("posthorn_smtp_replies_total", 'code="503"'): 1, ("posthorn_deliver_verdicts_total", 'verdict="accepted"'): 3,
+        ("posthorn_deliver_seconds_count", None): 3, ("posthorn_connections", 'role="smtp",listener="smtp"'): 1,
+        ("posthorn_connections_total", 'role="smtp",listener="submission"'): 1,
+        ("posthorn_auth_attempts_total", 'outcome="refused"'): 1, ("posthorn_queue_recipients", 'state="waiting"'): 1,
+        ("posthorn_relay_recipients_total", 'outcome="deferred"'): 1, ("posthorn_imap_sessions_total", None): 1,
+        ("posthorn_role_restarts_total", 'role="imap"'): 0,
+    }
+    assert {key: series.get(key) for key in expected} == expected
+    assert series[("posthorn_smtp_message_bytes_total", None)] > 300
+    assert series[("posthorn_store_commit_seconds_count", 'role="deliver"')] >= 3
+    assert series[("posthorn_relay_hop_in_hand", f'hop="127.0.0.1:{dead}"')] == 0
+    for role in ("smtp", "deliver", "relay", "imap", "auth", "jobs", "metrics"):
+        assert series[("posthorn_role_up", f'role="{role}"')] == series[("posthorn_role_answered", f'role="{role}"')] == 1
+        assert series[("posthorn_memory_bytes", f'role="{role}"')] > 1e6 and series[("posthorn_cpu_seconds_total", f'role="{role}"')] > 0
+    if shutil.which("promtool"):
+        assert subprocess.run(["promtool", "check", "metrics"], input=text, text=True, capture_output=True).returncode == 0
+
+    # What is no such request.
+    assert http(port, "/")[0].split()[1] == "404" and http(port, method="POST")[0].split()[1] == "405"
+    assert http(port, method="HEAD")[2] == "" and http(port, raw=b"garbage\r\n\r\n")[0].split()[1] == "400"
+    assert http(port, raw=b"GET /" + b"x" * 9000)[0].split()[1] == "400"
+    # A client that says nothing keeps nobody out; a role that is dead is told of, at once.
+    with socket.create_connection(("127.0.0.1", port)):
+        os.kill(server.roles()["imap"], signal.SIGSTOP)
+        os.kill(server.roles()["auth"], signal.SIGKILL)
+        time.sleep(0.6)
+        began = time.monotonic()
+        series = parse_metrics(http(port)[2])
+        assert time.monotonic() - began < 4
+        assert series[("posthorn_role_answered", 'role="imap"')] == 0 and series[("posthorn_role_restarts_total", 'role="auth"')] == 1
+        os.kill(server.roles()["imap"], signal.SIGCONT)
+
+
+def test_metrics_on_a_socket(make_server):
+    server = make_server(start=False)
+    place = server.dir / "metrics.sock"
+    server.config.write_text(server.config.read_text() + f"\nmetrics:\n  address: unix:{place}\n")
+    server.start()
+    wait_for(lambda: all_answer(place), 10, "all roles", every=0.2)
+    probe = re.findall(r"^(\w+)=(\w+)$", server.cli("probe", "metrics").stdout, re.M)
+    assert len(probe) >= 14 and {outcome for _, outcome in probe} == {"refused"}, probe
