@@ -1,51 +1,62 @@
-/* APPEND: RFC 9051 section 6.3.12, RFC 4315 (APPENDUID), RFC 7889 (APPENDLIMIT). The message is read into memory that grows with it,
- * and committed whole or not at all. */
-#include "imap/session.h"
+/* APPEND: RFC 9051 section 6.3.12, RFC 4315 (APPENDUID), RFC 7889 (APPENDLIMIT), RFC 3502 (several messages), RFC 4469 (CATENATE).
+ * REPLACE: RFC 8508. Messages are read into memory that grows with them, and committed whole or not at all. */
+#include "imap/incoming.h"
 
 #include "base/clock.h"
+#include "imap/write.h"
 #include "store/email.h"
 
-/* The answer to a message that won't be taken. It has to be read all the same if the client doesn't wait. */
-static enum next refuse(struct imap_session *s, struct imap_command *command, enum status status, struct slice code,
-			struct slice text)
+#define MESSAGES_MAX 1000
+/* All messages of one command together are at most so many times as large as one may be. */
+#define TOGETHER_MAX 2
+
+struct brought {
+	struct incoming_message messages[MESSAGES_MAX];
+	size_t count;
+};
+
+static void free_brought(struct brought *brought)
 {
-	if (!command->literal.waits && (!imap_skip_literal(s, &command->literal) || !imap_skip_command(s)))
-		return imap_bye(s, code, text);
-	return status == STATUS_OK ? imap_no(s, command, code, text) : imap_answer_target(s, command, status, text);
+	for (size_t i = 0; i < brought->count; i++)
+		buf_free(&brought->messages[i].bytes);
+	brought->count = 0;
 }
 
-/* Messages are kept with CRLF. Lenient: some clients send bare LF. */
-static void make_crlf(struct buf *out, struct slice bytes)
+static bool read_messages(struct incoming *in, struct brought *brought)
 {
-	while (bytes.len) {
-		size_t end = slice_find_byte(bytes, '\n');
-
-		buf_add(out, slice_sub(bytes, 0, end));
-		if (end == SLICE_NOT_FOUND)
-			return;
-		if (end == 0 || bytes.data[end - 1] != '\r')
-			buf_add_byte(out, '\r');
-		buf_add_byte(out, '\n');
-		bytes = slice_skip(bytes, end + 1);
-	}
-}
-
-static bool has_bare_lf(struct slice bytes)
-{
-	for (size_t at = 0; at < bytes.len;) {
-		size_t end = slice_find_byte(slice_skip(bytes, at), '\n');
-
-		if (end == SLICE_NOT_FOUND)
+	do {
+		if (brought->count == MESSAGES_MAX || in->bytes > TOGETHER_MAX * imap_append_limit(in->s))
+			return incoming_refuse(in, SLICE("LIMIT"), SLICE("Too many messages at once"));
+		if (!incoming_read_message(in, &brought->messages[brought->count]))
 			return false;
-		at += end;
-		if (at == 0 || bytes.data[at - 1] != '\r')
-			return true;
-		at++;
-	}
-	return false;
+		brought->count++;
+	} while (imap_accept(in->p, ' '));
+	return imap_parse_end(in->p);
 }
 
-static enum next answer_uid(struct imap_session *s, struct imap_command *command, uint32_t uid_validity, uint32_t uid)
+/* What the store is given; the facts are made before any lock is taken. */
+static enum status make_requests(struct imap_session *s, struct brought *brought, int64_t mailbox,
+				 struct append_request *requests)
+{
+	struct email_facts *facts = ARENA_ARRAY(imap_arena(s), struct email_facts, brought->count);
+	enum status status = STATUS_OK;
+
+	for (size_t i = 0; i < brought->count && status == STATUS_OK; i++) {
+		const struct incoming_message *message = &brought->messages[i];
+
+		requests[i] = (struct append_request){
+			.account = s->account,
+			.mailbox = mailbox,
+			.facts = &facts[i],
+			.received_ms = message->has_date ? message->received_ms : clock_wall_ms(),
+		};
+		status = imap_flags_to_bits(s, &message->flags, true, &requests[i].flags);
+		email_facts(imap_arena(s), buf_slice(&message->bytes), &facts[i]);
+	}
+	return status;
+}
+
+static struct slice append_uid(struct imap_session *s, uint32_t uid_validity, const uint32_t *uids, size_t count)
 {
 	struct buf code;
 
@@ -53,78 +64,105 @@ static enum next answer_uid(struct imap_session *s, struct imap_command *command
 	buf_add_literal(&code, "APPENDUID ");
 	buf_add_u64(&code, uid_validity);
 	buf_add_byte(&code, ' ');
-	buf_add_u64(&code, uid);
-	return imap_ok_code(s, command, buf_slice(&code), SLICE("APPEND completed"));
+	imap_put_numbers_as_set(&code, uids, count);
+	return buf_slice(&code);
 }
 
-static enum next append_message(struct imap_session *s, struct imap_command *command, const struct imap_append *append,
-				int64_t mailbox, struct slice bytes)
+static enum next append(struct imap_session *s, struct imap_command *command, struct brought *brought, int64_t mailbox)
 {
-	struct email_facts facts;
-	struct append_request request = {
-		.account = s->account,
-		.mailbox = mailbox,
-		.facts = &facts,
-		.received_ms = append->has_date ? append->received_ms : clock_wall_ms(),
-	};
-	uint32_t uid, uid_validity;
-	enum status status = imap_flags_to_bits(s, &append->flags, true, &request.flags);
+	struct append_request *requests = ARENA_ARRAY(imap_arena(s), struct append_request, brought->count);
+	uint32_t *uids = ARENA_ARRAY(imap_arena(s), uint32_t, brought->count), uid_validity;
+	enum status status = make_requests(s, brought, mailbox, requests);
 
 	if (status == STATUS_LIMIT)
 		return imap_answer(s, command, status, SLICE_EMPTY);
-	if (status == STATUS_OK) {
-		email_facts(imap_arena(s), bytes, &facts);
-		status = store_append(imap_store(s), &request, 1, &uid, &uid_validity);
-	}
+	if (status == STATUS_OK)
+		status = store_append(imap_store(s), requests, brought->count, uids, &uid_validity);
 	if (status != STATUS_OK)
 		return imap_answer_target(s, command, status, SLICE_EMPTY);
 	imap_announce(s);
-	return answer_uid(s, command, uid_validity, uid);
-}
-
-/* Reads the message and the end of the line. */
-static enum next take_message(struct imap_session *s, struct imap_command *command, const struct imap_append *append,
-			      int64_t mailbox)
-{
-	struct buf message SCOPED_BUF, fixed SCOPED_BUF;
-	struct slice line;
-
-	buf_init(&message, NULL, 0);
-	buf_init(&fixed, NULL, 0);
-	if (command->literal.waits)
-		imap_continue(s, SLICE("Ready for the message"));
-	if (!imap_read_literal(s, command->literal.size, &message) || !imap_read_line(s, &line))
-		return NEXT_CLOSE;
-	if (line.len > 0)
-		return imap_bad(s, command, SLICE("APPEND: one message at a time"));
-	/* RFC 3516 section 4.4 leaves it to the server whether a mailbox takes binary content; lines have to be lines. */
-	if (slice_find_byte(buf_slice(&message), '\0') != SLICE_NOT_FOUND ||
-	    (command->literal.binary && has_bare_lf(buf_slice(&message))))
-		return imap_no(s, command, SLICE("UNKNOWN-CTE"), SLICE("Messages with binary content are not kept"));
-	if (!has_bare_lf(buf_slice(&message)))
-		return append_message(s, command, append, mailbox, buf_slice(&message));
-	make_crlf(&fixed, buf_slice(&message));
-	return append_message(s, command, append, mailbox, buf_slice(&fixed));
+	return imap_ok_code(s, command, append_uid(s, uid_validity, uids, brought->count), SLICE("APPEND completed"));
 }
 
 enum next imap_append(struct imap_session *s, struct imap_command *command)
 {
-	struct imap_append append;
+	struct brought *brought = ARENA_NEW(imap_arena(s), struct brought);
+	struct incoming in;
 	struct mailbox mailbox;
-	enum status status;
+	enum next next;
 
-	if (!imap_parse_append(&command->args, &append) || !command->has_literal)
-		return imap_bad_arguments(s, command);
-	if (command->args.is_impossible)
-		return refuse(s, command, STATUS_OK, SLICE("CANNOT"), SLICE("That can't be the name of a mailbox"));
-	if (command->literal.size > imap_append_limit(s))
-		return refuse(s, command, STATUS_OK, SLICE("TOOBIG"), SLICE("The message is larger than APPENDLIMIT"));
-	if (command->literal.size == 0)
-		return refuse(s, command, STATUS_OK, SLICE_EMPTY, SLICE("The message is empty"));
-	status = mailbox_find(imap_store(s), imap_arena(s), s->account, append.mailbox, &mailbox);
-	if (status == STATUS_OK && !mailbox.selectable)
-		status = STATUS_NOT_FOUND;
+	incoming_init(&in, s, command);
+	if (incoming_parse_target(&in, &mailbox) && read_messages(&in, brought))
+		next = append(s, command, brought, mailbox.id);
+	else
+		next = incoming_fail(&in);
+	free_brought(brought);
+	return next;
+}
+
+/* ---- REPLACE ---- */
+
+static bool parse_replaced(struct incoming *in, uint32_t *uid)
+{
+	struct view_message message;
+	uint32_t number;
+
+	if (!imap_parse_space(in->p))
+		return false;
+	if (imap_accept(in->p, '*'))
+		number = mailbox_viewer_last_uid(&in->s->viewer);
+	else if (!imap_parse_u32(in->p, &number))
+		return false;
+	else if (!in->command->uid)
+		number = mailbox_viewer_uid(&in->s->viewer, number);
+	*uid = number;
+	if (number == 0 && !in->command->uid)
+		return imap_fault(in->p, SLICE("there are not so many messages"));
+	if (mailbox_viewer_read(&in->s->viewer, number, number, &message, 1) == 0)
+		return incoming_refuse(in, SLICE_EMPTY, SLICE("There is no such message"));
+	return !message.expunged || incoming_refuse(in, SLICE("EXPUNGEISSUED"), SLICE("That message no longer exists"));
+}
+
+/* RFC 8508 section 3.4: APPENDUID before what the replacement changes. */
+static enum next replace(struct imap_session *s, struct imap_command *command, struct brought *brought, int64_t mailbox,
+			 uint32_t replaced)
+{
+	int64_t from = mailbox_viewer_state(&s->viewer).mailbox;
+	struct buf *out = imap_output(s);
+	struct append_request request;
+	uint32_t uid, uid_validity;
+	enum status status = make_requests(s, brought, mailbox, &request);
+
+	if (status == STATUS_OK)
+		status = store_replace(imap_store(s), &request, from, replaced, &uid, &uid_validity);
+	if (status == STATUS_EXISTS)
+		return imap_no(s, command, SLICE("EXPUNGEISSUED"), SLICE("That message no longer exists"));
 	if (status != STATUS_OK)
-		return refuse(s, command, status, SLICE_EMPTY, SLICE_EMPTY);
-	return take_message(s, command, &append, mailbox.id);
+		return imap_answer_target(s, command, status, SLICE_EMPTY);
+	imap_announce(s);
+	buf_add_literal(out, "* OK [");
+	buf_add(out, append_uid(s, uid_validity, &uid, 1));
+	buf_add_literal(out, "] Replacement is there\r\n");
+	imap_tell_before_answer(s, command);
+	return imap_ok_code(s, command, s->qresync ? imap_highest_modseq(s) : SLICE_EMPTY, SLICE("REPLACE completed"));
+}
+
+enum next imap_replace(struct imap_session *s, struct imap_command *command)
+{
+	struct brought *brought = ARENA_NEW(imap_arena(s), struct brought);
+	struct incoming in;
+	struct mailbox mailbox;
+	uint32_t replaced;
+	enum next next;
+
+	incoming_init(&in, s, command);
+	if (s->read_only)
+		(void)incoming_refuse(&in, SLICE("CANNOT"), SLICE("The mailbox was opened read-only"));
+	if (!s->read_only && parse_replaced(&in, &replaced) && incoming_parse_target(&in, &mailbox) &&
+	    incoming_read_message(&in, &brought->messages[0]) && ++brought->count && imap_parse_end(in.p))
+		next = replace(s, command, brought, mailbox.id, replaced);
+	else
+		next = incoming_fail(&in);
+	free_brought(brought);
+	return next;
 }

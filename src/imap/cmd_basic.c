@@ -1,6 +1,7 @@
 /* The commands that take a few lines each: RFC 9051 section 6.1, ID (RFC 2971), NAMESPACE, UNSELECT. */
 #include "imap/session.h"
 
+#include "base/clock.h"
 #include "imap/write.h"
 
 enum next imap_capability(struct imap_session *s, struct imap_command *command)
@@ -16,6 +17,18 @@ enum next imap_capability(struct imap_session *s, struct imap_command *command)
 enum next imap_noop(struct imap_session *s, struct imap_command *command)
 {
 	return imap_ok(s, command, SLICE("Completed"));
+}
+
+/* RFC 8437 section 3: all that log-in and after has brought is forgotten; what TLS has, stays. */
+enum next imap_unauthenticate(struct imap_session *s, struct imap_command *command)
+{
+	imap_leave_mailbox(s);
+	s->state = IMAP_NOT_AUTHENTICATED;
+	s->account = 0;
+	s->address = SLICE_EMPTY;
+	s->rev2 = s->condstore = s->qresync = s->utf8 = false;
+	s->opened_ms = clock_monotonic_ms();
+	return imap_ok(s, command, SLICE("Logged out, and still here"));
 }
 
 enum next imap_logout(struct imap_session *s, struct imap_command *command)

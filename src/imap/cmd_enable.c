@@ -1,7 +1,7 @@
 /* ENABLE: RFC 9051 section 6.3.1. */
 #include "imap/session.h"
 
-enum { ENABLE_REV2 = 1 << 0, ENABLE_CONDSTORE = 1 << 1, ENABLE_QRESYNC = 1 << 2 };
+enum { ENABLE_REV2 = 1 << 0, ENABLE_CONDSTORE = 1 << 1, ENABLE_QRESYNC = 1 << 2, ENABLE_UTF8 = 1 << 3 };
 
 static const struct {
 	struct slice name;
@@ -10,6 +10,7 @@ static const struct {
 	{{"IMAP4rev2", 9}, ENABLE_REV2},
 	{{"CONDSTORE", 9}, ENABLE_CONDSTORE},
 	{{"QRESYNC", 7}, ENABLE_QRESYNC},
+	{{"UTF8=ACCEPT", 11}, ENABLE_UTF8},
 };
 #define FEATURES (sizeof(features) / sizeof(features[0]))
 
@@ -39,6 +40,7 @@ enum next imap_enable(struct imap_session *s, struct imap_command *command)
 	/* What was to be told until now is told in the old way. */
 	imap_tell_before_answer(s, command);
 	s->rev2 |= (wanted & ENABLE_REV2) != 0;
+	s->utf8 |= (wanted & ENABLE_UTF8) != 0;
 	s->qresync |= (wanted & ENABLE_QRESYNC) != 0;
 	buf_add_literal(out, "* ENABLED");
 	for (size_t i = 0; i < FEATURES; i++) {

@@ -308,7 +308,7 @@ static void put_entry(struct imap_session *s, struct slice kind, const struct li
 		put_attribute(out, &first, SLICE("\\Subscribed"));
 	put_attribute(out, &first, special_use(entry));
 	buf_add_literal(out, ") \"/\" ");
-	imap_put_mailbox(out, entry->name, s->rev2);
+	imap_put_mailbox(out, entry->name, imap_utf8_names(s));
 }
 
 static bool is_selected(const struct list_request *request, const struct list_entry *entry)
@@ -370,7 +370,7 @@ static void lsub_entry(struct imap_session *s, const struct list_request *reques
 		return;
 	if (implied || !entry->mailbox) {
 		buf_add_literal(out, "* LSUB (\\Noselect) \"/\" ");
-		imap_put_mailbox(out, entry->name, s->rev2);
+		imap_put_mailbox(out, entry->name, imap_utf8_names(s));
 	} else {
 		put_entry(s, SLICE("* LSUB ("), entry, false);
 	}

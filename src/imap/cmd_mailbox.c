@@ -248,7 +248,7 @@ void imap_put_status(struct imap_session *s, const struct mailbox *mailbox, unsi
 	if (items & 1u << ITEM_HIGHESTMODSEQ)
 		imap_use_condstore(s);
 	buf_add_literal(out, "* STATUS ");
-	imap_put_mailbox(out, mailbox->name, s->rev2);
+	imap_put_mailbox(out, mailbox->name, imap_utf8_names(s));
 	buf_add_literal(out, " (");
 	for (unsigned i = 0; i < ITEM_COUNT; i++) {
 		if (!(items & 1u << i))

@@ -42,7 +42,7 @@ static void put_state(struct imap_session *s, const struct mailbox *mailbox)
 	put_number(out, SLICE("* OK [UIDNEXT "), state.uid_next, SLICE("] Next UID\r\n"));
 	if (s->rev2) {
 		buf_add_literal(out, "* LIST () \"/\" ");
-		imap_put_mailbox(out, mailbox->name, true);
+		imap_put_mailbox(out, mailbox->name, imap_utf8_names(s));
 		buf_add_literal(out, "\r\n");
 	}
 	buf_add_literal(out, "* OK [");

@@ -20,6 +20,7 @@ static const struct imap_command_spec commands[] = {
 	{{"CLOSE", 5}, imap_close, IMAP_SELECTED, IMAP_NEWS_NONE, false, false},
 	{{"UNSELECT", 8}, imap_unselect, IMAP_SELECTED, IMAP_NEWS_NONE, false, false},
 	{{"APPEND", 6}, imap_append, IMAP_LOGGED, IMAP_NEWS_FRESH, false, true},
+	{{"REPLACE", 7}, imap_replace, IMAP_SELECTED, IMAP_NEWS_FRESH, true, true},
 	{{"LIST", 4}, imap_list, IMAP_LOGGED, IMAP_NEWS_ALL, false, true},
 	{{"LSUB", 4}, imap_lsub, IMAP_LOGGED, IMAP_NEWS_ALL, false, true},
 	{{"CREATE", 6}, imap_create, IMAP_LOGGED, IMAP_NEWS_ALL, false, true},
@@ -34,6 +35,7 @@ static const struct imap_command_spec commands[] = {
 	{{"LOGIN", 5}, imap_login, IMAP_NOT_AUTHENTICATED, IMAP_NEWS_NONE, false, true},
 	{{"AUTHENTICATE", 12}, imap_authenticate, IMAP_NOT_AUTHENTICATED, IMAP_NEWS_NONE, false, true},
 	{{"STARTTLS", 8}, imap_starttls, IMAP_NOT_AUTHENTICATED, IMAP_NEWS_NONE, false, false},
+	{{"UNAUTHENTICATE", 14}, imap_unauthenticate, IMAP_LOGGED, IMAP_NEWS_NONE, false, false},
 	{{"LOGOUT", 6}, imap_logout, IMAP_ANY, IMAP_NEWS_NONE, false, false},
 };
 

@@ -446,23 +446,17 @@ bool imap_parse_pattern(struct imap_parser *p, struct slice *pattern)
 	return true;
 }
 
-/* RFC 9051 section 6.3.12. */
-bool imap_parse_append(struct imap_parser *p, struct imap_append *append)
+bool imap_brings_message(struct imap_parser *p)
 {
-	struct imap_literal literal;
+	struct slice name, number;
 
-	*append = (struct imap_append){0};
-	if (!imap_parse_space(p) || (!imap_parse_mailbox(p, &append->mailbox) && !p->is_impossible) || !imap_parse_space(p))
+	if (!imap_accept(p, ' '))
 		return false;
-	if (imap_peek(p) == '(' && (!imap_parse_flags(p, false, &append->flags) || !imap_parse_space(p)))
-		return false;
-	if (imap_peek(p) == '"') {
-		append->has_date = true;
-		if (!imap_parse_date_time(p, &append->received_ms) || !imap_parse_space(p))
+	if (!imap_accept_word(p, SLICE("APPEND"))) {
+		if (imap_accept_word(p, SLICE("UID")) && !imap_accept(p, ' '))
+			return false;
+		if (!imap_accept_word(p, SLICE("REPLACE")) || !imap_accept(p, ' ') || !imap_parse_astring(p, &number))
 			return false;
 	}
-	imap_accept(p, '~');
-	return (imap_peek(p) == '{' && slice_find_byte(p->rest, '\n') == SLICE_NOT_FOUND &&
-		imap_line_literal(p->rest, &literal)) ||
-	       imap_fault(p, SLICE("the message is missing: it is a literal"));
+	return imap_accept(p, ' ') && (imap_parse_mailbox(p, &name) || p->is_impossible) && imap_accept(p, ' ');
 }

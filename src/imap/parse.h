@@ -94,13 +94,6 @@ MUST_CHECK bool imap_parse_new_mailbox(struct imap_parser *p, struct slice *name
 /* A pattern or a reference of LIST, in UTF-8. */
 MUST_CHECK bool imap_parse_pattern(struct imap_parser *p, struct slice *pattern);
 
-/* "tag APPEND mailbox [flags] [date]": what stands before the message's literal. */
-struct imap_append {
-	struct slice mailbox;
-	struct imap_flags flags;
-	bool has_date;
-	int64_t received_ms;
-};
-/* From behind "APPEND" to the head of the message's literal, which is the end of the text. An impossible name is left to the
- * caller, who has to deal with the literal. */
-MUST_CHECK bool imap_parse_append(struct imap_parser *p, struct imap_append *append);
+/* Is this, from behind the tag, the beginning of an APPEND or REPLACE up to and with its mailbox? What follows such commands read
+ * themselves, as it comes. */
+bool imap_brings_message(struct imap_parser *p);

@@ -131,7 +131,7 @@ static enum imap_read answered(enum next next)
 
 static void find_tag(struct imap_session *s, struct slice text, struct imap_command *command)
 {
-	imap_parser_init(&command->args, imap_arena(s), text, s->rev2);
+	imap_parser_init(&command->args, imap_arena(s), text, imap_utf8_names(s));
 	if (!imap_parse_tag(&command->args, &command->tag))
 		command->tag = SLICE_EMPTY;
 }
@@ -154,16 +154,14 @@ static enum imap_read refuse_line(struct imap_session *s, struct imap_command *c
 	return answered(imap_bad(s, command, SLICE("That line is too long")));
 }
 
-/* Is the text the beginning of an APPEND up to the head of the message? Then the command reads the message itself. */
-static bool is_append_message(struct imap_session *s, struct slice text)
+/* Commands that bring messages read them themselves. */
+static bool brings_message(struct imap_session *s, struct slice text)
 {
 	struct imap_parser p;
-	struct imap_append append;
 	struct slice tag;
 
-	imap_parser_init(&p, imap_arena(s), text, s->rev2);
-	return s->state != IMAP_NOT_AUTHENTICATED && imap_parse_tag(&p, &tag) && imap_accept(&p, ' ') &&
-	       imap_accept_word(&p, SLICE("APPEND")) && imap_parse_append(&p, &append);
+	imap_parser_init(&p, imap_arena(s), text, imap_utf8_names(s));
+	return s->state != IMAP_NOT_AUTHENTICATED && imap_parse_tag(&p, &tag) && imap_brings_message(&p);
 }
 
 /* The command's lines and literals, one after the other, as parse.h wants them. */
@@ -185,7 +183,7 @@ static enum imap_read read_text(struct imap_session *s, struct imap_command *com
 			return IMAP_READ_CLOSE;
 		if (!imap_line_literal(line, &literal))
 			return IMAP_READ_OK;
-		if (is_append_message(s, buf_slice(text))) {
+		if (brings_message(s, buf_slice(text))) {
 			command->literal = literal;
 			command->has_literal = true;
 			return IMAP_READ_OK;

@@ -44,7 +44,7 @@ struct imap_command {
 	bool uid;                    /* "UID FETCH" and the like */
 	enum imap_news news;         /* spec's; UID forms may tell more */
 	struct imap_parser args;     /* what stands behind the name */
-	struct imap_literal literal; /* APPEND: the message's, not read yet */
+	struct imap_literal literal; /* APPEND, REPLACE: the message's, not read yet */
 	bool has_literal;
 	struct view_own_change own; /* what it has answered for itself */
 };
@@ -59,6 +59,7 @@ struct imap_session {
 	bool rev2;                             /* ENABLE IMAP4rev2: UTF-8 names, ESEARCH for SEARCH, ... */
 	bool condstore;                        /* changed messages are told with their MODSEQ (RFC 7162) */
 	bool qresync;                          /* VANISHED instead of EXPUNGE */
+	bool utf8;                             /* ENABLE UTF8=ACCEPT (RFC 6855) */
 	bool read_only;
 	bool stale; /* an announcement came that hasn't been looked at */
 	bool idling;
@@ -82,6 +83,11 @@ static inline struct buf *imap_output(struct imap_session *s)
 static inline struct arena *imap_arena(struct imap_session *s)
 {
 	return s->env->command_arena;
+}
+/* Mailbox names as UTF-8, else as modified UTF-7. */
+static inline bool imap_utf8_names(const struct imap_session *s)
+{
+	return s->rev2 || s->utf8;
 }
 static inline struct store *imap_store(struct imap_session *s)
 {
@@ -222,6 +228,8 @@ enum next imap_lsub(struct imap_session *s, struct imap_command *command);
 enum next imap_namespace(struct imap_session *s, struct imap_command *command);
 enum next imap_status(struct imap_session *s, struct imap_command *command);
 enum next imap_append(struct imap_session *s, struct imap_command *command);
+enum next imap_replace(struct imap_session *s, struct imap_command *command);
+enum next imap_unauthenticate(struct imap_session *s, struct imap_command *command);
 enum next imap_idle(struct imap_session *s, struct imap_command *command);
 enum next imap_idle_input(struct imap_session *s);
 enum next imap_expunge(struct imap_session *s, struct imap_command *command);

@@ -1,5 +1,5 @@
 /* Messages as rows: in, and out when the last mailbox lets go of them. APPEND. */
-#include "store/store_internal.h"
+#include "store/messages.h"
 
 int64_t email_insert(struct db *db, struct account_row *account, const struct prepared_email *email)
 {
@@ -81,6 +81,8 @@ struct append {
 	size_t count;
 	uint32_t *uids;
 	uint32_t uid_validity;
+	int64_t from; /* REPLACE: where the one that goes lies */
+	uint32_t from_uid;
 };
 
 static enum status append_one(struct db *db, struct append *append, size_t i)
@@ -123,21 +125,59 @@ static enum status append_all(struct db *db, void *context)
 	return status;
 }
 
+static enum status replace(struct db *db, void *context)
+{
+	struct append *append = context;
+	struct arena arena SCOPED_ARENA;
+	struct list entries = LIST(&arena, struct mailbox_entry);
+	int64_t account_id = append->requests[0].account;
+	struct account_row *account = counters_account(db, account_id);
+	struct mailbox_row *mailbox = account ? counters_mailbox(db, account_id, append->from) : NULL;
+
+	if (!mailbox)
+		return counters_missing(db);
+	messages_read(db, account_id, append->from, &append->from_uid, 1, &entries);
+	if (entries.count == 0)
+		return db_status(db) != STATUS_OK ? db_status(db) : STATUS_EXISTS;
+	/* It goes first, so that a full account can replace. */
+	messages_remove(db, account, mailbox, entries.items, entries.count);
+	return append_one(db, append, 0);
+}
+
+static enum status write_appends(struct store *store, struct append *append, db_work work)
+{
+	struct arena arena SCOPED_ARENA;
+	struct prepared_email *emails = ARENA_ARRAY(&arena, struct prepared_email, append->count);
+	size_t size = 0;
+
+	for (size_t i = 0; i < append->count; i++) {
+		struct slice bytes = append->requests[i].facts->bytes;
+
+		emails[i].facts = *append->requests[i].facts;
+		blob_prepare(&arena, SLICE_EMPTY, bytes, store->compress_from, NULL, &emails[i].blob);
+		size += bytes.len;
+	}
+	append->emails = emails;
+	bool in_doubt; /* APPEND promises nothing without its OK (RFC 9051 section 6.3.12) */
+
+	return db_write_sized(store->pool, work, append, size, &in_doubt);
+}
+
+enum status store_replace(struct store *store, const struct append_request *request, int64_t from, uint32_t from_uid,
+			  uint32_t *uid, uint32_t *uid_validity)
+{
+	struct append append = {.requests = request, .count = 1, .uids = uid, .from = from, .from_uid = from_uid};
+	enum status status = write_appends(store, &append, replace);
+
+	*uid_validity = append.uid_validity;
+	return status;
+}
+
 enum status store_append(struct store *store, const struct append_request *requests, size_t count, uint32_t *uids,
 			 uint32_t *uid_validity)
 {
-	struct arena arena SCOPED_ARENA;
-	struct prepared_email *emails = ARENA_ARRAY(&arena, struct prepared_email, count);
-	struct append append = {.requests = requests, .emails = emails, .count = count, .uids = uids};
-	size_t size = 0;
-
-	for (size_t i = 0; i < count; i++) {
-		emails[i].facts = *requests[i].facts;
-		blob_prepare(&arena, SLICE_EMPTY, requests[i].facts->bytes, store->compress_from, NULL, &emails[i].blob);
-		size += requests[i].facts->bytes.len;
-	}
-	bool in_doubt; /* APPEND promises nothing without its OK (RFC 9051 section 6.3.12) */
-	enum status status = db_write_sized(store->pool, append_all, &append, size, &in_doubt);
+	struct append append = {.requests = requests, .count = count, .uids = uids};
+	enum status status = write_appends(store, &append, append_all);
 
 	if (uid_validity)
 		*uid_validity = append.uid_validity;

@@ -76,6 +76,10 @@ struct append_request {
 MUST_CHECK enum status store_append(struct store *store, const struct append_request *requests, size_t count, uint32_t *uids,
 				    uint32_t *uid_validity);
 
+/* REPLACE (RFC 8508): the same for one message, while another goes, from the same account. EXISTS: that other isn't there (any more). */
+MUST_CHECK enum status store_replace(struct store *store, const struct append_request *request, int64_t from, uint32_t from_uid,
+				     uint32_t *uid, uint32_t *uid_validity);
+
 /* ---- reading ---- */
 
 enum {

@@ -70,9 +70,7 @@ static bool thread(struct imap_parser *p)
 
 static bool append(struct imap_parser *p)
 {
-	struct imap_append append;
-
-	return imap_parse_append(p, &append);
+	return imap_brings_message(p);
 }
 
 static bool flags(struct imap_parser *p)

@@ -18,6 +18,9 @@
 #include "store/mailbox_view.h"
 #include "store/store_internal.h"
 
+/* No line that is waited for is longer. */
+#define LINE_TAIL 2000
+
 enum slot_state { SLOT_FREE, SLOT_NEW, SLOT_OPEN, SLOT_CLOSED };
 
 struct slot {
