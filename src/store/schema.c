@@ -7,6 +7,7 @@
 #include "store/schema/0003_moving.h"
 #include "store/schema/0004_sending_security.h"
 #include "store/schema/0005_guard.h"
+#include "store/schema/0006_queue_care.h"
 
 #define TRIES 3
 
@@ -16,6 +17,7 @@ static const char *const migrations[] = {
 	MIGRATION_0003_MOVING,
 	MIGRATION_0004_SENDING_SECURITY,
 	MIGRATION_0005_GUARD,
+	MIGRATION_0006_QUEUE_CARE,
 };
 
 #define NEWEST ((int64_t)(sizeof migrations / sizeof migrations[0]))
