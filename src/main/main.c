@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "cli/command.h"
+#include "cli/sendmail.h"
 #include "main/probe.h"
 #include "main/role.h"
 #include "main/supervisor.h"
@@ -53,6 +54,8 @@ int main(int argc, char **argv)
 {
 	struct slice command = slice_from_cstr(argc == 3 ? argv[1] : NULL);
 
+	if (argc > 0 && sendmail_is_name(argv[0]))
+		return sendmail_main(argc, argv);
 	if (slice_eq(command, SLICE("role")) || slice_eq(command, SLICE("prepare")))
 		return run_as_role(command, slice_from_cstr(argv[2]));
 	return cli_main(argc, argv, own_commands, sizeof(own_commands) / sizeof(own_commands[0]));

@@ -4,10 +4,11 @@
 
 #include "mime/address.h"
 
-#define LOCAL_MAX   64  /* RFC 5321 section 4.5.3.1.1 */
-#define ADDRESS_MAX 254 /* RFC 5321 section 4.5.3.1.3: a path of 256 with its brackets */
-#define DOMAIN_MAX  253 /* RFC 1035 section 2.3.4, without the final dot */
-#define LABEL_MAX   63
+#define LOCAL_MADE_MAX 200
+#define LOCAL_MAX      64  /* RFC 5321 section 4.5.3.1.1 */
+#define ADDRESS_MAX    254 /* RFC 5321 section 4.5.3.1.3: a path of 256 with its brackets */
+#define DOMAIN_MAX     253 /* RFC 1035 section 2.3.4, without the final dot */
+#define LABEL_MAX      63
 
 /* ---- domains ---- */
 
@@ -157,7 +158,10 @@ static bool parse_local(struct arena *arena, struct slice text, struct slice *lo
 		if (!is_atoms_and_dots(text))
 			return false;
 	}
-	return local->len > 0 && local->len <= LOCAL_MAX && slice_is_utf8(*local);
+	/* Lenient: the address that a forwarder makes of a sender's (SRS) has a local part as long as that whole. */
+	bool is_made = slice_starts_with_nocase(*local, SLICE("SRS0")) || slice_starts_with_nocase(*local, SLICE("SRS1"));
+
+	return local->len > 0 && local->len <= (is_made ? LOCAL_MADE_MAX : LOCAL_MAX) && slice_is_utf8(*local);
 }
 
 /* ---- whole addresses ---- */

@@ -1,11 +1,15 @@
 """Where mail goes: domains of other kinds, routes, lists, forwarding; LMTP from a real Postfix; and what programs of this machine bring
 by the sendmail command."""
+import os
+import pwd
 import re
+import shutil
 import smtplib
 import subprocess
 
 import pytest
 
+import harness
 from harness import Postfix, Sink, free_port, letter, tokens_in, wait_for
 
 ALICE, BOB = "alice@example.test", "bob@example.test"
@@ -114,3 +118,73 @@ def test_lmtp_from_postfix(make_server, folder):
         assert server.count(BOB) == 1
     finally:
         postfix.stop()
+
+
+EX_USAGE, EX_DATAERR, EX_NOUSER, EX_TEMPFAIL, EX_NOPERM = 64, 65, 67, 75, 77
+
+
+class Local:
+    """The commands sendmail, mailq and newaliases, in a folder as `make install` makes them where it is asked to."""
+
+    def __init__(self, folder, socket):
+        self.dir = folder / "bin"
+        self.dir.mkdir()
+        shutil.copy(harness.POSTHORN, self.dir / "posthorn")
+        self.dir.chmod(0o755)
+        for name in ("sendmail", "mailq", "newaliases"):
+            (self.dir / name).symlink_to("posthorn")
+        self.env = os.environ | {"POSTHORN_LOCAL_SOCKET": str(socket), "POSTHORN_CONFIG": "/nonexistent"}
+
+    def run(self, *words, input="", user=None, env=()):
+        return subprocess.run([str(self.dir / words[0]), *words[1:]], input=input, text=True, capture_output=True, timeout=60,
+                              env=self.env | dict(env), user=user)
+
+
+def test_sendmail(make_server, folder):
+    """As cron, PHP, mailx and mutt call it; who may send as whom; and what it says when something is wrong."""
+    path = folder / "local.sock"
+    server = make_server('smtp:\n  origin: example.test\n  local_senders: ["root:*", "nobody:@example.test"]\n',
+                         replace=listeners(f'address: "unix:{path}", protocol: local'))
+    server.cli("alias", "add", "root@example.test", ALICE)
+    local = Local(folder, path)
+    # cron: no header but this, a recipient without a domain
+    done = local.run("sendmail", "-FCronDaemon", "-i", "-B8BITMIME", "-oem", "root", input="Subject: cron\nX-Token: cron\n\nout\rput\n.\nend\n")
+    assert done.returncode == 0, done.stderr
+    got = server.messages(ALICE)[0].decode()
+    assert tokens_in([got.encode()]) == ["cron"] and got.endswith("\r\n\r\nout\r\nput\r\n.\r\nend\r\n")
+    assert 'From: "CronDaemon" <root@example.test>' in got and "\r\nDate: " in got and "\r\nMessage-ID: <" in got
+    assert "(uid=0)" in got and got.startswith("Return-Path: <root@example.test>\r\n")
+    # PHP: recipients from the header; Bcc is seen by nobody
+    done = local.run("sendmail", "-t", "-i", "-f", "www@example.test", input=f"To: {ALICE}\nBcc: Bob <{BOB}>\nX-Token: php\nSubject: \u00e4\n\nx\n")
+    assert done.returncode == 0, done.stderr
+    assert "php" in tokens_in(server.messages(ALICE)) and b"Bcc" not in server.messages(BOB)[0]
+    # a dot ends it, the null sender
+    assert local.run("sendmail", "-f", "<>", ALICE, input="X-Token: dot\n\na\n.\nX-Token: never\n").returncode == 0
+    assert server.messages(ALICE)[-1].startswith(b"Return-Path: <>\r\n") and b"never" not in server.messages(ALICE)[-1]
+    # another user
+    nobody = pwd.getpwnam("nobody").pw_uid
+    assert local.run("sendmail", ALICE, input="X-Token: nobody\n\n", user=nobody).returncode == 0
+    assert b"(uid=%d)" % nobody in server.messages(ALICE)[-1]
+    refused_one = local.run("sendmail", "-fceo@elsewhere.test", ALICE, input="x\n", user=nobody)
+    assert refused_one.returncode == EX_NOPERM and "not yours" in refused_one.stderr
+    # one of two is unknown: told, and the other has it
+    done = local.run("sendmail", "nobody-here", BOB, input="X-Token: half\n\n")
+    assert done.returncode == EX_NOUSER and "550 5.1.1" in done.stderr and "half" in tokens_in(server.messages(BOB))
+    for words, status in ((("sendmail",), EX_USAGE), (("sendmail", "-t"), EX_USAGE), (("sendmail", "-bd"), EX_USAGE),
+                          (("sendmail", "-f", "a@b@c", ALICE), EX_DATAERR), (("sendmail", "-N", "a\r\nb", ALICE), EX_USAGE),
+                          (("newaliases",), 0), (("sendmail", "-bi"), 0)):
+        assert local.run(*words, input="x\n").returncode == status, words
+    assert "250 " in local.run("sendmail", "-bs", input="EHLO x\r\nQUIT\r\n").stdout
+    assert local.run("mailq", env={"POSTHORN_CONFIG": str(server.config)}).returncode == 0
+    # programs that others wrote
+    rc = folder / "mailrc"
+    rc.write_text(f"set sendmail={local.dir}/sendmail\n")
+    subprocess.run(["bsd-mailx", "-s", "by mailx", "-r", "root@example.test", BOB], input="hello\n", text=True, check=True,
+                   env=local.env | {"MAILRC": str(rc)}, timeout=60)
+    subprocess.run(["neomutt", "-n", "-F", "/dev/null", "-e", f'set sendmail="{local.dir}/sendmail -oem -oi"; set copy=no; set from={ALICE}',
+                    "-s", "by mutt", BOB], input="hello\n", text=True, check=True, env=local.env | {"HOME": str(folder)}, timeout=60)
+    wait_for(lambda: {b"by mailx", b"by mutt"} <= {m.split(b"Subject: ")[1].split(b"\r\n")[0] for m in server.messages(BOB) if b"Subject: " in m},
+             what="the letters of mailx and mutt")
+    server.stop()
+    done = local.run("sendmail", ALICE, input="x\n")
+    assert done.returncode == EX_TEMPFAIL and "posthorn" in done.stderr
