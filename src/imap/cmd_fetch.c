@@ -5,6 +5,7 @@
  * So no read snapshot lasts longer than formatting, however slow the client is. Large messages are streamed from a reader.
  */
 #include "imap/fetch.h"
+#include "imap/search_run.h"
 #include "imap/session.h"
 #include "imap/write.h"
 
@@ -356,6 +357,22 @@ static struct imap_set ever_set(struct imap_session *s, const struct imap_set *s
 	return ever;
 }
 
+/* RFC 9394 section 3.4: of the messages that there are, a window. */
+static enum status clip(struct fetch *f, struct imap_set *set)
+{
+	size_t count, first, length;
+	uint32_t *uids;
+
+	if (!f->request.is_windowed)
+		return STATUS_OK;
+	uids = imap_uids(f->s, set, &count);
+	if (!uids)
+		return STATUS_LIMIT;
+	search_window_clip(f->request.window, count, &first, &length);
+	*set = imap_set_of(imap_arena(f->s), uids + first, length);
+	return STATUS_OK;
+}
+
 static enum status narrow(struct fetch *f, const struct imap_set *ever, struct imap_set *set)
 {
 	enum status status = STATUS_OK;
@@ -363,12 +380,12 @@ static enum status narrow(struct fetch *f, const struct imap_set *ever, struct i
 	if (f->request.items & FETCH_MODSEQ)
 		imap_use_condstore(f->s);
 	if (f->request.changed_since == 0)
-		return STATUS_OK;
+		return clip(f, set);
 	if (f->request.vanished)
 		status = imap_put_vanished(f->s, ever, f->request.changed_since, 0);
 	if (status == STATUS_OK && !keep_changed(f->s, f->request.changed_since, set))
 		status = STATUS_LIMIT;
-	return status;
+	return status == STATUS_OK ? clip(f, set) : status;
 }
 
 enum next imap_fetch(struct imap_session *s, struct imap_command *command)
@@ -382,6 +399,8 @@ enum next imap_fetch(struct imap_session *s, struct imap_command *command)
 		return imap_bad_arguments(s, command);
 	if (f.request.vanished && (!s->qresync || !command->uid))
 		return imap_bad(s, command, SLICE("FETCH: VANISHED takes UID FETCH and ENABLE QRESYNC"));
+	if (f.request.is_windowed && !command->uid)
+		return imap_bad(s, command, SLICE("FETCH: PARTIAL takes UID FETCH"));
 	if (f.request.vanished && !set.saved)
 		ever = ever_set(s, &set);
 	if (!imap_resolve(s, command->uid, false, &set))

@@ -167,9 +167,10 @@ enum status_item {
 	ITEM_UNSEEN,
 	ITEM_DELETED,
 	ITEM_SIZE,
-	ITEM_APPENDLIMIT,   /* RFC 7889 section 3 */
-	ITEM_HIGHESTMODSEQ, /* RFC 7162 section 3.1.7 */
-	ITEM_MAILBOXID,     /* RFC 8474 section 4.3 */
+	ITEM_APPENDLIMIT,     /* RFC 7889 section 3 */
+	ITEM_HIGHESTMODSEQ,   /* RFC 7162 section 3.1.7 */
+	ITEM_MAILBOXID,       /* RFC 8474 section 4.3 */
+	ITEM_DELETED_STORAGE, /* RFC 9208 section 4.1.4 */
 	ITEM_COUNT,
 };
 
@@ -184,9 +185,19 @@ static const struct slice item_names[ITEM_COUNT] = {
 	[ITEM_APPENDLIMIT] = {"APPENDLIMIT", 11},
 	[ITEM_HIGHESTMODSEQ] = {"HIGHESTMODSEQ", 13},
 	[ITEM_MAILBOXID] = {"MAILBOXID", 9},
+	[ITEM_DELETED_STORAGE] = {"DELETED-STORAGE", 15},
 };
 
-static uint64_t item_value(const struct imap_session *s, const struct mailbox *mailbox, enum status_item item)
+static uint64_t deleted_bytes(struct imap_session *s, const struct mailbox *mailbox)
+{
+	uint64_t bytes = 0;
+
+	if (mailbox->deleted > 0 && mailbox_deleted_bytes(imap_store(s), s->account, mailbox->id, &bytes) != STATUS_OK)
+		LOG_WARNING(s->context->log, "imap.deleted_bytes_failed", LOG_INT("session", s->env->id));
+	return bytes;
+}
+
+static uint64_t item_value(struct imap_session *s, const struct mailbox *mailbox, enum status_item item)
 {
 	switch (item) {
 	case ITEM_MESSAGES:
@@ -205,6 +216,8 @@ static uint64_t item_value(const struct imap_session *s, const struct mailbox *m
 		return imap_append_limit(s);
 	case ITEM_HIGHESTMODSEQ:
 		return mailbox->highest_modseq;
+	case ITEM_DELETED_STORAGE:
+		return deleted_bytes(s, mailbox);
 	case ITEM_RECENT:
 	case ITEM_MAILBOXID:
 	case ITEM_COUNT:

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "imap/parse.h"
+#include "imap/search.h"
 #include "mime/message.h"
 #include "store/email.h"
 #include "store/mailbox_view.h"
@@ -46,6 +47,8 @@ struct fetch_request {
 	bool sets_seen;
 	uint64_t changed_since; /* RFC 7162 section 3.1.4.1; 0: no matter */
 	bool vanished;
+	bool is_windowed; /* RFC 9394 section 3.4 */
+	struct search_window window;
 };
 MUST_CHECK bool imap_parse_fetch(struct imap_parser *p, struct fetch_request *request);
 /* What may stand behind: RFC 4466 section 2.4. */

@@ -257,6 +257,10 @@ static bool parse_modifier(struct imap_parser *p, struct fetch_request *request)
 		request->vanished = true;
 		return true;
 	}
+	if (imap_accept_word(p, SLICE("PARTIAL"))) {
+		request->is_windowed = true;
+		return imap_parse_space(p) && imap_parse_window(p, &request->window);
+	}
 	if (!imap_accept_word(p, SLICE("CHANGEDSINCE")))
 		return imap_fault(p, SLICE("there is no such modifier"));
 	request->items |= FETCH_MODSEQ;

@@ -80,6 +80,7 @@ static const char *const capabilities[] = {
 	"CREATE-SPECIAL-USE",
 	"ESEARCH",
 	"SEARCHRES",
+	"PARTIAL",
 	"WITHIN",
 	"SORT",
 	"SORT=DISPLAY",
@@ -90,6 +91,9 @@ static const char *const capabilities[] = {
 	"I18NLEVEL=1",
 	"BINARY",
 	"STATUS=SIZE",
+	"QUOTA",
+	"QUOTA=RES-STORAGE",
+	"QUOTA=RES-MESSAGE",
 	/* clang-format on */
 };
 

@@ -149,6 +149,25 @@ enum status mailbox_highest_modseq(struct store *store, int64_t account, int64_t
 	return read_status(db, found);
 }
 
+enum status mailbox_deleted_bytes(struct store *store, int64_t account, int64_t id, uint64_t *bytes)
+{
+	struct db *db SCOPED_DB = db_acquire(store->pool);
+
+	*bytes = 0;
+	if (!db)
+		return STATUS_TEMPORARY;
+	struct db_query query = db_query(db, "SELECT CAST(coalesce(sum(size), 0) AS BIGINT) FROM mailbox_email"
+					     " WHERE account = $1 AND mailbox = $2 AND (flags & $3) <> 0");
+
+	db_bind_i64(&query, account);
+	db_bind_i64(&query, id);
+	db_bind_i64(&query, FLAG_DELETED);
+	if (db_row(&query))
+		*bytes = (uint64_t)db_i64(&query, 0);
+	db_done(&query);
+	return db_status(db);
+}
+
 /* ---- making ---- */
 
 static int64_t find_id(struct db *db, int64_t account, struct slice name)

@@ -34,6 +34,8 @@ MUST_CHECK enum status mailbox_find(struct store *store, struct arena *arena, in
 				    struct mailbox *mailbox);
 MUST_CHECK enum status mailbox_get(struct store *store, struct arena *arena, int64_t account, int64_t id,
 				   struct mailbox *mailbox);
+/* The size of the messages with \Deleted: they are looked for. */
+MUST_CHECK enum status mailbox_deleted_bytes(struct store *store, int64_t account, int64_t id, uint64_t *bytes);
 /* Makes missing levels above too (RFC 9051 section 6.3.4). `role` may be empty; REFUSED if another mailbox has it. */
 MUST_CHECK enum status mailbox_create(struct store *store, int64_t account, struct slice name, struct slice role, int64_t *id);
 /* With its messages. A mailbox that has children becomes unselectable instead (RFC 9051 section 6.3.5). INBOX: REFUSED. */

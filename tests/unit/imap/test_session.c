@@ -311,6 +311,14 @@ static void test_quota(void **state)
 	expect_line(h, SLICE("e NO [OVERQUOTA]{{*}}"));
 	harness_send(h, 0, SLICE("f APPEND INBOX {5+}\r\nHello\r\n"), false);
 	expect_line(h, SLICE("f NO [OVERQUOTA]{{*}}"));
+	harness_send(h, 0, SLICE("q GETQUOTAROOT INBOX\r\n"), false);
+	expect_line(h, SLICE("* QUOTAROOT \"INBOX\" \"\""));
+	expect_line(h, SLICE("* QUOTA \"\" (MESSAGE 2 2)"));
+	expect_line(h, SLICE("q OK{{*}}"));
+	assert_int_equal(directory_set_quota(harness_store(h), SLICE(HARNESS_USER), 2000, 2), STATUS_OK);
+	harness_send(h, 0, SLICE("r GETQUOTA \"\"\r\n"), false);
+	expect_line(h, SLICE("* QUOTA \"\" (STORAGE 1 2 MESSAGE 2 2)"));
+	expect_line(h, SLICE("r OK{{*}}"));
 	/* it is the same mail somewhere else */
 	harness_send(h, 0, SLICE("g MOVE 1 Archive\r\n"), false);
 	expect_line(h, SLICE("* OK [COPYUID {{*}}"));
