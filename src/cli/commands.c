@@ -80,6 +80,15 @@ const struct command commands[] = {
 	{"alias remove", "ADDRESS [TARGET]", "remove an alias, or one target of it",
 	 "Example:\n  posthorn alias remove sales@example.org bob@example.net\n", command_alias_remove},
 
+	{"ban add", "NETWORK [--for DURATION] [--reason TEXT]", "turn an address or network away",
+	 "  --for DURATION   30m, 4h, 7d; without it: for good\n"
+	 "  --reason TEXT    for whoever reads the list\n\n"
+	 "Example:\n  posthorn ban add 192.0.2.0/24 --for 7d --reason 'dictionary attack'\n",
+	 command_ban_add},
+	{"ban list", "", "list who is turned away, and why", "Example:\n  posthorn ban list --json\n", command_ban_list},
+	{"ban remove", "NETWORK", "let an address or network in again",
+	 "As ban list shows it. Example:\n  posthorn ban remove 192.0.2.1\n", command_ban_remove},
+
 	{"alias senders", "[ADDRESS [SENDER... | --everybody]]", "say who may write to an alias",
 	 "SENDER is an address, @DOMAIN, or members: the alias's own targets. All others are refused. Without SENDER: list\n"
 	 "them. Examples:\n  posthorn alias senders staff@example.org members boss@example.com\n"

@@ -39,6 +39,10 @@ int account_add_batch(struct cli *cli, const char *path);
 int command_alias_add(struct cli *cli);
 int command_alias_list(struct cli *cli);
 int command_alias_remove(struct cli *cli);
+/* ban.c */
+int command_ban_add(struct cli *cli);
+int command_ban_list(struct cli *cli);
+int command_ban_remove(struct cli *cli);
 /* queue.c */
 int command_queue_list(struct cli *cli);
 int command_queue_show(struct cli *cli);

@@ -96,6 +96,24 @@ struct config {
 			scram_iterations;
 	} auth;
 	struct {
+		/* per minute and address; 0: no limit */
+		unsigned connections, messages, recipients, failures, network_factor, domain_messages, account_messages;
+		char **exempt;
+		unsigned exempt_count;
+	} rates;
+	struct {
+		uint64_t messages_per_hour, recipients_per_hour; /* of one account; 0: no limit */
+	} sending;
+	struct {
+		unsigned first_s, longest_s, remember_days, unknown_recipients;
+		char **exempt;
+		unsigned exempt_count;
+	} ban;
+	struct {
+		bool enabled;
+		unsigned wait_s, window_s, remember_days, trust_after;
+	} greylist;
+	struct {
 		unsigned change_log_days; /* in YAML "change_log: 30d", and so for all numbers with a unit in their name */
 		unsigned trace_days;
 	} retention;

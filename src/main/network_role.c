@@ -3,6 +3,7 @@
 #include <openssl/crypto.h>
 #include <stdlib.h>
 
+#include "main/role_bans.h"
 #include "main/roles.h"
 
 #define STOP_GRACE_MS 5000
@@ -12,6 +13,7 @@ struct network_role {
 	const struct network_service *service;
 	struct engine *engine;
 	struct tls_context *tls;
+	struct role_bans *bans;
 };
 
 struct net_prefix *network_role_prefixes(struct role_setup *setup, char *const *texts, unsigned count, size_t *found)
@@ -24,6 +26,19 @@ struct net_prefix *network_role_prefixes(struct role_setup *setup, char *const *
 			(*found)++;
 	}
 	return prefixes;
+}
+
+struct net_prefix *network_role_exempt(struct role_setup *setup, char *const *texts, unsigned count, size_t *found)
+{
+	const struct config *config = setup->config;
+	unsigned trusted = config->smtp.trusted_networks_count;
+	char **all = ARENA_ARRAY(&setup->arena, char *, count + trusted + 1);
+
+	for (unsigned i = 0; i < count; i++)
+		all[i] = texts[i];
+	for (unsigned i = 0; i < trusted; i++)
+		all[count + i] = config->smtp.trusted_networks[i];
+	return network_role_prefixes(setup, all, count + trusted, found);
 }
 
 static struct engine_limits limits_from(struct role_setup *setup)
@@ -108,7 +123,9 @@ static void announced(void *context, struct slice kind, struct slice payload)
 {
 	struct network_role *role = context;
 
-	if (role->service->announced)
+	if (slice_eq(kind, SLICE("ban")))
+		role_bans_changed(role->bans);
+	else if (role->service->announced)
 		role->service->announced(role->service->context, role->engine, kind, payload);
 }
 
@@ -135,6 +152,7 @@ static int serve(struct network_role *role, struct ipc *ipc)
 
 	if (!service->start(service->context, ipc))
 		return EXIT_FAILURE;
+	role_bans_start(role->bans, service->fetch_bans, service->context);
 	ipc_start(ipc);
 	if (add_listeners(role) && role_say_ready(role->setup)) {
 		engine_start(role->engine);
@@ -142,6 +160,7 @@ static int serve(struct network_role *role, struct ipc *ipc)
 		status = EXIT_SUCCESS;
 	}
 	engine_stop(role->engine, STOP_GRACE_MS);
+	role_bans_stop(role->bans);
 	return status;
 }
 
@@ -158,6 +177,9 @@ int network_role_run(struct role_setup *setup, const struct network_service *ser
 		tls_context_free(role.tls);
 		return EXIT_FAILURE;
 	}
+	role.bans = role_bans_new(setup);
+	limits.turn_away = role_bans_turn_away;
+	limits.turn_away_context = role.bans;
 	role.engine = engine_new(&limits, &setup->log);
 	struct ipc *ipc = ipc_new(setup->control_fd, NULL, &control, &role, &setup->log);
 	int status = serve(&role, ipc);
@@ -165,6 +187,7 @@ int network_role_run(struct role_setup *setup, const struct network_service *ser
 	ipc_free(ipc);
 	if (service->stop)
 		service->stop(service->context);
+	role_bans_free(role.bans);
 	tls_context_free(role.tls);
 	return status;
 }

@@ -2,6 +2,7 @@
  * certificates that are replaced while it runs, and the way from start to end. */
 #pragma once
 
+#include "guard/ban_keeper.h"
 #include "main/role.h"
 #include "net/engine.h"
 
@@ -20,6 +21,7 @@ struct network_service {
 	void *context; /* of the functions below */
 	/* After the sandbox has been entered, before the first connection; false: the role ends. */
 	bool (*start)(void *context, struct ipc *ipc);
+	ban_fetch fetch_bans; /* called after `start`, with `context` */
 	/* After the last connection; may be NULL. */
 	void (*stop)(void *context);
 	/* What the hub tells; may be NULL. Any thread. */
@@ -31,3 +33,5 @@ int network_role_run(struct role_setup *setup, const struct network_service *ser
 
 /* "192.0.2.0/24" and the like, checked by the configuration; in the arena of setup. */
 struct net_prefix *network_role_prefixes(struct role_setup *setup, char *const *texts, unsigned count, size_t *found);
+/* Likewise, and the networks that are trusted. */
+struct net_prefix *network_role_exempt(struct role_setup *setup, char *const *texts, unsigned count, size_t *found);

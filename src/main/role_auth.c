@@ -2,10 +2,12 @@
 
 #include "auth/password_scheme.h"
 #include "auth/service.h"
+#include "guard/client.h"
 #include "main/role.h"
 
 struct auth_role {
 	struct auth_service *service;
+	struct ipc *ipc;
 };
 
 static enum status handle(void *context, struct ipc_request *request, struct arena *arena, struct buf *reply)
@@ -22,6 +24,13 @@ static void announced(void *context, struct slice kind, struct slice payload)
 
 	(void)kind;
 	auth_service_forget(role->service, payload);
+}
+
+static void report(void *context, const struct net_address *peer)
+{
+	struct auth_role *role = context;
+
+	guard_report(role->ipc, peer, SLICE("wrong passwords"));
 }
 
 int role_run_auth(struct role_setup *setup)
@@ -45,9 +54,11 @@ int role_run_auth(struct role_setup *setup)
 		.remember_s = (int)config->auth.remember_s,
 		.failures_before_lockout = config->auth.lockout_failures,
 		.lockout_s = (int)config->auth.lockout_s,
+		.offence = report,
+		.offence_context = &role,
 	};
 	role.service = auth_service_new(&service_options, credentials, &setup->log);
-	struct ipc *ipc = ipc_new(setup->control_fd, handle, &control, &role, &setup->log);
+	struct ipc *ipc = role.ipc = ipc_new(setup->control_fd, handle, &control, &role, &setup->log);
 	ipc_start(ipc);
 	if (role_say_ready(setup))
 		ipc_wait_for_stop(ipc);

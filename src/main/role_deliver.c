@@ -1,28 +1,35 @@
 #include <stdlib.h>
 
 #include "deliver/service.h"
+#include "guard/service.h"
+#include "main/alarm.h"
+#include "main/network_role.h"
 #include "main/role.h"
 #include "store/store.h"
 
 struct deliver_role {
 	struct deliver_service *service;
+	struct guard_service *guard;
+	struct alarm_sender alarm;
 };
 
 static enum status handle(void *context, struct ipc_request *request, struct arena *arena, struct buf *reply)
 {
 	struct deliver_role *role = context;
 
+	if (guard_service_answers(request->type))
+		return guard_service_handle(role->guard, request, arena, reply);
 	return deliver_service_handle(role->service, request, arena, reply);
 }
 
-/* The directory is the only thing this role hears of. */
 static void announced(void *context, struct slice kind, struct slice payload)
 {
 	struct deliver_role *role = context;
 
-	(void)kind;
-	(void)payload;
-	deliver_service_directory_changed(role->service);
+	if (slice_eq(kind, SLICE("offence")))
+		guard_service_offence(role->guard, payload);
+	else
+		deliver_service_directory_changed(role->service);
 }
 
 static struct deliver_service_options options_from(const struct config *config)
@@ -39,11 +46,31 @@ static struct deliver_service_options options_from(const struct config *config)
 	};
 }
 
+static struct guard_service_options guard_options_from(struct role_setup *setup)
+{
+	const struct config *config = setup->config;
+	struct guard_service_options options = {
+		.growth = {.first_ms = config->ban.first_s * INT64_C(1000),
+			   .longest_ms = config->ban.longest_s * INT64_C(1000),
+			   .remember_ms = config->ban.remember_days * INT64_C(86400000)},
+		.limits = {config->sending.messages_per_hour, config->sending.recipients_per_hour},
+		.greylisting = {.wait_ms = config->greylist.wait_s * INT64_C(1000),
+				.window_ms = config->greylist.window_s * INT64_C(1000),
+				.remember_ms = config->greylist.remember_days * INT64_C(86400000),
+				.passes_before_trust = config->greylist.trust_after},
+		.alarm = alarm_account_sends_too_much,
+	};
+
+	options.exempt = network_role_exempt(setup, config->ban.exempt, config->ban.exempt_count, &options.exempt_count);
+	return options;
+}
+
 int role_run_deliver(struct role_setup *setup)
 {
 	static const struct ipc_control_handler control = {.announce = announced};
 	struct deliver_role role = {0};
 	struct deliver_service_options options = options_from(setup->config);
+	struct guard_service_options guard = guard_options_from(setup);
 	struct error error = {0};
 
 	if (!role_enter_sandbox(setup))
@@ -55,9 +82,13 @@ int role_run_deliver(struct role_setup *setup)
 	}
 	struct ipc *ipc = ipc_new(setup->control_fd, handle, &control, &role, &setup->log);
 	role.service = deliver_service_new(&options, store, ipc, &setup->log);
+	role.alarm = (struct alarm_sender){role.service, options.hostname, &setup->log};
+	guard.alarm_context = &role.alarm;
+	role.guard = guard_service_new(&guard, store, ipc, &setup->log);
 	ipc_start(ipc);
 	if (role_say_ready(setup))
 		ipc_wait_for_stop(ipc);
+	guard_service_free(role.guard);
 	ipc_free(ipc);
 	deliver_service_free(role.service);
 	store_close(store);

@@ -1,5 +1,6 @@
 #include <stdlib.h>
 
+#include "guard/service.h"
 #include "imap/imap.h"
 #include "ipc/metrics.h"
 #include "ipc/pack.h"
@@ -80,6 +81,13 @@ static bool start(void *context, struct ipc *ipc)
 	return true;
 }
 
+static bool fetch_bans(void *context, struct arena *arena, struct ban **bans, size_t *count)
+{
+	struct imap_role *role = context;
+
+	return guard_read_bans(role->imap.store, arena, bans, count);
+}
+
 static void stop(void *context)
 {
 	struct imap_role *role = context;
@@ -124,6 +132,7 @@ int role_run_imap(struct role_setup *setup)
 		.protocol_count = sizeof(protocols) / sizeof(protocols[0]),
 		.context = &role,
 		.start = start,
+		.fetch_bans = fetch_bans,
 		.stop = stop,
 		.announced = announced,
 	};

@@ -22,7 +22,10 @@ static void report(void *context, struct metrics_report *report)
 int role_run_jobs(struct role_setup *setup)
 {
 	struct jobs_options options = {.change_log_days = setup->config->retention.change_log_days,
-	                               .trace_days = setup->config->retention.trace_days};
+	                               .trace_days = setup->config->retention.trace_days,
+	                               .ban_days = setup->config->ban.remember_days,
+	                               .sending_days = 1,
+	                               .greylist_days = setup->config->greylist.remember_days};
 	struct error error = {0};
 
 	if (!role_enter_sandbox(setup))

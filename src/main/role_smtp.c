@@ -1,6 +1,8 @@
 #include <pwd.h>
 #include <stdlib.h>
 
+#include "guard/client.h"
+#include "guard/door.h"
 #include "main/network_role.h"
 #include "smtp/smtp.h"
 
@@ -51,19 +53,70 @@ static struct smtp_options options_from(struct role_setup *setup)
 	return options;
 }
 
+/* ---- the door ---- */
+
+#define UNKNOWN_RECIPIENTS_PER_S 600
+
+static struct rate per_minute(unsigned count)
+{
+	return (struct rate){count, 60};
+}
+
+static struct door_options door_options_from(struct role_setup *setup)
+{
+	const struct config *config = setup->config;
+	struct door_options options = {
+		.rates = {.connections = per_minute(config->rates.connections),
+			  .messages = per_minute(config->rates.messages),
+			  .recipients = per_minute(config->rates.recipients),
+			  .failures = per_minute(config->rates.failures),
+			  .network_factor = config->rates.network_factor,
+			  .domain_messages = per_minute(config->rates.domain_messages),
+			  .account_messages = per_minute(config->rates.account_messages),
+			  .unknown_recipients = {config->ban.unknown_recipients, UNKNOWN_RECIPIENTS_PER_S}},
+		.limits_accounts = config->sending.messages_per_hour > 0 || config->sending.recipients_per_hour > 0,
+		.greylists = config->greylist.enabled,
+	};
+
+	options.exempt = network_role_exempt(setup, config->rates.exempt, config->rates.exempt_count, &options.exempt_count);
+	return options;
+}
+
+struct smtp_role {
+	struct smtp_context smtp;
+	struct door_options door;
+};
+
 static bool start(void *context, struct ipc *ipc)
 {
-	struct smtp_context *smtp = context;
+	struct smtp_role *role = context;
 
-	smtp->ipc = ipc;
+	role->smtp.ipc = ipc;
+	role->smtp.door = door_new(&role->door, ipc, role->smtp.log);
 	return true;
+}
+
+static void stop(void *context)
+{
+	struct smtp_role *role = context;
+
+	door_free(role->smtp.door);
+}
+
+static bool fetch_bans(void *context, struct arena *arena, struct ban **bans, size_t *count)
+{
+	struct smtp_role *role = context;
+
+	return guard_fetch_bans(role->smtp.ipc, arena, bans, count);
 }
 
 int role_run_smtp(struct role_setup *setup)
 {
-	struct smtp_context smtp = {.options = options_from(setup), .log = &setup->log};
-	const struct network_protocol protocol = {"smtp submission submissions lmtp local", "submissions", &smtp_protocol, &smtp, SMTP_REFUSAL};
-	struct network_service service = {.protocols = &protocol, .protocol_count = 1, .context = &smtp, .start = start};
+	struct smtp_role role = {.smtp = {.options = options_from(setup), .log = &setup->log}, .door = door_options_from(setup)};
+	const struct network_protocol protocol = {"smtp submission submissions lmtp local", "submissions", &smtp_protocol, &role.smtp,
+						   SMTP_REFUSAL};
+	struct network_service service = {.protocols = &protocol, .protocol_count = 1, .context = &role, .start = start,
+					  .stop = stop, .fetch_bans = fetch_bans};
 
 	return network_role_run(setup, &service);
 }

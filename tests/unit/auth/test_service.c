@@ -217,6 +217,38 @@ static void lockout(void **state)
 	assert_int_equal(try(setting, SLICE("nobody"), SLICE("x")), AUTH_LOCKED_OUT);
 }
 
+static void note_offence(void *context, const struct net_address *peer)
+{
+	unsigned *offences = context;
+
+	assert_int_equal(peer->family, AF_INET);
+	(*offences)++;
+}
+
+/* Five users' worth of wrong passwords lock out the network: that is an offence, a user's lock-out is none. */
+static void an_offence_is_reported(void **state)
+{
+	unsigned offences = 0;
+	struct auth_service_options options = {
+		.delay_ms = 1, .failures_before_lockout = 2, .offence = note_offence, .offence_context = &offences};
+	struct setting *setting = setting_new(options, 64);
+	char user[32];
+
+	(void)state;
+	assert_int_equal(try(setting, ALICE, SLICE("one")), AUTH_REFUSED);
+	assert_int_equal(try(setting, ALICE, SLICE("two")), AUTH_REFUSED);
+	assert_int_equal(try(setting, ALICE, SLICE("three")), AUTH_LOCKED_OUT);
+	for (int i = 0; i < 7; i++) {
+		snprintf(user, sizeof user, "user%d@example.test", i);
+		assert_int_equal(try(setting, slice_from_cstr(user), SLICE("guess")), AUTH_REFUSED);
+	}
+	assert_int_equal(offences, 0);
+	assert_int_equal(try(setting, BOB, SLICE("guess")), AUTH_REFUSED);
+	assert_int_equal(offences, 1);
+	assert_int_equal(try_from(setting, 2, BOB, SLICE("hidden")), AUTH_ACCEPTED);
+	setting_free(setting);
+}
+
 static void delays_grow(void **state)
 {
 	struct setting *setting = setting_new((struct auth_service_options){.delay_ms = 40}, 64);
@@ -602,6 +634,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_remembered_login_checks_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(forgetting_on_demand, setup, teardown),
 		cmocka_unit_test_setup_teardown(lockout, setup, teardown),
+		cmocka_unit_test(an_offence_is_reported),
 		cmocka_unit_test(delays_grow),
 		cmocka_unit_test_setup_teardown(users_can_not_be_told_apart, setup, teardown),
 		cmocka_unit_test_setup_teardown(imported_hashes_are_upgraded, setup, teardown),

@@ -406,6 +406,44 @@ static void limits_refuse_politely(void **state)
 	end(&f);
 }
 
+static struct slice turn_away(void *context, const struct listener *listener, const struct net_address *peer)
+{
+	_Atomic bool *unwanted = context;
+
+	assert_string_equal(listener->name, "line");
+	assert_true(net_address_is_loopback(peer));
+	return *unwanted ? SLICE("go away\r\n") : slice_of(NULL, 0);
+}
+
+static void who_is_not_wanted_gets_no_session(void **state)
+{
+	_Atomic bool unwanted = false;
+	struct engine_limits limits = {.max_threads = 2, .max_connections = 3, .turn_away = turn_away, .turn_away_context = &unwanted};
+	struct fixture f;
+	struct slice line;
+	(void)state;
+
+	start(&f, &limits);
+	struct conn *a = greeted(&f);
+
+	unwanted = true;
+	for (int i = 0; i < 10; i++) {
+		struct conn *b = dial(&f);
+
+		expect(b, "go away");
+		assert_int_equal(conn_read_line(b, 1000, &line), CONN_LINE_ERROR);
+		conn_free(b);
+	}
+	assert_int_equal(engine_counts(f.engine).refused_total, 10);
+	assert_int_equal(engine_counts(f.engine).connections_total, 1);
+	unwanted = false;
+	struct conn *c = greeted(&f);
+
+	conn_free(a);
+	conn_free(c);
+	end(&f);
+}
+
 static void shutdown_says_good_bye(void **state)
 {
 	struct fixture f;
@@ -485,6 +523,7 @@ int main(void)
 		cmocka_unit_test(threads_are_bounded_and_come_back),
 		cmocka_unit_test(silent_peers_hold_nobody_up),
 		cmocka_unit_test(limits_refuse_politely),
+		cmocka_unit_test(who_is_not_wanted_gets_no_session),
 		cmocka_unit_test(shutdown_says_good_bye),
 		cmocka_unit_test(everything_at_once),
 	};

@@ -1,0 +1,223 @@
+"""The defence at the door: rates, bans, what accounts may send, greylisting. Peers of other networks are played through the PROXY protocol."""
+import contextlib
+import email
+import re
+import smtplib
+import socket
+import time
+
+import pytest
+
+from harness import letter, wait_for
+
+# Each listener believes what 127.0.0.1 says about where its client comes from.
+PROXIED = ((r"protocol: smtp\}", "protocol: smtp, proxy: true}"),)
+IMAP_TOO = ((r"protocol: (smtp|imap)\}", r"protocol: \1, proxy: true}"),)
+LIMITS = "limits:\n  proxy_from: [127.0.0.1]\n"
+
+
+class Peer:
+    """A line-wise client that seems to come from `address`."""
+
+    def __init__(self, server, address, listener="smtp"):
+        version = 6 if ":" in address else 4
+        self.socket = socket.create_connection(("127.0.0.1", server.ports[listener]), timeout=30)
+        self.file = self.socket.makefile("rwb")
+        here = "::1" if version == 6 else "127.0.0.1"
+        self.socket.sendall(f"PROXY TCP{version} {address} {here} 4000 25\r\n".encode())
+        self.greeting = self.line()
+
+    def line(self):
+        return self.file.readline().decode().strip()
+
+    def say(self, text):
+        """The last line of the reply."""
+        self.file.write(text.encode() + b"\r\n")
+        self.file.flush()
+        while (line := self.line())[3:4] == "-":
+            pass
+        return line
+
+    def hello(self):
+        assert self.greeting.startswith("220"), self.greeting
+        assert self.say("EHLO client.test").startswith("250")
+        return self
+
+    def is_over(self):
+        return self.file.read(1) == b""
+
+    def send(self, sender="sender@remote.test", to="alice@example.test", token="t"):
+        """The reply that decides."""
+        for command in (f"MAIL FROM:<{sender}>", f"RCPT TO:<{to}>", "DATA"):
+            answer = self.say(command)
+            if answer[0] not in "23":
+                self.say("RSET")
+                return answer
+        return self.say(letter(token).decode() + ".")
+
+    def close(self):
+        self.socket.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def make_on_any(request, make_server):
+    """make_server on both stores."""
+    if request.param == "sqlite":
+        return make_server
+    url = request.getfixturevalue("postgresql").url
+    return lambda settings="", **more: make_server(settings, store=url, **more)
+
+
+def bans(server):
+    import json
+    return {row["network"]: row for row in json.loads(server.cli("ban", "list", "--json").stdout)}
+
+
+def test_rates(make_server):
+    server = make_server(LIMITS + "rates:\n  connections: 5\n  messages: 3\n  recipients: 4\n  failures: 3\n  network_factor: 2\n",
+                         replace=PROXIED)
+    with Peer(server, "192.0.2.1").hello() as peer:
+        assert [peer.send(token=f"a{i}")[:3] for i in range(4)] == ["250", "250", "250", "450"]
+    for _ in range(4):
+        Peer(server, "192.0.2.1").close()
+    with Peer(server, "192.0.2.1") as peer:
+        assert peer.greeting.startswith("421 4.7.0") and peer.is_over()
+    # The neighbours are not yet at the limit of their network; after five more connections they are.
+    for i in range(5):
+        with Peer(server, f"192.0.2.{i + 10}") as peer:
+            assert peer.greeting.startswith("220")
+    with Peer(server, "192.0.2.99") as peer:
+        assert peer.greeting.startswith("421")
+    with Peer(server, "2001:db8::1").hello() as peer:
+        assert peer.say("MAIL FROM:<a@remote.test>").startswith("250")
+        assert [peer.say("RCPT TO:<alice@example.test>")[:3] for _ in range(5)] == ["250"] * 4 + ["450"]
+        assert [peer.say("NONSENSE")[:3] for _ in range(4)][:3] == ["500"] * 3
+        assert peer.line().startswith("421 4.7.0") and peer.is_over()
+    assert 'event=guard.refused' in server.log_text() and "limit=rates.failures" in server.log_text()
+    assert server.count() == 3
+
+
+def test_bans_by_hand(make_server):
+    server = make_server(LIMITS, replace=IMAP_TOO)
+    server.cli("ban", "add", "192.0.2.77/24", "--reason", "spam")
+    server.cli("ban", "add", "2001:db8::1", "--for", "1h")
+    assert server.cli("ban", "add", "127.0.0.1", check=False).returncode == 1
+    assert server.cli("ban", "add", "nonsense", check=False).returncode == 2
+    assert set(bans(server)) == {"192.0.2.0/24", "2001:db8::1"}
+    assert bans(server)["192.0.2.0/24"]["reason"] == "spam"
+
+    def greeting(address, listener="smtp"):
+        with Peer(server, address, listener) as peer:
+            return peer.greeting
+    wait_for(lambda: greeting("192.0.2.5") == "554 You are banned here", what="the ban")
+    wait_for(lambda: greeting("2001:db8::1").startswith("421 4.7.1"), what="the other ban")
+    wait_for(lambda: greeting("192.0.2.5", "imap").startswith("* BYE"), what="the ban from imap")
+    assert greeting("192.0.3.5").startswith("220") and greeting("2001:db8::2").startswith("220")
+    assert greeting("192.0.3.5", "imap").startswith("* OK")
+    server.cli("ban", "remove", "192.0.2.0/24")
+    assert server.cli("ban", "remove", "192.0.2.0/24", check=False).returncode == 1
+    wait_for(lambda: greeting("192.0.2.5").startswith("220"), what="the end of the ban")
+    # A ban is kept.
+    server.stop()
+    server.start()
+    wait_for(lambda: greeting("2001:db8::1").startswith("421 4.7.1"), what="the ban after a restart")
+
+
+def test_unknown_recipients_earn_a_ban(make_server):
+    server = make_server(LIMITS + "ban:\n  unknown_recipients: 3\n  first: 4s\n", replace=PROXIED)
+    with Peer(server, "192.0.2.1").hello() as peer:
+        assert peer.say("MAIL FROM:<a@remote.test>").startswith("250")
+        answers = [peer.say(f"RCPT TO:<nobody{i}@example.test>")[:3] for i in range(4)]
+        assert answers == ["550", "550", "550", "421"] and peer.is_over()
+
+    def banned(address="192.0.2.1"):
+        with Peer(server, address) as peer:
+            return peer.greeting.startswith("421 4.7.1")
+    wait_for(banned, what="the ban")
+    assert not banned("192.0.2.2")
+    row = bans(server)["192.0.2.1"]
+    assert row["reason"] == "unknown recipients" and row["times"] == 1
+    wait_for(lambda: not banned(), what="the end of the ban")
+    # What it has asked for is still counted: the next one too many, and it is banned for twice as long.
+    with Peer(server, "192.0.2.1").hello() as peer:
+        assert peer.say("MAIL FROM:<a@remote.test>").startswith("250")
+        assert peer.say("RCPT TO:<nobody@example.test>").startswith("421")
+    wait_for(banned, what="the second ban")
+    assert bans(server)["192.0.2.1"]["times"] == 2
+    assert "event=guard.banned" in server.log_text()
+
+
+def test_wrong_passwords_earn_a_ban(make_server):
+    server = make_server(LIMITS + "auth:\n  lockout_failures: 1\n  plaintext: always\nban:\n  exempt: [198.51.100.0/24]\n",
+                         replace=IMAP_TOO)
+
+    def guess(address, number):
+        with Peer(server, address, "imap") as peer:
+            if not peer.greeting.startswith("* OK"):
+                return False
+            peer.file.write(f"a LOGIN user{number}@example.test guess{number}\r\n".encode())
+            peer.file.flush()
+            return peer.line().startswith("a NO")
+    for address in ("192.0.2.1", "198.51.100.1"):
+        assert guess(address, 0)
+        for i in range(1, 5):
+            guess(address, i)
+    wait_for(lambda: not guess("192.0.2.1", 9), what="the ban")
+    assert guess("198.51.100.1", 9), "an exempt network is never banned"
+    assert bans(server)["192.0.2.1"]["reason"] == "wrong passwords"
+    assert "event=guard.not_banned network=198.51.100.1" in server.log_text()
+
+
+def test_an_account_sends_too_much(make_on_any):
+    server = make_on_any("sending:\n  messages_per_hour: 3\n  recipients_per_hour: 100\n")
+    server.cli("alias", "add", "postmaster@example.test", "alice@example.test")
+    with contextlib.closing(server.smtp("submission", "bob@example.test")) as client:
+        for i in range(3):
+            client.sendmail("bob@example.test", ["alice@example.test"], letter(f"s{i}", sender="bob@example.test"))
+        for _ in range(2):
+            with pytest.raises(smtplib.SMTPDataError, match="4.7.1"):
+                client.sendmail("bob@example.test", ["alice@example.test"], letter("too-much", sender="bob@example.test"))
+    with contextlib.closing(server.smtp("submission", "alice@example.test")) as client:
+        client.sendmail("alice@example.test", ["bob@example.test"], letter("other", sender="alice@example.test"))
+    log = wait_for(lambda: re.search(r"event=guard.sends_too_much login=bob@example.test.*", server.log_text()), what="the alarm's log line")
+    assert "messages_per_hour=3" in log.group(0)
+
+    def alarms():
+        found = [email.message_from_bytes(m) for m in server.messages("alice@example.test")]
+        return [m for m in found if m["Subject"] == "An account sends too much"]
+    letters = wait_for(alarms, what="the alarm in the postmaster's mailbox")
+    assert len(letters) == 1 and "bob@example.test" in letters[0].get_payload()
+    time.sleep(2.5)  # what is counted is brought into the store every two seconds
+    server.stop()
+    server.start()
+    with contextlib.closing(server.smtp("submission", "bob@example.test")) as client:
+        with pytest.raises(smtplib.SMTPDataError, match="4.7.1"):
+            client.sendmail("bob@example.test", ["alice@example.test"], letter("still", sender="bob@example.test"))
+
+
+def test_greylisting(make_on_any):
+    settings = "greylist:\n  enabled: true\n  wait: 2s\n  trust_after: 2\n"
+    server = make_on_any(LIMITS + "smtp:\n  trusted_networks: [203.0.113.0/24]\n" + settings, replace=PROXIED)
+
+    def answer(address, sender="sender@remote.test", to="alice@example.test"):
+        with Peer(server, address).hello() as peer:
+            return peer.send(sender, to)[:9]
+    assert answer("192.0.2.1") == "451 4.7.1"
+    assert answer("192.0.2.1") == "451 4.7.1", "too early"
+    assert answer("203.0.113.1").startswith("250"), "trusted"
+    assert answer("192.0.2.1", to="nobody@example.test") == "550 5.1.1", "nobody waits for what would be refused"
+    # From another host of its farm, in time.
+    wait_for(lambda: answer("192.0.2.2").startswith("250"), what="the second try", every=0.3)
+    assert answer("192.0.2.1").startswith("250")
+    assert answer("192.0.2.1", "other@remote.test") == "451 4.7.1"
+    wait_for(lambda: answer("192.0.2.1", "other@remote.test").startswith("250"), what="its second try", every=0.3)
+    # Two have come again: the network is known to be one of mail servers.
+    assert answer("192.0.2.9", "third@remote.test").startswith("250")
+    assert answer("192.0.3.9", "third@remote.test") == "451 4.7.1"
+    assert "event=guard.greylisted" in server.log_text()
