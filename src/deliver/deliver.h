@@ -58,7 +58,9 @@ struct deliver_envelope {
 	struct slice queue_id;
 	struct deliver_sender sender;
 	struct slice envelope_id;
-	bool return_full, needs_utf8, body_8bit;
+	enum dsn_return dsn_return;
+	bool requires_tls; /* REQUIRETLS (RFC 8689) */
+	bool needs_utf8, body_8bit;
 	bool each; /* LMTP: a verdict for each recipient */
 	const struct deliver_recipient *recipients;
 	size_t recipient_count;

@@ -408,6 +408,20 @@ static void announce(const struct work *work)
 		ipc_announce(work->service->ipc, SLICE("queue"), SLICE_EMPTY);
 }
 
+/* RFC 8689 section 3: the field counts unless REQUIRETLS was asked for. Only what goes on to others needs to know. */
+static enum tls_wish tls_wish(const struct work *work)
+{
+	size_t end = slice_find(work->bytes, SLICE("\r\n\r\n"));
+	struct slice value;
+
+	if (work->envelope.requires_tls)
+		return TLS_WISH_REQUIRED;
+	if (work->expansion.remote_count == 0 || end == SLICE_NOT_FOUND)
+		return TLS_WISH_NONE;
+	value = header_find(slice_sub(work->bytes, 0, end + 2), SLICE("TLS-Required"));
+	return slice_eq_nocase(slice_trim(value), SLICE("No")) ? TLS_WISH_OPTIONAL : TLS_WISH_NONE;
+}
+
 /* STATUS_OK also if another try had been at it at the same time, and was quicker. */
 static enum status commit(const struct work *work, struct slice sender, bool *in_doubt)
 {
@@ -416,7 +430,8 @@ static enum status commit(const struct work *work, struct slice sender, bool *in
 		.queue_id = envelope->queue_id,
 		.sender = sender,
 		.envelope_id = envelope->envelope_id,
-		.return_full = envelope->return_full,
+		.dsn_return = envelope->dsn_return,
+		.tls_wish = tls_wish(work),
 		.needs_utf8 = envelope->needs_utf8,
 		.body_8bit = envelope->body_8bit,
 		.received_ms = clock_wall_ms(),

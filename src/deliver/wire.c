@@ -2,7 +2,7 @@
 
 #define RECIPIENTS_MAX 100000
 
-enum { RETURN_FULL = 1, NEEDS_UTF8 = 2, BODY_8BIT = 4, EACH = 8 };
+enum { RETURN_FULL = 1, NEEDS_UTF8 = 2, BODY_8BIT = 4, EACH = 8, RETURN_HEADERS = 16, REQUIRES_TLS = 32 };
 
 static void pack_address(struct buf *out, const struct net_address *address)
 {
@@ -85,7 +85,9 @@ static void pack_recipient(struct buf *out, const struct deliver_recipient *reci
 
 void deliver_pack_envelope(struct buf *out, bool again, const struct deliver_envelope *envelope)
 {
-	unsigned flags = (envelope->return_full ? RETURN_FULL : 0) | (envelope->needs_utf8 ? NEEDS_UTF8 : 0) |
+	unsigned flags = (envelope->dsn_return == DSN_RETURN_FULL ? RETURN_FULL : 0) |
+			 (envelope->dsn_return == DSN_RETURN_HEADERS ? RETURN_HEADERS : 0) |
+			 (envelope->requires_tls ? REQUIRES_TLS : 0) | (envelope->needs_utf8 ? NEEDS_UTF8 : 0) |
 			 (envelope->body_8bit ? BODY_8BIT : 0) | (envelope->each ? EACH : 0);
 
 	pack_u8(out, again);
@@ -128,7 +130,10 @@ void deliver_unpack_envelope(struct unpack *in, struct arena *arena, bool *again
 	deliver_unpack_sender(in, &envelope->sender);
 	envelope->envelope_id = unpack_slice(in);
 	flags = unpack_u32(in);
-	envelope->return_full = flags & RETURN_FULL;
+	envelope->dsn_return = flags & RETURN_FULL      ? DSN_RETURN_FULL
+			       : flags & RETURN_HEADERS ? DSN_RETURN_HEADERS
+							: DSN_RETURN_UNSAID;
+	envelope->requires_tls = flags & REQUIRES_TLS;
 	envelope->needs_utf8 = flags & NEEDS_UTF8;
 	envelope->body_8bit = flags & BODY_8BIT;
 	envelope->each = flags & EACH;

@@ -123,7 +123,7 @@ static enum status write_notification(struct making *m, const struct parcel *par
 				      int64_t now_ms)
 {
 	const struct queue_item *item = &parcel->recipients->item;
-	bool whole = item->return_full && settlement->has_failed_report && item->size <= WHOLE_MAX;
+	bool whole = item->dsn_return == DSN_RETURN_FULL && item->tls_wish != TLS_WISH_REQUIRED && settlement->has_failed_report && item->size <= WHOLE_MAX;
 	struct dsn dsn = {
 		.reporting_mta = m->options->hostname,
 		.to = item->sender,
@@ -146,6 +146,8 @@ static enum status write_notification(struct making *m, const struct parcel *par
 	buf_init(&bytes, m->arena, 0);
 	dsn_write(&bytes, &dsn);
 	m->delivery->bytes = buf_slice(&bytes);
+	/* RFC 8689 section 5 */
+	m->delivery->tls_wish = item->tls_wish == TLS_WISH_REQUIRED ? TLS_WISH_REQUIRED : TLS_WISH_NONE;
 	m->delivery->needs_utf8 = dsn_needs_utf8(&dsn);
 	m->delivery->body_8bit = !slice_is_ascii(m->delivery->bytes);
 	return STATUS_OK;

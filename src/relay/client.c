@@ -186,6 +186,8 @@ static void describe_tls(struct client *client, struct slice fault)
 		   security_text(level_of(client), security->policy));
 	if (fault.len > 0)
 		buf_printf(&text, ", would fail: %.*s", SLICE_ARG(fault));
+	if (security->needs_requiretls)
+		buf_add_literal(&text, ", REQUIRETLS");
 	buf_add_byte(&text, ')');
 	client->remote_by_tls = buf_slice(&text);
 }

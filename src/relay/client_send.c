@@ -73,9 +73,13 @@ static void write_mail(struct client *client, const struct queue_item *item)
 		buf_add_literal(out, " BODY=8BITMIME");
 	if ((offered & CAPABILITY_SMTPUTF8) && item->needs_utf8)
 		buf_add_literal(out, " SMTPUTF8");
+	if (item->tls_wish == TLS_WISH_REQUIRED)
+		buf_add_literal(out, " REQUIRETLS");
 	if (offered & CAPABILITY_DSN) {
-		if (item->return_full)
+		if (item->dsn_return == DSN_RETURN_FULL)
 			buf_add_literal(out, " RET=FULL");
+		else if (item->dsn_return == DSN_RETURN_HEADERS)
+			buf_add_literal(out, " RET=HDRS");
 		if (item->envelope_id.len > 0) {
 			buf_add_literal(out, " ENVID=");
 			buf_add(out, item->envelope_id);

@@ -86,7 +86,8 @@ static unsigned take_in(struct relay *relay, struct arena *arena, const struct q
 
 	pthread_mutex_lock(&relay->lock);
 	for (size_t i = 0; i < count; i++)
-		added += scheduler_add(relay->scheduler, &items[i], hop_of(relay, arena, &items[i]), now);
+		added += scheduler_add(relay->scheduler, &items[i],
+				       route_join_wish(arena, hop_of(relay, arena, &items[i]), items[i].tls_wish), now);
 	put_off = scheduler_take_put_off(relay->scheduler, now);
 	workers_dispatch(relay);
 	pthread_mutex_unlock(&relay->lock);
@@ -98,13 +99,14 @@ static unsigned take_in(struct relay *relay, struct arena *arena, const struct q
  * smarthost there are no others. */
 static size_t find_greedy(struct relay *relay, struct arena *arena, struct slice hops[SCHEDULER_GREEDY_MAX])
 {
+	enum tls_wish wish;
 	size_t count = 0;
 
 	pthread_mutex_lock(&relay->lock);
 	if (relay->smarthost.len == 0)
 		count = scheduler_greedy(relay->scheduler, hops);
 	for (size_t i = 0; i < count; i++)
-		hops[i] = slice_dup(arena, hops[i]);
+		hops[i] = slice_dup(arena, route_split_wish(hops[i], &wish));
 	relay->passed_over = count > 0;
 	pthread_mutex_unlock(&relay->lock);
 	return count;

@@ -30,6 +30,31 @@ struct slice route_domain_of(struct arena *arena, struct slice address)
 	return at == SLICE_NOT_FOUND ? SLICE_EMPTY : slice_lower(arena, slice_skip(address, at + 1));
 }
 
+/* No name has a space. */
+static const struct slice WISHES[] = {
+	[TLS_WISH_NONE] = SLICE(""),
+	[TLS_WISH_REQUIRED] = SLICE(" with REQUIRETLS"),
+	[TLS_WISH_OPTIONAL] = SLICE(" without demands of TLS"),
+};
+
+struct slice route_join_wish(struct arena *arena, struct slice hop, enum tls_wish wish)
+{
+	return wish == TLS_WISH_NONE ? hop : slice_join(arena, (const struct slice[]){hop, WISHES[wish]}, 2);
+}
+
+struct slice route_split_wish(struct slice hop, enum tls_wish *wish)
+{
+	size_t space = slice_find_byte(hop, ' ');
+
+	*wish = TLS_WISH_NONE;
+	if (space == SLICE_NOT_FOUND)
+		return hop;
+	for (int i = TLS_WISH_REQUIRED; i <= TLS_WISH_OPTIONAL; i++)
+		if (slice_eq(slice_skip(hop, space), WISHES[i]))
+			*wish = (enum tls_wish)i;
+	return slice_sub(hop, 0, space);
+}
+
 bool route_is_rule(struct slice hop)
 {
 	return slice_starts_with(hop, ROUTE_MARK);

@@ -9,6 +9,7 @@
 #include "relay/relay.h"
 #include "relay/reply.h"
 #include "relay/security.h"
+#include "store/email.h"
 
 #define ROUTE_HOSTS_MAX 10 /* addresses tried for one connection */
 
@@ -39,6 +40,10 @@ struct route_options {
 /* `hop` in lower case. */
 void route_find(const struct resolver *resolver, const struct route_options *options, struct arena *arena, struct slice hop,
 		struct route *route);
+
+/* A hop with what its messages ask of the way (RFC 8689) behind it, so that they have connections of their own; and taken apart again. */
+struct slice route_join_wish(struct arena *arena, struct slice hop, enum tls_wish wish);
+struct slice route_split_wish(struct slice hop, enum tls_wish *wish);
 
 /* The next hop of a recipient where the queue has none that fits: the domain, in lower case. */
 struct slice route_domain_of(struct arena *arena, struct slice address);

@@ -39,7 +39,6 @@ struct security {
 	size_t name_count;
 };
 
-/* What a message wants, past what the hosts want (enum tls_wish of store/email.h). */
 struct security_finder {
 	const struct resolver *resolver;
 	struct arena *arena;

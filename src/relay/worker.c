@@ -220,6 +220,7 @@ static void keep_failure(struct reply *failure, const struct reply *next)
 struct search_for_host {
 	struct worker *worker;
 	const struct client_options *options;
+	enum tls_wish wish;
 	struct security_finder finder;
 };
 
@@ -227,8 +228,11 @@ static struct client *open_host(struct search_for_host *search, struct route_hos
 {
 	enum tls_result result = TLS_RESULT_SUCCESS;
 
-	/* Where the configuration says how a smarthost is to be used, the host's own policies have no say. */
-	if (search->options->tls == RELAY_TLS_OPPORTUNISTIC && !security_choose(&search->finder, host, &result, failure)) {
+	/* Where the configuration says how a smarthost is to be used, or the message asks for less, the host's demands have no say. */
+	bool is_asked = search->wish == TLS_WISH_REQUIRED ||
+			(search->options->tls == RELAY_TLS_OPPORTUNISTIC && search->wish != TLS_WISH_OPTIONAL);
+
+	if (is_asked && !security_choose(&search->finder, host, &result, failure)) {
 		count_tls(search->worker, host, NULL, result, failure->text);
 		return NULL;
 	}
@@ -237,11 +241,19 @@ static struct client *open_host(struct search_for_host *search, struct route_hos
 
 /* The first host that takes us. NULL: *failure is the last host's, or the route's. */
 static struct client *open_to_hop(struct worker *worker, const struct client_options *options, struct arena *arena,
-				  struct slice hop, struct reply *failure)
+				  struct slice hop, enum tls_wish wish, struct reply *failure)
 {
 	struct relay *relay = worker->relay;
 	int64_t until = clock_monotonic_ms() + FIND_HOST_MS;
-	struct search_for_host search = {worker, options, {.resolver = &relay->environment.resolver, .arena = arena, .sts = relay->sts}};
+	struct search_for_host search = {
+		.worker = worker,
+		.options = options,
+		.wish = wish,
+		.finder = {.resolver = &relay->environment.resolver,
+			   .arena = arena,
+			   .sts = relay->sts,
+			   .is_required = wish == TLS_WISH_REQUIRED},
+	};
 	struct client *client = NULL;
 	struct route route;
 
@@ -519,24 +531,36 @@ static void forget_smarthost(struct client_options *options)
 	options->tls = RELAY_TLS_OPPORTUNISTIC;
 }
 
+/* A failure that is the message's fate: nobody has what it demands, or there is no way at all. A peer's 5xx before any mail, and trouble
+ * with a host that was chosen here, are not. */
+static bool is_fatal(const struct relay *relay, struct slice hop, enum tls_wish wish, const struct reply *failure)
+{
+	if (!failure->is_ours || !reply_is_permanent(failure))
+		return false;
+	return wish == TLS_WISH_REQUIRED ? slice_starts_with(failure->enhanced, SLICE("5.7.")) || !is_chosen_host(relay, hop)
+					 : !is_chosen_host(relay, hop);
+}
+
 static void serve(struct worker *worker, struct parcel *parcel)
 {
 	struct relay *relay = worker->relay;
 	struct client_options options = relay->client;
 	struct hop *hop = parcel->hop;
 	struct arena arena SCOPED_ARENA;
+	enum tls_wish wish;
+	struct slice name = route_split_wish(hop->name, &wish);
 	struct client *client;
 	struct reply failure;
 
 	options.hooks = (struct client_hooks){worker, watch, before_end, tls_ended};
-	if (route_is_rule(hop->name) && !is_smarthost(relay, hop->name))
+	if (route_is_rule(name) && !is_smarthost(relay, name))
 		forget_smarthost(&options);
-	client = open_to_hop(worker, &options, &arena, hop->name, &failure);
+	client = open_to_hop(worker, &options, &arena, name, wish, &failure);
 	if (client)
 		serve_connection(worker, client, hop, parcel);
-	else if (failure.is_ours && reply_is_permanent(&failure) && !is_chosen_host(relay, hop->name))
+	else if (is_fatal(relay, name, wish, &failure))
 		fail_hop(worker, hop, parcel, &failure);
-	else /* a peer's 5xx before any mail, and all trouble with a host that was chosen here, isn't the message's fault */
+	else
 		suspend_hop(relay, hop, false, parcel, &failure);
 }
 

@@ -19,6 +19,9 @@ enum next cmd_mail(struct smtp_session *s, struct slice argument)
 
 	if (fault != REPLY_NONE)
 		return smtp_answer(s, fault);
+	/* RFC 8689 section 4.1: offered over TLS only. */
+	if (mail.requires_tls && !conn_is_tls(s->conn))
+		return smtp_answer(s, REPLY_PARAMETER_UNKNOWN);
 	/* RFC 1870 section 6.1 */
 	if (mail.size > s->options.max_message_size)
 		return smtp_answer(s, REPLY_TOO_LARGE);

@@ -229,8 +229,10 @@ static bool take_ret(void *into, const struct parameter *p)
 {
 	struct smtp_mail *mail = into;
 
-	mail->return_full = slice_eq_nocase(p->value, SLICE("FULL"));
-	return mail->return_full || slice_eq_nocase(p->value, SLICE("HDRS"));
+	mail->dsn_return = slice_eq_nocase(p->value, SLICE("FULL"))   ? DSN_RETURN_FULL
+			   : slice_eq_nocase(p->value, SLICE("HDRS")) ? DSN_RETURN_HEADERS
+								      : DSN_RETURN_UNSAID;
+	return mail->dsn_return != DSN_RETURN_UNSAID;
 }
 
 static bool take_envid(void *into, const struct parameter *p)
@@ -239,6 +241,15 @@ static bool take_envid(void *into, const struct parameter *p)
 
 	mail->envelope_id = p->value;
 	return smtp_is_xtext(p->value, ENVID_MAX);
+}
+
+/* RFC 8689 section 2. Whether it may be asked for here is the caller's to know. */
+static bool take_requiretls(void *into, const struct parameter *p)
+{
+	struct smtp_mail *mail = into;
+
+	mail->requires_tls = true;
+	return !p->has_value;
 }
 
 /* RFC 4954 section 5: who submitted it first, as the peer says. Nobody here believes it. */
@@ -308,7 +319,8 @@ static bool cut_keyword(struct slice *rest, struct slice keyword)
 enum reply_id smtp_parse_mail(struct arena *arena, struct slice argument, struct smtp_mail *mail)
 {
 	static const struct known_parameter known[] = {{"SIZE", take_size}, {"BODY", take_body},   {"SMTPUTF8", take_smtputf8},
-						       {"RET", take_ret},   {"ENVID", take_envid}, {"AUTH", take_auth}};
+						       {"RET", take_ret},   {"ENVID", take_envid}, {"AUTH", take_auth},
+						       {"REQUIRETLS", take_requiretls}};
 	struct slice text;
 	enum reply_id fault;
 

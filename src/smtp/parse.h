@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/slice.h"
 #include "smtp/reply.h"
+#include "store/email.h"
 
 struct smtp_line {
 	struct slice verb;     /* letters as typed */
@@ -21,7 +22,8 @@ struct smtp_path {
 struct smtp_mail {
 	struct smtp_path path;
 	uint64_t size; /* 0: not given */
-	bool body_8bit, smtputf8, return_full;
+	bool body_8bit, smtputf8, requires_tls;
+	enum dsn_return dsn_return;
 	struct slice envelope_id; /* xtext as given; empty: none */
 };
 /* The argument of MAIL: "FROM:<a@b> SIZE=100". REPLY_NONE if all is well. */

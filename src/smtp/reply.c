@@ -140,6 +140,8 @@ void reply_write_ehlo(struct buf *out, struct slice hostname, const struct reply
 	buf_add_u64(out, offer->max_message_size);
 	if (offer->starttls)
 		buf_add_literal(out, "\r\n250-STARTTLS");
+	if (offer->requiretls)
+		buf_add_literal(out, "\r\n250-REQUIRETLS");
 	if (offer->auth.len > 0) {
 		buf_add_literal(out, "\r\n250-AUTH ");
 		buf_add(out, offer->auth);

@@ -93,7 +93,7 @@ void reply_write_challenge(struct buf *out, struct slice challenge);
 /* What EHLO offers in this moment (RFC 5321 section 4.1.1.1). */
 struct reply_offer {
 	uint64_t max_message_size;
-	bool starttls;
+	bool starttls, requiretls;
 	struct slice auth; /* mechanisms; empty: not offered */
 };
 void reply_write_ehlo(struct buf *out, struct slice hostname, const struct reply_offer *offer);

@@ -39,12 +39,18 @@ struct queue_target {
 };
 enum { NOTIFY_NEVER = 1, NOTIFY_SUCCESS = 2, NOTIFY_FAILURE = 4, NOTIFY_DELAY = 8 };
 
+/* What a notification is to hold of the message (RFC 3461 section 4.3). The numbers stand in the store. */
+enum dsn_return { DSN_RETURN_UNSAID = 0, DSN_RETURN_FULL = 1, DSN_RETURN_HEADERS = 2 };
+/* What the message itself asks of the way it goes (RFC 8689): nothing, REQUIRETLS, or "TLS-Required: No". Likewise. */
+enum tls_wish { TLS_WISH_NONE = 0, TLS_WISH_REQUIRED = 1, TLS_WISH_OPTIONAL = 2 };
+
 struct delivery {
 	struct slice queue_id;
 	struct slice sender;        /* reverse path; empty: null */
 	struct slice queue_sender;  /* that of what goes into the queue, if it is another; data NULL: `sender` */
 	struct slice envelope_id;   /* ENVID (RFC 3461), or empty */
-	bool return_full;           /* RET=FULL */
+	enum dsn_return dsn_return; /* RET */
+	enum tls_wish tls_wish;
 	bool needs_utf8, body_8bit; /* SMTPUTF8, BODY=8BITMIME */
 	int64_t received_ms;
 	int64_t expires_ms; /* when the queue gives up; 0: five days after received_ms */

@@ -19,8 +19,8 @@ static void insert_message(struct db *db, const struct prepared_delivery *prepar
 	const struct delivery *delivery = prepared->delivery;
 	struct db_query query = db_query(
 		db, "INSERT INTO queue_message (account, id, recipients, chunks, size, created_ms, return_full, needs_utf8,"
-		    " body_8bit, queue_id, sender, envelope_id, message_id)"
-		    " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)");
+		    " body_8bit, queue_id, sender, envelope_id, message_id, tls_wish)"
+		    " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)");
 
 	db_bind_i64(&query, QUEUE_ACCOUNT);
 	db_bind_i64(&query, id);
@@ -28,13 +28,14 @@ static void insert_message(struct db *db, const struct prepared_delivery *prepar
 	db_bind_i64(&query, (int64_t)prepared->queue_blob.count);
 	db_bind_i64(&query, (int64_t)prepared->queue_blob.size);
 	db_bind_i64(&query, delivery->received_ms);
-	db_bind_i64(&query, delivery->return_full);
+	db_bind_i64(&query, delivery->dsn_return);
 	db_bind_i64(&query, delivery->needs_utf8);
 	db_bind_i64(&query, delivery->body_8bit);
 	db_bind_bytes(&query, present(delivery->queue_id));
 	db_bind_bytes(&query, present(delivery->queue_sender.data ? delivery->queue_sender : delivery->sender));
 	db_bind_bytes(&query, present(delivery->envelope_id));
 	db_bind_bytes(&query, present(prepared->message_id));
+	db_bind_i64(&query, delivery->tls_wish);
 	db_run(&query);
 }
 
@@ -103,7 +104,7 @@ void queue_item_take(struct db_query *query, struct arena *arena, struct queue_i
 		.envelope_id = slice_dup(arena, db_slice(query, 6)),
 		.next_hop = slice_dup(arena, db_slice(query, 7)),
 		.notify = (unsigned)db_i64(query, 8),
-		.return_full = db_i64(query, 9) != 0,
+		.dsn_return = (enum dsn_return)db_i64(query, 9),
 		.needs_utf8 = db_i64(query, 10) != 0,
 		.body_8bit = db_i64(query, 11) != 0,
 		.size = (uint64_t)db_i64(query, 12),
@@ -115,6 +116,7 @@ void queue_item_take(struct db_query *query, struct arena *arena, struct queue_i
 		.delay_warned = db_i64(query, 18) != 0,
 		.last_reply = slice_dup(arena, db_slice(query, 19)),
 		.in_hand = db_slice(query, 20).len > 0,
+		.tls_wish = (enum tls_wish)db_i64(query, 21),
 	};
 }
 

@@ -18,7 +18,9 @@ struct queue_item {      /* one recipient of one message */
 	int64_t message; /* of the message's row */
 	struct slice queue_id, sender, recipient, original_recipient, envelope_id, next_hop;
 	unsigned notify;
-	bool return_full, needs_utf8, body_8bit;
+	enum dsn_return dsn_return;
+	enum tls_wish tls_wish;
+	bool needs_utf8, body_8bit;
 	uint64_t size;
 	enum queue_state state;
 	int64_t created_ms, due_ms, expires_ms;
@@ -145,6 +147,16 @@ MUST_CHECK enum status trace_add(struct store *store, const struct trace_step *s
 /* By queue id or message id (with or without <>), oldest first. A bounce or forward is followed by its own queue id. */
 MUST_CHECK enum status trace_find(struct store *store, struct arena *arena, struct slice id, struct trace_step **steps,
 				  size_t *count);
+/* Queue ids of messages that came in within a period, the newest first. STATUS_NOT_FOUND: none. */
+struct trace_search {
+	struct slice sender;    /* as in struct queue_filter; empty: any */
+	struct slice recipient; /* likewise; recipients as they were after aliases */
+	bool either;            /* one of the two is enough */
+	int64_t since_ms, until_ms; /* until 0: now */
+	size_t max;
+};
+MUST_CHECK enum status trace_search(struct store *store, struct arena *arena, const struct trace_search *search, struct slice **ids,
+				    size_t *count);
 /* Clean-up by jobs: steps older than that go, at most `max` a call; *removed tells whether to go on. */
 MUST_CHECK enum status trace_forget(struct store *store, int64_t before_ms, size_t max, size_t *removed);
 /* Change log rows older than that go, at most `max`; accounts remember how far back their log reaches. */

@@ -6,7 +6,7 @@
 #define ITEM_COLUMNS                                                                                                     \
 	"r.id, r.message, m.queue_id, m.sender, r.recipient, r.original_recipient, m.envelope_id, r.next_hop, r.notify," \
 	" m.return_full, m.needs_utf8, m.body_8bit, m.size, r.state, m.created_ms, r.due_ms, r.expires_ms, r.attempts,"  \
-	" r.delay_warned, r.last_reply, r.node"
+	" r.delay_warned, r.last_reply, r.node, m.tls_wish"
 #define ITEM_TABLES " FROM queue_recipient r JOIN queue_message m ON m.account = r.account AND m.id = r.message"
 
 /* The row of a query for ITEM_COLUMNS. */

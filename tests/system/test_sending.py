@@ -241,6 +241,37 @@ def test_policy_is_kept(world):
     world.web.policies["mta-sts.sts.test"] = policy
 
 
+def test_requiretls(world):
+    """RFC 8689: Postfix doesn't offer it, so the message comes back, without its body. A field may ask for less than the host demands."""
+    client = world.server.smtp("submissions", ALICE)
+    assert client.has_extn("requiretls")
+    client.sendmail(ALICE, ["carol@dane.test"], letter("requiretls", "carol@dane.test", ALICE, body="private words\r\n"),
+                    mail_options=["REQUIRETLS", "RET=FULL"])
+    event, detail = world.outcome("<requiretls@remote.test>")
+    assert event == "bounced" and "REQUIRETLS: mx.dane.test [127.0.0.1] doesn't offer it" in detail
+    bounce = wait_for(lambda: [m for m in world.server.messages(ALICE) if b"5.7.30" in m], 20, "the bounce")[0]
+    assert b"Letter requiretls" in bounce and b"private words" not in bounce
+
+    event, detail = world.outcome(world.send("mismatch.test", extra="TLS-Required: No\r\n"))
+    assert event == "sent" and "not verified" in detail
+
+    plain = world.server.smtp()
+    assert plain.has_extn("starttls") and not plain.has_extn("requiretls")
+    assert plain.docmd("MAIL FROM:<a@remote.test> REQUIRETLS")[0] == 555
+
+
+def test_requiretls_is_passed_on(make_server):
+    """From one Posthorn to another, which offers it."""
+    second = make_server(replace=[(r"^hostname: .*$", "hostname: second.test")], subfolder="second")
+    second.cli("domain", "add", "other.test")
+    second.cli("account", "add", "carol@other.test", "--password-stdin", input="secret\n")
+    first = make_server(f"relay:\n  smarthost: 127.0.0.1:{second.ports['smtp']}\n  ca_file: {second.certificate()}\n")
+    client = first.smtp("submissions", ALICE)
+    client.sendmail(ALICE, ["carol@other.test"], letter("passed-on", "carol@other.test", ALICE), mail_options=["REQUIRETLS"])
+    wait_for(lambda: second.count("carol@other.test") == 1, 20, "the letter at the second server")
+    assert "certificate verified, REQUIRETLS" in first.cli("trace", "<passed-on@remote.test>").stdout
+
+
 def test_null_mx(world):
     event, detail = world.outcome(world.send("null.test"))
     assert event == "bounced" and "does not accept mail" in detail

@@ -34,7 +34,7 @@ static void check_envelope(const struct deliver_envelope *out)
 	assert_memory_equal(&out->sender.peer, &envelope.sender.peer, sizeof out->sender.peer);
 	assert_true(slice_eq(out->envelope_id, envelope.envelope_id));
 	assert_true(slice_eq(out->trace_from, envelope.trace_from));
-	assert_true(out->needs_utf8 && !out->return_full && !out->body_8bit);
+	assert_true(out->needs_utf8 && out->dsn_return == DSN_RETURN_UNSAID && !out->body_8bit);
 	assert_int_equal(out->recipient_count, 2);
 	for (size_t i = 0; i < 2; i++) {
 		assert_true(slice_eq(out->recipients[i].address, recipients[i].address));

@@ -53,7 +53,9 @@ struct letter {
 	const char *next_hop; /* NULL: each recipient's domain */
 	const char *envelope_id, *original_recipient;
 	unsigned notify;
-	bool return_full, needs_utf8, body_8bit;
+	enum dsn_return dsn_return;
+	enum tls_wish tls_wish;
+	bool needs_utf8, body_8bit;
 	int64_t age_ms;
 	size_t size; /* 0: a few lines */
 };

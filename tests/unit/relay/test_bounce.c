@@ -104,13 +104,13 @@ static void whole_message(void **state)
 	struct relay_fixture *f = *state;
 	struct slice text;
 
-	relay_fixture_queue(f, &(struct letter){.recipients = {"x@remote.example"}, .return_full = true, .size = 300000});
+	relay_fixture_queue(f, &(struct letter){.recipients = {"x@remote.example"}, .dsn_return = DSN_RETURN_FULL, .size = 300000});
 	fail_message(f);
 	assert_int_equal(relay_fixture_inbox(f, f->store->alice, &text), 1);
 	assert_true(has(text, "The end."));
 
 	/* Too much to send back. */
-	relay_fixture_queue(f, &(struct letter){.recipients = {"x@remote.example"}, .return_full = true, .size = 600000});
+	relay_fixture_queue(f, &(struct letter){.recipients = {"x@remote.example"}, .dsn_return = DSN_RETURN_FULL, .size = 600000});
 	fail_message(f);
 	assert_int_equal(relay_fixture_inbox(f, f->store->alice, &text), 2);
 	assert_true(has(text, "Subject: letter-1"));
@@ -126,7 +126,7 @@ static void delay(void **state)
 	struct slice text;
 
 	relay_fixture_queue(
-		f, &(struct letter){.recipients = {"x@remote.example"}, .return_full = true, .age_ms = 5 * 3600 * 1000});
+		f, &(struct letter){.recipients = {"x@remote.example"}, .dsn_return = DSN_RETURN_FULL, .age_ms = 5 * 3600 * 1000});
 	conclude(f, &notice, RECIPIENT_DEFERRED, "450 5.1.1 later");
 	assert_int_equal(make(f, &notice, SLICE_EMPTY), STATUS_OK);
 	finish(f, &notice);

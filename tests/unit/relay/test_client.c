@@ -133,7 +133,8 @@ static void passes_parameters(void **state)
 	(void)state;
 	fake_server_start(&server);
 	set_up(&s, 2);
-	s.recipients[0].item.needs_utf8 = s.recipients[0].item.body_8bit = s.recipients[0].item.return_full = true;
+	s.recipients[0].item.needs_utf8 = s.recipients[0].item.body_8bit = true;
+	s.recipients[0].item.dsn_return = DSN_RETURN_HEADERS;
 	s.recipients[0].item.envelope_id = SLICE("QQ+2B1");
 	s.recipients[0].item.notify = NOTIFY_SUCCESS | NOTIFY_FAILURE;
 	s.recipients[0].item.original_recipient = SLICE("rfc822;x+2By@example.net");
@@ -141,7 +142,7 @@ static void passes_parameters(void **state)
 	run(&s, &server);
 	assert_int_equal(server.count, 1);
 	assert_string_equal(server.messages[0].mail_line,
-			    "MAIL FROM:<a@example.org> SIZE=21 BODY=8BITMIME SMTPUTF8 RET=FULL ENVID=QQ+2B1");
+			    "MAIL FROM:<a@example.org> SIZE=21 BODY=8BITMIME SMTPUTF8 RET=HDRS ENVID=QQ+2B1");
 	assert_string_equal(server.messages[0].rcpt_lines,
 			    "RCPT TO:<r0@example.net> NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;x+2By@example.net\n"
 			    "RCPT TO:<r1@example.net> NOTIFY=NEVER\n");
@@ -157,7 +158,8 @@ static void omits_what_is_not_offered(void **state)
 	(void)state;
 	fake_server_start(&server);
 	set_up(&s, 1);
-	s.recipients[0].item.body_8bit = s.recipients[0].item.return_full = true;
+	s.recipients[0].item.body_8bit = true;
+	s.recipients[0].item.dsn_return = DSN_RETURN_FULL;
 	s.recipients[0].item.envelope_id = SLICE("QQ");
 	s.recipients[0].item.notify = NOTIFY_SUCCESS;
 	run(&s, &server);

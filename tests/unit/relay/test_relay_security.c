@@ -24,14 +24,17 @@ static void set_tlsa(struct relay_fixture *f, struct slice certificate_pem)
 	BIO_free(bio);
 }
 
-/* The trace's last word on a message. */
-static struct slice last_detail(struct relay_fixture *f, struct slice queue_id)
+/* Does a step of the message's trace (or of its bounce's) say that? */
+static bool traced(struct relay_fixture *f, struct slice queue_id, const char *detail)
 {
 	struct trace_step *steps;
 	size_t count;
+	bool found = false;
 
 	assert_int_equal(trace_find(f->store->store, &f->store->arena, queue_id, &steps, &count), STATUS_OK);
-	return steps[count - 1].detail;
+	for (size_t i = 0; i < count; i++)
+		found = found || has(steps[i].detail, detail);
+	return found;
 }
 
 static void dane(void **state)
@@ -70,7 +73,7 @@ static void dane(void **state)
 		relay_fixture_start(f, server.port);
 		id = relay_fixture_queue_to(f, "x@remote.example");
 		assert_true(relay_fixture_wait(f, TABLE[i].delivered, !TABLE[i].delivered, 0));
-		assert_true(has(last_detail(f, id), TABLE[i].detail));
+		assert_true(traced(f, id, TABLE[i].detail));
 		assert_int_equal(server.count, TABLE[i].delivered);
 		relay_fixture_stop(f);
 		fake_server_stop(&server);
@@ -143,7 +146,7 @@ static void mta_sts(void **state)
 		relay_fixture_start(f, server.port);
 		id = relay_fixture_queue_to(f, "x@remote.example");
 		assert_true(relay_fixture_wait(f, TABLE[i].delivered, !TABLE[i].delivered, 0));
-		assert_true(has(last_detail(f, id), TABLE[i].detail));
+		assert_true(traced(f, id, TABLE[i].detail));
 		relay_fixture_stop(f);
 		assert_int_equal(tls_count_list(f->store->store, &f->store->arena, -1, SLICE("remote.example"), &counts, &count),
 				 STATUS_OK);
@@ -173,15 +176,70 @@ static void dane_beats_mta_sts(void **state)
 	relay_fixture_start(f, server.port);
 	id = relay_fixture_queue_to(f, "x@remote.example");
 	assert_true(relay_fixture_wait(f, 1, 0, 0));
-	assert_true(has(last_detail(f, id), "verified by DANE"));
+	assert_true(traced(f, id, "verified by DANE"));
 	relay_fixture_stop(f);
 	fake_server_stop(&server);
 	tls_context_free(tls);
 }
 
+/* RFC 8689: what the message itself asks for. */
+static void wishes(void **state)
+{
+	static const char EHLO_REQUIRETLS[] = "250-mx.remote.example\r\n250-STARTTLS\r\n250 REQUIRETLS\r\n";
+	static const struct {
+		enum tls_wish wish;
+		bool is_secure, is_trusted; /* the MX record, the certificate */
+		enum { NO_TLSA, TLSA_FITS, TLSA_DIFFERS } tlsa;
+		const char *ehlo;
+		unsigned delivered, deferred, failed;
+		const char *detail;
+	} TABLE[] = {
+		{TLS_WISH_REQUIRED, true, true, NO_TLSA, EHLO_REQUIRETLS, 1, 0, 0, "certificate verified, REQUIRETLS"},
+		{TLS_WISH_REQUIRED, true, false, TLSA_FITS, EHLO_REQUIRETLS, 1, 0, 0, "verified by DANE, REQUIRETLS"},
+		{TLS_WISH_REQUIRED, true, false, NO_TLSA, EHLO_REQUIRETLS, 0, 1, 0, "TLS handshake"},
+		{TLS_WISH_REQUIRED, false, true, NO_TLSA, EHLO_REQUIRETLS, 0, 0, 1, "neither DNSSEC nor MTA-STS"},
+		{TLS_WISH_REQUIRED, true, true, NO_TLSA, EHLO_TLS, 0, 0, 1, "REQUIRETLS: remote.example [127.0.0.1] doesn't offer it"},
+		{TLS_WISH_REQUIRED, true, true, NO_TLSA, NULL, 0, 0, 1, "REQUIRETLS: TLS is required"},
+		{TLS_WISH_OPTIONAL, true, false, TLSA_DIFFERS, EHLO_TLS, 1, 0, 0, "not verified"},
+		{TLS_WISH_OPTIONAL, true, false, TLSA_DIFFERS, NULL, 1, 0, 0, "250"},
+		{TLS_WISH_NONE, true, false, TLSA_DIFFERS, EHLO_TLS, 0, 1, 0, "DANE: TLS handshake"},
+	};
+	struct relay_fixture *f = *state;
+	struct slice certificate;
+	struct tls_context *tls = fake_tls_server("remote.example", &f->store->arena, &certificate);
+
+	for (size_t i = 0; i < sizeof(TABLE) / sizeof(TABLE[0]); i++) {
+		struct fake_server server = {.ehlo = TABLE[i].ehlo, .tls = tls};
+		struct letter letter = {.recipients = {"x@remote.example"}, .tls_wish = TABLE[i].wish};
+		struct slice id;
+
+		tls_context_free(f->environment.tls_verified);
+		f->environment.tls_verified = tls_client_new(TABLE[i].is_trusted ? certificate : SLICE_EMPTY);
+		set_tlsa(f, certificate);
+		f->is_secure = TABLE[i].is_secure;
+		if (TABLE[i].tlsa == NO_TLSA)
+			f->tlsa_status = STATUS_NOT_FOUND;
+		else if (TABLE[i].tlsa == TLSA_DIFFERS)
+			((char *)f->tlsa.data.data)[0] ^= 1;
+		fake_server_start(&server);
+		relay_fixture_start(f, server.port);
+		id = relay_fixture_queue(f, &letter);
+		assert_true(relay_fixture_wait(f, TABLE[i].delivered, TABLE[i].deferred, TABLE[i].failed));
+		assert_true(traced(f, id, TABLE[i].detail));
+		assert_int_equal(server.count, TABLE[i].delivered);
+		if (server.count > 0)
+			assert_int_equal(strstr(server.messages[0].mail_line, " REQUIRETLS") != NULL,
+					 TABLE[i].wish == TLS_WISH_REQUIRED);
+		relay_fixture_stop(f);
+		fake_server_stop(&server);
+	}
+	tls_context_free(tls);
+}
+
 int main(int argc, char **argv)
 {
-	const struct CMUnitTest tests[] = {RELAY_TEST(dane), RELAY_TEST(mta_sts), RELAY_TEST(dane_beats_mta_sts)};
+	const struct CMUnitTest tests[] = {RELAY_TEST(dane), RELAY_TEST(mta_sts), RELAY_TEST(dane_beats_mta_sts),
+					    RELAY_TEST(wishes)};
 
 	return FIXTURE_MAIN(argc, argv, "relay security", tests);
 }

@@ -181,10 +181,25 @@ static void parts(void **state)
 	assert_false(route_parse_host_port(SLICE(":25"), &host, &port));
 }
 
+static void wishes(void **state)
+{
+	struct arena arena SCOPED_ARENA;
+
+	(void)state;
+	for (int i = TLS_WISH_NONE; i <= TLS_WISH_OPTIONAL; i++) {
+		enum tls_wish wish;
+		struct slice hop = route_join_wish(&arena, SLICE("example.org"), (enum tls_wish)i);
+
+		assert_int_equal(hop.len > 11, i != TLS_WISH_NONE);
+		assert_true(slice_eq(route_split_wish(hop, &wish), SLICE("example.org")));
+		assert_int_equal(wish, i);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(table), cmocka_unit_test(equals_take_turns),
-					   cmocka_unit_test(parts)};
+					   cmocka_unit_test(parts), cmocka_unit_test(wishes)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

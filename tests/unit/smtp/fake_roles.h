@@ -13,7 +13,8 @@
 struct fake_message {
 	struct slice sender, recipients, body; /* recipients separated by commas, with ORCPT and NOTIFY behind them */
 	struct slice queue_id, envelope_id;
-	bool by_memfd, return_full, needs_utf8, body_8bit;
+	enum dsn_return dsn_return;
+	bool by_memfd, requires_tls, needs_utf8, body_8bit;
 	int64_t account;
 };
 struct fake_roles {

@@ -35,35 +35,36 @@ static void test_mail(void **state)
 		enum reply_id fault;
 		const char *address, *envelope_id;
 		uint64_t size;
-		bool body_8bit, smtputf8, full;
+		bool body_8bit, smtputf8;
+		enum dsn_return dsn_return;
 	} cases[] = {
-		{"FROM:<>", REPLY_NONE, "", "", 0, false, false, false},
-		{"from : <a@B.Test>", REPLY_NONE, "a@b.test", "", 0, false, false, false},
-		{"FROM:a@b.test", REPLY_NONE, "a@b.test", "", 0, false, false, false},
-		{"FROM:<@x.test:a@b.test>", REPLY_NONE, "a@b.test", "", 0, false, false, false},
-		{"FROM:<\"a b\"@b.test> SIZE=10", REPLY_NONE, "\"a b\"@b.test", "", 10, false, false, false},
-		{"FROM:<\"a\\\">b\"@b.test> SIZE=10", REPLY_NONE, "\"a\\\">b\"@b.test", "", 10, false, false, false},
+		{"FROM:<>", REPLY_NONE, "", "", 0, false, false, DSN_RETURN_UNSAID},
+		{"from : <a@B.Test>", REPLY_NONE, "a@b.test", "", 0, false, false, DSN_RETURN_UNSAID},
+		{"FROM:a@b.test", REPLY_NONE, "a@b.test", "", 0, false, false, DSN_RETURN_UNSAID},
+		{"FROM:<@x.test:a@b.test>", REPLY_NONE, "a@b.test", "", 0, false, false, DSN_RETURN_UNSAID},
+		{"FROM:<\"a b\"@b.test> SIZE=10", REPLY_NONE, "\"a b\"@b.test", "", 10, false, false, DSN_RETURN_UNSAID},
+		{"FROM:<\"a\\\">b\"@b.test> SIZE=10", REPLY_NONE, "\"a\\\">b\"@b.test", "", 10, false, false, DSN_RETURN_UNSAID},
 		{"FROM:<a@b.test> BODY=8bitmime RET=full ENVID=a+2Bb SMTPUTF8", REPLY_NONE, "a@b.test", "a+2Bb", 0, true, true,
-		 true},
-		{"FROM:<a@b.test> BODY=7BIT RET=HDRS", REPLY_NONE, "a@b.test", "", 0, false, false, false},
-		{"FROM:<a@b.test> SIZE=18446744073709551616", REPLY_NONE, "a@b.test", "", UINT64_MAX, false, false, false},
-		{"FROM:<a@b.test> SIZE=1 SIZE=2", REPLY_PARAMETER_VALUE, NULL, NULL, 0, false, false, false},
-		{"FROM:<a@b.test> SIZE=00000000000000000010", REPLY_NONE, "a@b.test", "", 10, false, false, false},
-		{"FROM:<a@b.test> SIZE=000000000000000000010", REPLY_PARAMETER_VALUE, NULL, NULL, 0, false, false, false},
-		{"FROM:<a@b.test> SIZE=-1", REPLY_PARAMETER_VALUE, NULL, NULL, 0, false, false, false},
-		{"FROM:<a@b.test> SIZE=", REPLY_PARAMETER_VALUE, NULL, NULL, 0, false, false, false},
-		{"FROM:<a@b.test> ENVID=+2", REPLY_PARAMETER_VALUE, NULL, NULL, 0, false, false, false},
-		{"FROM:<a@b.test> S_ZE=1", REPLY_PARAMETER_VALUE, NULL, NULL, 0, false, false, false},
-		{"FROM:<a@b.test> AUTH=a\tb", REPLY_PARAMETER_VALUE, NULL, NULL, 0, false, false, false},
-		{"FROM:<a@b.test> AUTH=a+40b", REPLY_NONE, "a@b.test", "", 0, false, false, false},
-		{"FROM:<a@b.test> AUTH=a=b", REPLY_PARAMETER_VALUE, NULL, NULL, 0, false, false, false},
-		{"FROM:<a@b.test> X=1", REPLY_PARAMETER_UNKNOWN, NULL, NULL, 0, false, false, false},
-		{"FROM:<a@b.test> SIZE=1=2", REPLY_PARAMETER_VALUE, NULL, NULL, 0, false, false, false},
-		{"FROM:", REPLY_SYNTAX_MAIL, NULL, NULL, 0, false, false, false},
-		{"FROM:<a@b.test>>", REPLY_SYNTAX_MAIL, NULL, NULL, 0, false, false, false},
-		{"FROM:<\"a>@b.test", REPLY_SYNTAX_MAIL, NULL, NULL, 0, false, false, false},
-		{"FROM:<@x.test>", REPLY_BAD_SENDER, NULL, NULL, 0, false, false, false},
-		{"FROM:<\xc3\xa4@b.test>", REPLY_NEEDS_SMTPUTF8, NULL, NULL, 0, false, false, false},
+		 DSN_RETURN_FULL},
+		{"FROM:<a@b.test> BODY=7BIT RET=HDRS", REPLY_NONE, "a@b.test", "", 0, false, false, DSN_RETURN_HEADERS},
+		{"FROM:<a@b.test> SIZE=18446744073709551616", REPLY_NONE, "a@b.test", "", UINT64_MAX, false, false, DSN_RETURN_UNSAID},
+		{"FROM:<a@b.test> SIZE=1 SIZE=2", REPLY_PARAMETER_VALUE, NULL, NULL, 0, false, false, DSN_RETURN_UNSAID},
+		{"FROM:<a@b.test> SIZE=00000000000000000010", REPLY_NONE, "a@b.test", "", 10, false, false, DSN_RETURN_UNSAID},
+		{"FROM:<a@b.test> SIZE=000000000000000000010", REPLY_PARAMETER_VALUE, NULL, NULL, 0, false, false, DSN_RETURN_UNSAID},
+		{"FROM:<a@b.test> SIZE=-1", REPLY_PARAMETER_VALUE, NULL, NULL, 0, false, false, DSN_RETURN_UNSAID},
+		{"FROM:<a@b.test> SIZE=", REPLY_PARAMETER_VALUE, NULL, NULL, 0, false, false, DSN_RETURN_UNSAID},
+		{"FROM:<a@b.test> ENVID=+2", REPLY_PARAMETER_VALUE, NULL, NULL, 0, false, false, DSN_RETURN_UNSAID},
+		{"FROM:<a@b.test> S_ZE=1", REPLY_PARAMETER_VALUE, NULL, NULL, 0, false, false, DSN_RETURN_UNSAID},
+		{"FROM:<a@b.test> AUTH=a\tb", REPLY_PARAMETER_VALUE, NULL, NULL, 0, false, false, DSN_RETURN_UNSAID},
+		{"FROM:<a@b.test> AUTH=a+40b", REPLY_NONE, "a@b.test", "", 0, false, false, DSN_RETURN_UNSAID},
+		{"FROM:<a@b.test> AUTH=a=b", REPLY_PARAMETER_VALUE, NULL, NULL, 0, false, false, DSN_RETURN_UNSAID},
+		{"FROM:<a@b.test> X=1", REPLY_PARAMETER_UNKNOWN, NULL, NULL, 0, false, false, DSN_RETURN_UNSAID},
+		{"FROM:<a@b.test> SIZE=1=2", REPLY_PARAMETER_VALUE, NULL, NULL, 0, false, false, DSN_RETURN_UNSAID},
+		{"FROM:", REPLY_SYNTAX_MAIL, NULL, NULL, 0, false, false, DSN_RETURN_UNSAID},
+		{"FROM:<a@b.test>>", REPLY_SYNTAX_MAIL, NULL, NULL, 0, false, false, DSN_RETURN_UNSAID},
+		{"FROM:<\"a>@b.test", REPLY_SYNTAX_MAIL, NULL, NULL, 0, false, false, DSN_RETURN_UNSAID},
+		{"FROM:<@x.test>", REPLY_BAD_SENDER, NULL, NULL, 0, false, false, DSN_RETURN_UNSAID},
+		{"FROM:<\xc3\xa4@b.test>", REPLY_NEEDS_SMTPUTF8, NULL, NULL, 0, false, false, DSN_RETURN_UNSAID},
 	};
 	struct arena arena SCOPED_ARENA;
 	struct smtp_mail mail;
@@ -81,7 +82,8 @@ static void test_mail(void **state)
 		assert_int_equal(mail.size, cases[i].size);
 		assert_int_equal(mail.body_8bit, cases[i].body_8bit);
 		assert_int_equal(mail.smtputf8, cases[i].smtputf8);
-		assert_int_equal(mail.return_full, cases[i].full);
+		assert_int_equal(mail.dsn_return, cases[i].dsn_return);
+		assert_false(mail.requires_tls);
 	}
 }
 

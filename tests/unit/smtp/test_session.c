@@ -151,8 +151,8 @@ static void check_marks(struct script *s, struct slice expected)
 	struct buf marks;
 
 	buf_init(&marks, &s->arena, 0);
-	buf_printf(&marks, "account=%d%s%s%s%s envid=%.*s", (int)last->account, last->by_memfd ? " memfd" : "",
-		   last->return_full ? " full" : "", last->needs_utf8 ? " utf8" : "", last->body_8bit ? " 8bit" : "",
+	buf_printf(&marks, "account=%d%s%s%s%s%s%s envid=%.*s", (int)last->account, last->by_memfd ? " memfd" : "",
+		   last->requires_tls ? " tls" : "", last->dsn_return == DSN_RETURN_HEADERS ? " hdrs" : "", last->dsn_return == DSN_RETURN_FULL ? " full" : "", last->needs_utf8 ? " utf8" : "", last->body_8bit ? " 8bit" : "",
 		   SLICE_ARG(last->envelope_id));
 	demand(s, expected, buf_slice(&marks));
 }

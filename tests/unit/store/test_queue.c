@@ -12,7 +12,8 @@ static enum status enqueue(struct fixture *fixture, struct slice queue_id, struc
 		.queue_id = queue_id,
 		.sender = SLICE("Alice@example.test"),
 		.envelope_id = SLICE("env-1"),
-		.return_full = true,
+		.dsn_return = DSN_RETURN_HEADERS,
+		.tls_wish = TLS_WISH_REQUIRED,
 		.needs_utf8 = true,
 		.received_ms = 1000,
 		.bytes = message,
@@ -113,7 +114,7 @@ static void test_take_and_finish(void **state)
 	assert_true(slice_eq(item->envelope_id, SLICE("env-1")));
 	assert_true(slice_eq(item->next_hop, SLICE("remote.example")));
 	assert_int_equal(item->notify, NOTIFY_FAILURE | NOTIFY_DELAY);
-	assert_true(item->return_full && item->needs_utf8 && !item->body_8bit);
+	assert_true(item->dsn_return == DSN_RETURN_HEADERS && item->tls_wish == TLS_WISH_REQUIRED && item->needs_utf8 && !item->body_8bit);
 	assert_int_equal(item->due_ms, 1000);
 	assert_int_equal(item->size, message.len);
 	assert_true(item->expires_ms > 4LL * 24 * 3600 * 1000);
