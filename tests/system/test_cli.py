@@ -144,12 +144,12 @@ def test_what_make_run_prints_can_be_pasted(folder):
     try:
         wait_for(lambda: log.read_text().count("event=supervisor.role_ready") >= 6, 30, "the demo")
         commands = pasted(log.read_text())
-        assert len(commands) == 6, log.read_text()
+        assert len(commands) == 7, log.read_text()
         done = [subprocess.run(["bash", "-c", command], capture_output=True, text=True, env=env, timeout=30) for command in commands]
         for command, result in zip(commands, done):
             assert result.returncode == 0, command + "\n" + result.stdout + result.stderr
         assert "queued as" in done[0].stdout and "queued as" in done[1].stdout
-        assert done[3].stdout.count("ENVELOPE") == 2 and "Subject:" in done[4].stdout
+        assert done[3].stdout.count("ENVELOPE") == 2 and "Subject:" in done[4].stdout and "Subject:" in done[5].stdout
         assert len(children(process.pid)) == 6
     finally:
         process.terminate()
