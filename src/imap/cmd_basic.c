@@ -28,7 +28,9 @@ enum next imap_unauthenticate(struct imap_session *s, struct imap_command *comma
 	s->address = SLICE_EMPTY;
 	s->rev2 = s->condstore = s->qresync = s->utf8 = false;
 	s->opened_ms = clock_monotonic_ms();
-	return imap_ok(s, command, SLICE("Logged out, and still here"));
+	(void)imap_ok(s, command, SLICE("Logged out, and still here"));
+	conn_end_deflate(imap_conn(s));
+	return NEXT_PARK;
 }
 
 enum next imap_logout(struct imap_session *s, struct imap_command *command)

@@ -28,6 +28,7 @@ static const struct imap_command_spec commands[] = {
 	{{"RENAME", 6}, imap_rename, IMAP_LOGGED, IMAP_NEWS_ALL, false, true},
 	{{"SUBSCRIBE", 9}, imap_subscribe, IMAP_LOGGED, IMAP_NEWS_ALL, false, true},
 	{{"UNSUBSCRIBE", 11}, imap_unsubscribe, IMAP_LOGGED, IMAP_NEWS_ALL, false, true},
+	{{"COMPRESS", 8}, imap_compress, IMAP_LOGGED, IMAP_NEWS_ALL, false, true},
 	{{"GETQUOTA", 8}, imap_get_quota, IMAP_LOGGED, IMAP_NEWS_ALL, false, true},
 	{{"GETQUOTAROOT", 12}, imap_get_quota_root, IMAP_LOGGED, IMAP_NEWS_ALL, false, true},
 	{{"SETQUOTA", 8}, imap_set_quota, IMAP_LOGGED, IMAP_NEWS_ALL, false, true},

@@ -108,6 +108,8 @@ void imap_put_capabilities(struct imap_session *s, struct buf *out)
 	buf_add_u64(out, imap_append_limit(s));
 	if (s->state == IMAP_NOT_AUTHENTICATED)
 		put_login_capabilities(s, out);
+	else if (!conn_is_deflated(imap_conn(s)))
+		buf_add_literal(out, " COMPRESS=DEFLATE");
 }
 
 /* ---- answers ---- */

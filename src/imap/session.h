@@ -230,6 +230,7 @@ enum next imap_status(struct imap_session *s, struct imap_command *command);
 enum next imap_append(struct imap_session *s, struct imap_command *command);
 enum next imap_replace(struct imap_session *s, struct imap_command *command);
 enum next imap_unauthenticate(struct imap_session *s, struct imap_command *command);
+enum next imap_compress(struct imap_session *s, struct imap_command *command);
 enum next imap_get_quota(struct imap_session *s, struct imap_command *command);
 enum next imap_get_quota_root(struct imap_session *s, struct imap_command *command);
 enum next imap_set_quota(struct imap_session *s, struct imap_command *command);

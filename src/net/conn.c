@@ -47,6 +47,7 @@ void conn_free(struct conn *conn)
 {
 	if (!conn)
 		return;
+	conn_deflate_free(conn);
 	if (conn->ssl)
 		conn_tls_end(conn);
 	close_in_order(conn);
@@ -186,11 +187,16 @@ static size_t receive_plain(struct conn *conn, void *out, size_t cap, int flags)
 	return 0;
 }
 
-size_t conn_receive(struct conn *conn, void *out, size_t cap)
+size_t conn_receive_raw(struct conn *conn, void *out, size_t cap)
 {
 	if (conn->error != CONN_OK || !in_time(conn))
 		return 0;
 	return conn->ssl ? conn_tls_read(conn, out, cap) : receive_plain(conn, out, cap, 0);
+}
+
+size_t conn_receive(struct conn *conn, void *out, size_t cap)
+{
+	return conn->deflate ? conn_deflate_read(conn, out, cap, true) : conn_receive_raw(conn, out, cap);
 }
 
 size_t conn_peek_raw(struct conn *conn, void *out, size_t cap)
@@ -330,9 +336,20 @@ void conn_consume(struct conn *conn, size_t count)
 	conn->input_at += count < waiting(conn) ? count : waiting(conn);
 }
 
+/* What is here compressed may come to nothing, so it is unpacked. */
+static bool unpack_here(struct conn *conn)
+{
+	if (conn->error != CONN_OK || !make_room(conn))
+		return true;
+	conn->input_end += conn_deflate_read(conn, conn->input + conn->input_end, conn->input_cap - conn->input_end, false);
+	return waiting(conn) > 0 || conn->error != CONN_OK;
+}
+
 bool conn_has_input(struct conn *conn)
 {
-	return waiting(conn) > 0 || (conn->ssl && conn_tls_has_input(conn));
+	if (waiting(conn) > 0)
+		return true;
+	return conn->deflate ? unpack_here(conn) : conn->ssl && conn_tls_has_input(conn);
 }
 
 void conn_discard_input(struct conn *conn)
@@ -354,13 +371,21 @@ static size_t send_plain(struct conn *conn, const void *data, size_t len)
 	return 0;
 }
 
-static void send_all(struct conn *conn, struct slice bytes)
+void conn_send_raw(struct conn *conn, struct slice bytes)
 {
 	while (bytes.len > 0 && conn->error == CONN_OK && in_time(conn)) {
 		size_t sent = conn->ssl ? conn_tls_write(conn, bytes.data, bytes.len) : send_plain(conn, bytes.data, bytes.len);
 
 		bytes = slice_skip(bytes, sent);
 	}
+}
+
+static void send_all(struct conn *conn, struct slice bytes)
+{
+	if (conn->deflate)
+		conn_deflate_send(conn, bytes);
+	else
+		conn_send_raw(conn, bytes);
 }
 
 bool conn_flush(struct conn *conn)
@@ -419,4 +444,6 @@ void conn_release_buffers(struct conn *conn)
 	}
 	if (conn->output.len == 0)
 		buf_free(&conn->output);
+	if (conn->deflate)
+		conn_deflate_park(conn);
 }

@@ -154,6 +154,13 @@ struct slice conn_tls_error(const struct conn *conn);
 
 /* COMPRESS=DEFLATE and the like hook in here later: see ARCHITECTURE.md. */
 
+/* From now on both ways are compressed (RFC 4978 section 3); what was written before is sent as it is. False: they are already, or the
+ * connection is over. */
+MUST_CHECK bool conn_start_deflate(struct conn *conn);
+/* And from now on they aren't: what was written before is sent compressed. */
+void conn_end_deflate(struct conn *conn);
+bool conn_is_deflated(const struct conn *conn);
+
 /* From now on `waits` is told when a read or write begins to wait for the peer, and when that ends, on the waiting thread. Called by the
  * engine. */
 void conn_on_wait(struct conn *conn, void (*waits)(void *context, bool begins), void *context);

@@ -1,5 +1,5 @@
 /* net/conn.h on a socket pair, as far as imap uses it, so that sessions are tested without the engine, TLS and DNS: nothing of the
- * net library is linked. TLS is a word: a conn that has begun it says so, its bytes stay as they are. */
+ * net library is linked. TLS and DEFLATE are words: a conn that has begun them says so, its bytes stay as they are. */
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -19,7 +19,7 @@ struct conn {
 	enum conn_error error;
 	struct buf input, output;
 	size_t at;
-	bool is_tls;
+	bool is_tls, is_deflated;
 };
 
 struct conn *conn_new(int fd, const struct net_address *peer, const struct net_address *local)
@@ -210,6 +210,22 @@ bool conn_start_tls_server(struct conn *conn, struct tls_context *tls)
 {
 	conn->is_tls = tls != NULL;
 	return conn->is_tls;
+}
+
+bool conn_start_deflate(struct conn *conn)
+{
+	conn->is_deflated = conn_flush(conn);
+	return conn->is_deflated;
+}
+
+void conn_end_deflate(struct conn *conn)
+{
+	conn->is_deflated = false;
+}
+
+bool conn_is_deflated(const struct conn *conn)
+{
+	return conn->is_deflated;
 }
 
 bool conn_is_tls(const struct conn *conn)

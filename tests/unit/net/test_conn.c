@@ -516,6 +516,93 @@ static void last_reply_survives(void **state)
 	conn_free(pair.client);
 }
 
+/* ---- DEFLATE ---- */
+
+struct deflated_side {
+	struct conn *conn;
+	struct slice bytes;
+	pthread_t thread;
+};
+
+static void *send_deflated(void *context)
+{
+	struct deflated_side *side = context;
+
+	for (size_t at = 0; at < side->bytes.len; at += 50000) {
+		conn_write(side->conn, slice_sub(side->bytes, at, at + 50000));
+		conn_flush(side->conn);
+		/* as the engine does between commands */
+		conn_release_buffers(side->conn);
+	}
+	return NULL;
+}
+
+/* Both ends are ours; both are parked again and again on the way. */
+static void test_deflate(void **state)
+{
+	struct conn_pair pair = tcp_pair();
+	size_t count = 1000000, got = 0;
+	char *bytes = pattern(count), *back = malloc(count);
+	struct deflated_side side = {.conn = pair.client, .bytes = slice_of(bytes, count)};
+	struct slice line;
+
+	(void)state;
+	conn_write_literal(pair.server, "OK\r\n");
+	assert_true(conn_start_deflate(pair.server));
+	assert_false(conn_start_deflate(pair.server));
+	assert_true(conn_is_deflated(pair.server));
+	assert_int_equal(conn_read_line(pair.client, 100, &line), CONN_LINE_OK);
+	assert_true(conn_start_deflate(pair.client));
+	assert_int_equal(pthread_create(&side.thread, NULL, send_deflated, &side), 0);
+	while (got < count) {
+		size_t piece = count - got < 12345 ? count - got : 12345;
+
+		assert_true(conn_read_exact(pair.server, back + got, piece));
+		got += piece;
+		conn_release_buffers(pair.server);
+	}
+	assert_int_equal(pthread_join(side.thread, NULL), 0);
+	assert_memory_equal(bytes, back, count);
+	assert_false(conn_has_input(pair.server));
+	conn_write_literal(pair.client, "again\r\n");
+	conn_end_deflate(pair.client);
+	assert_int_equal(conn_read_line(pair.server, 100, &line), CONN_LINE_OK);
+	assert_line(line, SLICE("again"));
+	conn_end_deflate(pair.server);
+	conn_write_literal(pair.client, "plain\r\n");
+	assert_true(conn_flush(pair.client));
+	assert_int_equal(conn_read_line(pair.server, 100, &line), CONN_LINE_OK);
+	assert_line(line, SLICE("plain"));
+	free(bytes);
+	free(back);
+	pair_free(&pair);
+}
+
+/* What came with the command, compressed already; lines that are many times longer than on the wire; and nonsense. */
+static void test_deflate_input(void **state)
+{
+	static const char early[] = "\xca\x2c\x00\x00\x00\x00\xff\xff";
+	struct slice line;
+	int fd;
+	struct conn *conn = conn_on_socket_pair(&fd);
+
+	(void)state;
+	send_raw(fd, SLICE("COMPRESS\r\n"));
+	send_raw(fd, slice_of(early, sizeof(early) - 1));
+	send_raw(fd, SLICE("\xe2\xe5\x02\x00\x00\x00\xff\xff"));
+	assert_int_equal(conn_read_line(conn, 100, &line), CONN_LINE_OK);
+	assert_true(conn_start_deflate(conn));
+	assert_true(conn_has_input(conn));
+	assert_int_equal(conn_read_line(conn, 100, &line), CONN_LINE_OK);
+	assert_line(line, SLICE("ip"));
+	conn_release_buffers(conn);
+	send_raw(fd, SLICE("\xff\xff\xff\xff"));
+	assert_int_equal(conn_read_line(conn, 100, &line), CONN_LINE_ERROR);
+	assert_int_equal(conn_error(conn), CONN_RESET);
+	conn_free(conn);
+	close(fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -534,6 +621,8 @@ int main(void)
 		cmocka_unit_test(dripping_peer),
 		cmocka_unit_test(addresses),
 		cmocka_unit_test(last_reply_survives),
+		cmocka_unit_test(test_deflate),
+		cmocka_unit_test(test_deflate_input),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
