@@ -125,6 +125,15 @@ const struct command commands[] = {
 	{"rewrite remove", "sender|recipient ADDRESS", "rewrite it no more",
 	 "Example:\n  posthorn rewrite remove sender @host.example.org\n", command_rewrite_remove},
 
+	{"import aliases", "FILE [--format aliases|virtual|transport] [--domain DOMAIN]", "import another mail server's aliases or routes",
+	 "  --format FORMAT    aliases: as /etc/aliases has them (default); virtual, transport: Postfix's maps\n"
+	 "  --domain DOMAIN    of names that have none; default smtp.origin, or hostname\n\n"
+	 "What is there already stays; what can't be imported (programs, files, includes, other transports) is told with its\n"
+	 "line. It can be run again. Examples:\n"
+	 "  posthorn import aliases /etc/aliases --domain example.org\n"
+	 "  posthorn import aliases /etc/postfix/virtual --format virtual\n",
+	 command_import_aliases},
+
 	{"copy add", "sender|recipient ADDRESS TARGET", "send a blind copy of somebody's mail to another address",
 	 "ADDRESS may be @DOMAIN. Nobody sees that there is a copy: heed the law. Example:\n"
 	 "  posthorn copy add sender @example.org archive@example.net\n",

@@ -10,6 +10,8 @@ extern const size_t command_count;
 int command_domain_add(struct cli *cli);
 int command_domain_list(struct cli *cli);
 int command_domain_remove(struct cli *cli);
+/* import_aliases.c */
+int command_import_aliases(struct cli *cli);
 /* rules.c */
 int command_account_may_send(struct cli *cli);
 int command_alias_senders(struct cli *cli);

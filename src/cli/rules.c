@@ -64,7 +64,7 @@ bool rules_list(struct cli *cli, struct listing *list, enum rule_kind kind, stru
 /* ---- routes ---- */
 
 /* "user@example.org", "example.org", ".example.org", "*" */
-static bool take_pattern(struct cli *cli, struct slice text, bool is_sender, struct slice *pattern)
+bool rules_pattern(struct cli *cli, struct slice text, bool is_sender, struct slice *pattern)
 {
 	struct slice domain;
 
@@ -123,7 +123,7 @@ static bool take_host(struct cli *cli, struct slice text, struct slice *hop)
 	return true;
 }
 
-static bool take_hop(struct cli *cli, struct slice text, struct slice *hop)
+bool rules_hop(struct cli *cli, struct slice text, struct slice *hop)
 {
 	struct slice domain;
 
@@ -143,8 +143,8 @@ int command_route_add(struct cli *cli)
 	bool is_sender = cli_flag(cli, "--sender");
 	struct rule rule = {.kind = is_sender ? RULE_SENDER_ROUTE : RULE_ROUTE};
 
-	if (!cli_finish(cli, 2, 2) || !take_pattern(cli, cli_argument(cli, 0), is_sender, &rule.subject) ||
-	    !take_hop(cli, cli_argument(cli, 1), &rule.target) || !cli_open_store(cli))
+	if (!cli_finish(cli, 2, 2) || !rules_pattern(cli, cli_argument(cli, 0), is_sender, &rule.subject) ||
+	    !rules_hop(cli, cli_argument(cli, 1), &rule.target) || !cli_open_store(cli))
 		return cli->failed;
 	return rules_add(cli, &rule, "has its route");
 }
@@ -167,7 +167,7 @@ int command_route_remove(struct cli *cli)
 	bool is_sender = cli_flag(cli, "--sender");
 	struct slice pattern;
 
-	if (!cli_finish(cli, 1, 1) || !take_pattern(cli, cli_argument(cli, 0), is_sender, &pattern) || !cli_open_store(cli))
+	if (!cli_finish(cli, 1, 1) || !rules_pattern(cli, cli_argument(cli, 0), is_sender, &pattern) || !cli_open_store(cli))
 		return cli->failed;
 	return rules_remove(cli, is_sender ? RULE_SENDER_ROUTE : RULE_ROUTE, pattern, SLICE_EMPTY);
 }

@@ -7,6 +7,9 @@
 
 /* "alice@example.org" or "@example.org". Tells if it is neither. */
 MUST_CHECK bool rules_address(struct cli *cli, struct slice text, struct slice *address);
+/* A route's pattern and hop, in the forms that `route add` takes. */
+MUST_CHECK bool rules_pattern(struct cli *cli, struct slice text, bool is_sender, struct slice *pattern);
+MUST_CHECK bool rules_hop(struct cli *cli, struct slice text, struct slice *hop);
 /* Each tells what went wrong, announces what went well, and returns the exit status. */
 int rules_add(struct cli *cli, const struct rule *rule, const char *done);
 int rules_remove(struct cli *cli, enum rule_kind kind, struct slice subject, struct slice target);

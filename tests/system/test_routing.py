@@ -1,5 +1,6 @@
 """Where mail goes: domains of other kinds, routes, lists, forwarding; LMTP from a real Postfix; and what programs of this machine bring
 by the sendmail command."""
+import json
 import os
 import pwd
 import re
@@ -188,3 +189,26 @@ def test_sendmail(make_server, folder):
     server.stop()
     done = local.run("sendmail", ALICE, input="x\n")
     assert done.returncode == EX_TEMPFAIL and "posthorn" in done.stderr
+
+
+def test_import_aliases(make_server, folder):
+    """The maps of a machine that moves here; what has no counterpart is told with its line."""
+    server = make_server(start=False)
+    maps = {"aliases": 'postmaster: root\nroot: alice,\n  "bob"\n# nothing\nprog: "|/bin/x, y", carol@far.test\nfile: /dev/null\nnothing\n',
+            "virtual": "virtual.test  anything\ninfo@virtual.test alice@example.test, bob@example.test\n@virtual.test bob\n",
+            "transport": "inside.test smtp:[192.0.2.1]:2525\n.inside.test relay:gate.test:26\nmx.test smtp:other.test\nfar.test smtp:\nx.test lmtp:unix:/x\n"}
+    for name, text in maps.items():
+        (folder / name).write_text(text)
+    done = server.cli("import", "aliases", str(folder / "aliases"), "--domain", "example.test", check=False)
+    assert done.returncode == 1
+    assert [line.split(":")[2] for line in done.stderr.splitlines()] == ["5", "6", "7"], done.stderr
+    assert server.cli("import", "aliases", str(folder / "virtual"), "--format", "virtual", "--domain", "example.test").returncode == 0
+    done = server.cli("import", "aliases", str(folder / "transport"), "--format", "transport", check=False)
+    assert done.returncode == 1 and ":5: transport lmtp:unix:/x" in done.stderr
+    found = {(a["address"], a["target"]) for a in json.loads(server.cli("alias", "list", "--json").stdout)}
+    assert {("postmaster@example.test", "root@example.test"), ("root@example.test", ALICE), ("root@example.test", BOB),
+            ("prog@example.test", "carol@far.test"), ("info@virtual.test", ALICE), ("info@virtual.test", BOB), ("@virtual.test", BOB)} <= found
+    routes = {(r["pattern"], r["next_hop"]) for r in json.loads(server.cli("route", "list", "--json").stdout)}
+    assert routes == {("inside.test", "[192.0.2.1]:2525"), (".inside.test", "gate.test:26"), ("mx.test", "mx:other.test"), ("far.test", "direct")}
+    again = json.loads(server.cli("import", "aliases", str(folder / "virtual"), "--format", "virtual", "--json", "--domain", "example.test").stdout)
+    assert (again["added"], again["there_already"], again["passed_over"]) == (0, 4, 0)
