@@ -5,6 +5,7 @@
  * So no read snapshot lasts longer than formatting, however slow the client is. Large messages are streamed from a reader.
  */
 #include "imap/fetch.h"
+#include "imap/preview.h"
 #include "imap/search_run.h"
 #include "imap/session.h"
 #include "imap/write.h"
@@ -114,6 +115,21 @@ static void put_item(struct buf *out, struct slice name, struct slice value)
 	buf_add_byte(out, ' ');
 }
 
+/* RFC 8970 section 3.1: an empty string if there is no text. */
+static void put_preview(struct fetch *f, const struct email *email)
+{
+	struct message *message = message_unpack(&f->scratch, email->structure, email->bytes);
+	struct buf text;
+
+	buf_init(&text, &f->scratch, 0);
+	if (message)
+		preview_of(&text, &f->scratch, message);
+	buf_add_literal(f->out, "PREVIEW ");
+	imap_put_string(f->out, buf_slice(&text), imap_utf8_names(f->s));
+	buf_add_byte(f->out, ' ');
+	arena_reset(&f->scratch);
+}
+
 static void put_texts(struct fetch *f, const struct email *email)
 {
 	if (f->request.items & FETCH_ENVELOPE)
@@ -122,6 +138,8 @@ static void put_texts(struct fetch *f, const struct email *email)
 		put_item(f->out, SLICE("BODY "), email->body);
 	if (f->request.items & FETCH_BODYSTRUCTURE)
 		put_item(f->out, SLICE("BODYSTRUCTURE "), email->body_structure);
+	if (f->request.items & FETCH_PREVIEW)
+		put_preview(f, email);
 }
 
 static void put_sections(struct fetch *f, struct fetch_source *source, struct slice structure, const struct fetch_sink *sink)

@@ -21,6 +21,7 @@ enum {
 	FETCH_MODSEQ = 1 << 7,
 	FETCH_EMAIL_ID = 1 << 8,
 	FETCH_THREAD_ID = 1 << 9,
+	FETCH_PREVIEW = 1 << 10,
 };
 
 enum fetch_kind { FETCH_RAW, FETCH_BINARY, FETCH_BINARY_SIZE };

@@ -208,6 +208,16 @@ static bool parse_bracket_item(struct imap_parser *p, struct fetch_request *requ
 	return imap_fault(p, SLICE("there is no such item to fetch"));
 }
 
+/* RFC 8970 section 3.1: it is made on the spot, so LAZY makes no difference. */
+static bool parse_preview(struct imap_parser *p, struct fetch_request *request)
+{
+	request->items |= FETCH_PREVIEW;
+	request->wanted |= EMAIL_STRUCTURE | EMAIL_HEADER;
+	if (slice_starts_with_nocase(p->rest, SLICE(" (LAZY)")))
+		p->rest = slice_skip(p->rest, 7);
+	return true;
+}
+
 static bool parse_item(struct imap_parser *p, struct fetch_request *request)
 {
 	struct slice word;
@@ -223,6 +233,8 @@ static bool parse_item(struct imap_parser *p, struct fetch_request *request)
 			return true;
 		}
 	}
+	if (slice_eq_nocase(word, SLICE("PREVIEW")))
+		return parse_preview(p, request);
 	if (slice_eq_nocase(word, SLICE("RFC822")))
 		return add_old_section(p, request, FETCH_WHOLE, SLICE("RFC822"));
 	if (slice_eq_nocase(word, SLICE("RFC822.HEADER")))

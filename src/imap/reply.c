@@ -90,6 +90,7 @@ static const char *const capabilities[] = {
 	"THREAD=REFS",
 	"I18NLEVEL=1",
 	"BINARY",
+	"PREVIEW",
 	"STATUS=SIZE",
 	"QUOTA",
 	"QUOTA=RES-STORAGE",
