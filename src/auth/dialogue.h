@@ -29,4 +29,5 @@ MUST_CHECK bool auth_decode_initial(struct arena *arena, struct slice text, stru
 
 /* `initial` NULL: the client sent none. */
 MUST_CHECK enum auth_dialogue_end auth_dialogue_run(const struct auth_dialogue *dialogue, const struct auth_peer *peer,
-						    struct slice mechanism, const struct slice *initial, struct auth_reply *reply);
+						    struct slice mechanism, const struct slice *initial,
+						    struct auth_reply *reply);

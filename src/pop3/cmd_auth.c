@@ -37,8 +37,8 @@ static enum next accepted(struct pop3_session *s, const struct auth_reply *reply
 	enum status status = pop3_open_maildrop(s);
 
 	if (status != STATUS_OK) {
-		LOG_WARNING(s->context->log, "pop3.no_maildrop", LOG_INT("session", s->env->id), LOG_STR("user", reply->address),
-			    LOG_STR("status", status_name(status)));
+		LOG_WARNING(s->context->log, "pop3.no_maildrop", LOG_INT("session", s->env->id),
+			    LOG_STR("user", reply->address), LOG_STR("status", status_name(status)));
 		return pop3_fail(s, status == STATUS_NOT_FOUND ? STATUS_BUG : status);
 	}
 	s->state = POP3_TRANSACTION;

@@ -38,7 +38,7 @@ static enum next capa(struct pop3_session *s, const struct pop3_arguments *argum
 	return pop3_end_list(s);
 }
 
-/* There is one language. "*" is the server's choice; a range matches what is equal to it or has it as a prefix of subtags. */
+/* There is one language; "*" is the server's choice. */
 static enum next lang(struct pop3_session *s, const struct pop3_arguments *arguments)
 {
 	struct slice range = slice_trim(arguments->text);
@@ -55,7 +55,8 @@ static enum next lang(struct pop3_session *s, const struct pop3_arguments *argum
 	return pop3_err(s, SLICE_EMPTY, SLICE("That language isn't spoken here"));
 }
 
-
+/* A row is read better as it stands. */
+/* clang-format off */
 static const struct pop3_command commands[] = {
 	/* name, handler, states, arguments, usage */
 	{{"RETR", 4}, pop3_retr, POP3_TRANSACTION, POP3_MESSAGE, {"RETR needs a message's number", 29}},
@@ -74,6 +75,7 @@ static const struct pop3_command commands[] = {
 	{{"AUTH", 4}, pop3_auth, POP3_AUTHORIZATION, POP3_TEXT_OR_NOTHING, {"", 0}},
 	{{"STLS", 4}, pop3_stls, POP3_AUTHORIZATION, POP3_NOTHING, {"STLS takes nothing", 18}},
 };
+/* clang-format on */
 
 const struct pop3_command *pop3_command_find(struct slice name)
 {

@@ -12,7 +12,7 @@
 struct walk {
 	struct pop3_session *s;
 	struct view_message *messages;
-	size_t count, at;
+	size_t room, count, at;
 	uint64_t next_uid;
 };
 
@@ -20,7 +20,8 @@ static struct walk walk_begin(struct pop3_session *s)
 {
 	size_t room = s->messages < POP3_PIECE ? s->messages : POP3_PIECE;
 
-	return (struct walk){.s = s, .messages = ARENA_ARRAY(pop3_arena(s), struct view_message, room + 1), .next_uid = 1};
+	return (struct walk){
+		.s = s, .messages = ARENA_ARRAY(pop3_arena(s), struct view_message, room), .room = room, .next_uid = 1};
 }
 
 /* NULL at the end. */
@@ -29,8 +30,8 @@ static const struct view_message *walk_next(struct walk *walk)
 	if (walk->at == walk->count) {
 		walk->at = walk->count = 0;
 		if (walk->next_uid <= UINT32_MAX)
-			walk->count = mailbox_viewer_read(&walk->s->viewer, (uint32_t)walk->next_uid, UINT32_MAX, walk->messages,
-							  POP3_PIECE);
+			walk->count = mailbox_viewer_read(&walk->s->viewer, (uint32_t)walk->next_uid, UINT32_MAX,
+							  walk->messages, walk->room);
 		if (walk->count == 0)
 			return NULL;
 		walk->next_uid = (uint64_t)walk->messages[walk->count - 1].uid + 1;
@@ -130,11 +131,11 @@ const struct view_message *pop3_message(struct pop3_session *s, uint32_t number,
 	uint32_t uid = mailbox_viewer_uid(&s->viewer, number);
 
 	if (uid == 0 || mailbox_viewer_read(&s->viewer, uid, uid, message, 1) != 1) {
-		*next = pop3_bad(s, SLICE("There is no message of that number"));
+		*next = pop3_err(s, SLICE_EMPTY, SLICE("There is no message of that number"));
 		return NULL;
 	}
 	if (is_marked(s, number)) {
-		*next = pop3_bad(s, SLICE("That message is marked as deleted"));
+		*next = pop3_err(s, SLICE_EMPTY, SLICE("That message is marked as deleted"));
 		return NULL;
 	}
 	return message;

@@ -29,12 +29,13 @@ static enum next send_message(struct pop3_session *s, struct email_reader *reade
 		enum status status = email_read(reader, at, &chunk);
 
 		if (status != STATUS_OK) {
-			LOG_WARNING(s->context->log, "pop3.message_cut", LOG_INT("session", s->env->id), LOG_STR("user", s->address),
-				    LOG_STR("status", status_name(status)));
+			LOG_WARNING(s->context->log, "pop3.message_cut", LOG_INT("session", s->env->id),
+				    LOG_STR("user", s->address), LOG_STR("status", status_name(status)));
 			return NEXT_CLOSE;
 		}
 	}
 	pop3_text_end(&text, pop3_output(s));
+	s->retrieved += lines == POP3_ALL_LINES;
 	return NEXT_PARK;
 }
 
@@ -47,13 +48,15 @@ static enum next retrieve(struct pop3_session *s, uint32_t number, uint32_t line
 
 	if (!message)
 		return next;
-	enum status status = email_open_sized(s->context->store, pop3_arena(s), s->account, message->email, message->size, &reader);
+	enum status status =
+		email_open_sized(s->context->store, pop3_arena(s), s->account, message->email, message->size, &reader);
 
 	if (status != STATUS_OK)
 		return pop3_fail(s, status);
 	status = email_read(reader, 0, &first);
 	if (status == STATUS_OK) {
-		(void)(lines == POP3_ALL_LINES ? pop3_okf(s, "%u octets", message->size) : pop3_ok(s, SLICE("The top follows")));
+		(void)(lines == POP3_ALL_LINES ? pop3_okf(s, "%u octets", message->size)
+					       : pop3_ok(s, SLICE("The top follows")));
 		next = send_message(s, reader, first, lines);
 	} else
 		next = pop3_fail(s, status);
@@ -63,7 +66,6 @@ static enum next retrieve(struct pop3_session *s, uint32_t number, uint32_t line
 
 enum next pop3_retr(struct pop3_session *s, const struct pop3_arguments *arguments)
 {
-	s->retrieved++;
 	return retrieve(s, arguments->message, POP3_ALL_LINES);
 }
 

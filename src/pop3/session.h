@@ -5,10 +5,10 @@
 #include "pop3/pop3.h"
 #include "store/mailbox_view.h"
 
-#define POP3_USER_MAX    320 /* RFC 5321 section 4.5.3.1: local part, "@", domain */
-#define POP3_LINE_MAX    1024  /* RFC 2449 section 4 has 255; long passwords and UTF-8 may need more */
-#define POP3_SASL_MAX    12288 /* RFC 5034 section 4 leaves room for the mechanisms' messages */
-#define POP3_PIECE       1024  /* messages of the view taken at once */
+#define POP3_USER_MAX 320   /* RFC 5321 section 4.5.3.1: local part, "@", domain */
+#define POP3_LINE_MAX 1024  /* RFC 2449 section 4 has 255; long passwords and UTF-8 may need more */
+#define POP3_SASL_MAX 12288 /* RFC 5034 section 4 leaves room for the mechanisms' messages */
+#define POP3_PIECE    1024  /* messages of the view taken at once */
 
 enum pop3_state {
 	POP3_AUTHORIZATION = 1 << 0,

@@ -93,8 +93,7 @@ void auth_cancel(struct ipc *ipc, uint64_t exchange)
 }
 
 static struct log quiet = {.fd = -1, .level = LOG_LEVEL_ERROR};
-static struct pop3_context context = {
-	.options = {.hostname = {"h", 1}, .plaintext = POP3_PLAINTEXT_ALWAYS}};
+static struct pop3_context context = {.options = {.hostname = {"h", 1}, .plaintext = POP3_PLAINTEXT_ALWAYS}};
 static char folder[64];
 
 static void must(enum status status)
@@ -148,8 +147,11 @@ static void fill(void)
 	must(mailbox_find(context.store, &arena, account, SLICE("INBOX"), &inbox));
 	for (uint32_t i = inbox.messages; i < 3; i++) {
 		struct delivery_target target = {.account = account};
-		struct delivery delivery = {
-			.queue_id = random_queue_id(&arena), .bytes = SLICE(MESSAGE), .received_ms = 1, .targets = &target, .target_count = 1};
+		struct delivery delivery = {.queue_id = random_queue_id(&arena),
+					    .bytes = SLICE(MESSAGE),
+					    .received_ms = 1,
+					    .targets = &target,
+					    .target_count = 1};
 
 		must(store_deliver(context.store, &delivery));
 	}

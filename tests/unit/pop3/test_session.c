@@ -418,8 +418,12 @@ static int is_visible(const struct dirent *entry)
 int main(void)
 {
 	static const struct CMUnitTest others[] = {
-		cmocka_unit_test(test_large_message), cmocka_unit_test(test_line_too_long), cmocka_unit_test(test_stls),
-		cmocka_unit_test(test_ends),          cmocka_unit_test(test_limits),        cmocka_unit_test(test_many),
+		cmocka_unit_test(test_large_message),
+		cmocka_unit_test(test_line_too_long),
+		cmocka_unit_test(test_stls),
+		cmocka_unit_test(test_ends),
+		cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_many),
 		cmocka_unit_test(test_faults_of_the_store),
 	};
 	struct CMUnitTest tests[TRANSCRIPTS_MAX + sizeof(others) / sizeof(others[0])];
