@@ -115,6 +115,17 @@ static void put_item(struct buf *out, struct slice name, struct slice value)
 	buf_add_byte(out, ' ');
 }
 
+/* RFC 8514 section 4.2. */
+static void put_save_date(struct buf *out, int64_t saved_ms)
+{
+	buf_add_literal(out, "SAVEDATE ");
+	if (saved_ms > 0)
+		imap_put_date_time(out, saved_ms);
+	else
+		buf_add_literal(out, "NIL");
+	buf_add_byte(out, ' ');
+}
+
 /* RFC 8970 section 3.1: an empty string if there is no text. */
 static void put_preview(struct fetch *f, const struct email *email)
 {
@@ -138,6 +149,8 @@ static void put_texts(struct fetch *f, const struct email *email)
 		put_item(f->out, SLICE("BODY "), email->body);
 	if (f->request.items & FETCH_BODYSTRUCTURE)
 		put_item(f->out, SLICE("BODYSTRUCTURE "), email->body_structure);
+	if (f->request.items & FETCH_SAVE_DATE)
+		put_save_date(f->out, email->saved_ms);
 	if (f->request.items & FETCH_PREVIEW)
 		put_preview(f, email);
 }

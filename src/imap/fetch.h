@@ -22,6 +22,7 @@ enum {
 	FETCH_EMAIL_ID = 1 << 8,
 	FETCH_THREAD_ID = 1 << 9,
 	FETCH_PREVIEW = 1 << 10,
+	FETCH_SAVE_DATE = 1 << 11,
 };
 
 enum fetch_kind { FETCH_RAW, FETCH_BINARY, FETCH_BINARY_SIZE };

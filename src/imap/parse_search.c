@@ -148,6 +148,10 @@ static const struct {
 	{{"EMAILID", 7}, SEARCH_EMAIL_ID, 0, 0, take_object_id},
 	/* THREADID is NIL, which no id is equal to. */
 	{{"THREADID", 8}, SEARCH_NONE, 0, 0, take_object_id},
+	{{"SAVEDBEFORE", 11}, SEARCH_SAVED_BEFORE, 0, 0, take_date},
+	{{"SAVEDON", 7}, SEARCH_SAVED_ON, 0, 0, take_date},
+	{{"SAVEDSINCE", 10}, SEARCH_SAVED_SINCE, 0, 0, take_date},
+	{{"SAVEDATESUPPORTED", 17}, SEARCH_ALL, 0, 0, take_nothing},
 	{{"SENTBEFORE", 10}, SEARCH_SENT_BEFORE, 0, 0, take_date},
 	{{"SENTON", 6}, SEARCH_SENT_ON, 0, 0, take_date},
 	{{"SENTSINCE", 9}, SEARCH_SENT_SINCE, 0, 0, take_date},

@@ -91,6 +91,7 @@ static const char *const capabilities[] = {
 	"I18NLEVEL=1",
 	"BINARY",
 	"PREVIEW",
+	"SAVEDATE",
 	"STATUS=SIZE",
 	"QUOTA",
 	"QUOTA=RES-STORAGE",

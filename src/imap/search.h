@@ -23,6 +23,9 @@ enum search_type {
 	SEARCH_YOUNGER,
 	SEARCH_MODSEQ,   /* at least `number` (RFC 7162 section 3.1.5) */
 	SEARCH_EMAIL_ID, /* `text` (RFC 8474 section 6); `number` before the search */
+	SEARCH_SAVED_BEFORE, /* `number`: the day (RFC 8514 section 4.3) */
+	SEARCH_SAVED_ON,
+	SEARCH_SAVED_SINCE,
 	SEARCH_SENT_BEFORE,
 	SEARCH_SENT_ON,
 	SEARCH_SENT_SINCE,

@@ -70,6 +70,9 @@ enum search_answer search_facts(const struct search_key *key, const struct view_
 		return answer((int64_t)message->modseq >= key->number);
 	case SEARCH_EMAIL_ID:
 		return answer(message->email == key->number);
+	case SEARCH_SAVED_BEFORE:
+	case SEARCH_SAVED_ON:
+	case SEARCH_SAVED_SINCE:
 	case SEARCH_SENT_BEFORE:
 	case SEARCH_SENT_ON:
 	case SEARCH_SENT_SINCE:
@@ -102,6 +105,10 @@ unsigned search_needs(const struct search_key *key)
 	unsigned needs = 0;
 
 	switch (key->type) {
+	case SEARCH_SAVED_BEFORE:
+	case SEARCH_SAVED_ON:
+	case SEARCH_SAVED_SINCE:
+		return EMAIL_SAVED;
 	case SEARCH_SENT_BEFORE:
 	case SEARCH_SENT_ON:
 	case SEARCH_SENT_SINCE:
@@ -212,6 +219,16 @@ static bool sent_matches(const struct search_key *key, struct slice envelope, st
 	return key->type == SEARCH_SENT_BEFORE ? day < key->number : day >= key->number;
 }
 
+/* RFC 8514 section 4.3: where no save date is known, INTERNALDATE stands for it. */
+static bool saved_matches(const struct search_key *key, int64_t received_ms, int64_t saved_ms)
+{
+	int64_t day = day_of(saved_ms > 0 ? saved_ms : received_ms);
+
+	if (key->type == SEARCH_SAVED_ON)
+		return day == key->number;
+	return key->type == SEARCH_SAVED_BEFORE ? day < key->number : day >= key->number;
+}
+
 bool search_matches(const struct search_key *key, const struct view_message *message, const struct email *email,
 		    struct arena *arena)
 {
@@ -220,6 +237,10 @@ bool search_matches(const struct search_key *key, const struct view_message *mes
 	if (known != SEARCH_UNKNOWN)
 		return known == SEARCH_YES;
 	switch (key->type) {
+	case SEARCH_SAVED_BEFORE:
+	case SEARCH_SAVED_ON:
+	case SEARCH_SAVED_SINCE:
+		return saved_matches(key, message->received_ms, email->saved_ms);
 	case SEARCH_SENT_BEFORE:
 	case SEARCH_SENT_ON:
 	case SEARCH_SENT_SINCE:

@@ -1,4 +1,5 @@
 /* Messages as rows: in, and out when the last mailbox lets go of them. APPEND. */
+#include "base/clock.h"
 #include "store/messages.h"
 
 int64_t email_insert(struct db *db, struct account_row *account, const struct prepared_email *email)
@@ -57,8 +58,8 @@ enum status mailbox_place(struct db *db, struct account_row *account, struct mai
 		return STATUS_LIMIT;
 	*uid = mailbox->uid_next++;
 	struct db_query query =
-		db_query(db, "INSERT INTO mailbox_email (account, mailbox, uid, flags, modseq, size, email, received_ms)"
-			     " VALUES ($1, $2, $3, $4, $5, $6, $7, $8)");
+		db_query(db, "INSERT INTO mailbox_email (account, mailbox, uid, flags, modseq, size, email, received_ms,"
+			     " saved_ms) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)");
 
 	db_bind_i64(&query, account->id);
 	db_bind_i64(&query, mailbox->id);
@@ -68,6 +69,7 @@ enum status mailbox_place(struct db *db, struct account_row *account, struct mai
 	db_bind_i64(&query, (int64_t)request->size);
 	db_bind_i64(&query, request->email);
 	db_bind_i64(&query, request->received_ms);
+	db_bind_i64(&query, clock_wall_ms());
 	db_run(&query);
 	counters_add(account, mailbox, request->size, request->flags, request->modseq);
 	return db_status(db);

@@ -97,6 +97,7 @@ enum {
 	EMAIL_HEADER = 1 << 5, /* at least the message's header, in `bytes` */
 	EMAIL_SENT = 1 << 6,
 	EMAIL_MESSAGE_ID = 1 << 7,
+	EMAIL_SAVED = 1 << 8,
 	EMAIL_REFERENCES = 1 << 8,
 };
 #define EMAIL_BYTES_MAX (1024 * 1024)
@@ -106,6 +107,7 @@ struct email {
 	int64_t id;
 	uint64_t size;
 	int64_t sent_ms, received_ms;
+	int64_t saved_ms; /* when it came into this mailbox; 0: unknown. Always there */
 	struct slice envelope, body, body_structure, structure, bytes, message_id, references;
 };
 /* One ordered scan over those uids of the mailbox (ascending; a dense run becomes one range scan). `each` is called inside the

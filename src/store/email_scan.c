@@ -5,7 +5,7 @@
 
 /* One statement per set of tables: a column that isn't wanted isn't touched (CASE), a table that isn't wanted isn't joined. The order
  * of the tables is fixed by CROSS JOIN: SQLite then never walks email or blob. */
-#define ROW_COLUMNS "SELECT m.uid, m.email, m.size, m.received_ms, "
+#define ROW_COLUMNS "SELECT m.uid, m.email, m.size, m.received_ms, m.saved_ms, "
 #define NO_TEXTS    "0, NULL, NULL, NULL, NULL, NULL, NULL, "
 #define TEXTS                                                                                               \
 	"e.sent_ms, CASE WHEN ($5 & 1) <> 0 THEN e.envelope END, CASE WHEN ($5 & 2) <> 0 THEN e.body END,"  \
@@ -25,6 +25,7 @@ enum {
 	COLUMN_EMAIL,
 	COLUMN_SIZE,
 	COLUMN_RECEIVED,
+	COLUMN_SAVED,
 	COLUMN_SENT,
 	COLUMN_ENVELOPE,
 	COLUMN_BODY,
@@ -125,6 +126,7 @@ static void hand_out(struct scan *scan, struct db_query *query)
 		.id = db_i64(query, COLUMN_EMAIL),
 		.size = (uint64_t)db_i64(query, COLUMN_SIZE),
 		.received_ms = db_i64(query, COLUMN_RECEIVED),
+		.saved_ms = db_i64(query, COLUMN_SAVED),
 	};
 
 	if (scan->wanted & WANT_TEXTS) {

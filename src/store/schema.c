@@ -8,6 +8,7 @@
 #include "store/schema/0004_sending_security.h"
 #include "store/schema/0005_guard.h"
 #include "store/schema/0006_queue_care.h"
+#include "store/schema/0007_save_date.h"
 
 #define TRIES 3
 
@@ -18,6 +19,7 @@ static const char *const migrations[] = {
 	MIGRATION_0004_SENDING_SECURITY,
 	MIGRATION_0005_GUARD,
 	MIGRATION_0006_QUEUE_CARE,
+	MIGRATION_0007_SAVE_DATE,
 };
 
 #define NEWEST ((int64_t)(sizeof migrations / sizeof migrations[0]))
