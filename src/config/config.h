@@ -63,6 +63,7 @@ struct config {
 		char **trusted_networks; /* may relay without authentication; default none */
 		unsigned trusted_networks_count;
 		char *recipient_separator; /* "+" */
+		char *vrfy;                /* "never", "trusted", "always" */
 		char *origin;              /* the domain of incomplete addresses of local programs; none: hostname */
 		char **local_senders;      /* "USER:SENDER": which senders local users may use */
 		unsigned local_senders_count;

@@ -108,6 +108,8 @@ const struct setting settings[] = {
 	 "user@example.org. Empty: no such addresses.",
 	 .kind = SETTING_TEXT, AT(smtp.recipient_separator), .check = check_separator, .default_text = "+",
 	 .allowed = "one of + - _ = . or nothing"},
+	{"smtp.vrfy", "Whom VRFY tells which addresses exist; trusted: trusted networks, and who has authenticated.", .kind = SETTING_CHOICE,
+	 AT(smtp.vrfy), .default_text = "never", .allowed = "never|trusted|always"},
 	{"smtp.origin",
 	 "The domain of addresses without one, from programs of this machine (sendmail -f root, mail to root). Without it: hostname.",
 	 .kind = SETTING_TEXT, AT(smtp.origin), .check = check_hostname, .allowed = "a domain name such as example.org"},

@@ -33,6 +33,13 @@ static const struct smtp_local_rule *local_rules_from(struct role_setup *setup, 
 	return rules;
 }
 
+static enum smtp_vrfy vrfy_from(struct slice name)
+{
+	if (slice_eq(name, SLICE("always")))
+		return SMTP_VRFY_ALWAYS;
+	return slice_eq(name, SLICE("trusted")) ? SMTP_VRFY_TRUSTED : SMTP_VRFY_NEVER;
+}
+
 static struct smtp_options options_from(struct role_setup *setup)
 {
 	const struct config *config = setup->config;
@@ -46,6 +53,7 @@ static struct smtp_options options_from(struct role_setup *setup)
 		.plaintext = plaintext_from(slice_from_cstr(config->auth.plaintext)),
 	};
 
+	options.vrfy = vrfy_from(slice_from_cstr(config->smtp.vrfy));
 	options.origin = slice_from_cstr(config->smtp.origin);
 	options.local_rules = local_rules_from(setup, &options.local_rule_count);
 	options.trusted =

@@ -39,6 +39,7 @@ static enum next greet_with_offers(struct smtp_session *s, struct slice argument
 {
 	struct reply_offer offer = {
 		.max_message_size = s->options.max_message_size,
+		.max_recipients = s->options.max_recipients,
 		.starttls = may_start_tls(s),
 		.requiretls = conn_is_tls(s->conn),
 		.auth = offered_mechanisms(s),

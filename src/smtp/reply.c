@@ -146,6 +146,7 @@ void reply_write_ehlo(struct buf *out, struct slice hostname, const struct reply
 		buf_add_literal(out, "\r\n250-AUTH ");
 		buf_add(out, offer->auth);
 	}
-	buf_add_literal(
-		out, "\r\n250-ENHANCEDSTATUSCODES\r\n250-8BITMIME\r\n250-DSN\r\n250-SMTPUTF8\r\n250-HELP\r\n250 CHUNKING\r\n");
+	buf_add_literal(out, "\r\n250-ENHANCEDSTATUSCODES\r\n250-8BITMIME\r\n250-DSN\r\n250-SMTPUTF8\r\n250-LIMITS RCPTMAX=");
+	buf_add_u64(out, offer->max_recipients); /* RFC 9422 section 4.2 */
+	buf_add_literal(out, "\r\n250-HELP\r\n250 CHUNKING\r\n");
 }

@@ -93,6 +93,7 @@ void reply_write_challenge(struct buf *out, struct slice challenge);
 /* What EHLO offers in this moment (RFC 5321 section 4.1.1.1). */
 struct reply_offer {
 	uint64_t max_message_size;
+	unsigned max_recipients;
 	bool starttls, requiretls;
 	struct slice auth; /* mechanisms; empty: not offered */
 };

@@ -3,7 +3,7 @@
  *
  * What a listener is follows from its name: "smtp" takes mail for local domains (and relays for trusted networks), "submission"
  * and "submissions" demand authentication; "lmtp" takes mail for local domains from trusted peers, with an answer for each recipient
- * (RFC 2033); "local" takes mail from programs of this machine over a Unix socket, which tells who they are. Offered: PIPELINING, SIZE, 8BITMIME, SMTPUTF8, CHUNKING, DSN, ENHANCEDSTATUSCODES, HELP,
+ * (RFC 2033); "local" takes mail from programs of this machine over a Unix socket, which tells who they are. Offered: PIPELINING, SIZE, 8BITMIME, SMTPUTF8, CHUNKING, DSN, ENHANCEDSTATUSCODES, LIMITS (RFC 9422), HELP,
  * STARTTLS where the listener has a certificate, AUTH on submission.
  */
 #pragma once
@@ -29,6 +29,9 @@ struct smtp_local_rule {
 	struct slice senders;
 };
 
+/* Whom VRFY tells who exists. */
+enum smtp_vrfy { SMTP_VRFY_NEVER, SMTP_VRFY_TRUSTED /* and who has authenticated */, SMTP_VRFY_ALWAYS };
+
 /* Slices and prefixes outlive the engine. */
 struct smtp_options {
 	struct slice hostname;            /* A-labels: greeting, Received, Message-ID */
@@ -42,6 +45,7 @@ struct smtp_options {
 	const struct net_prefix *trusted; /* may relay without authentication */
 	size_t trusted_count;
 	enum smtp_plaintext plaintext;
+	enum smtp_vrfy vrfy;
 	struct slice origin; /* the domain of incomplete addresses of local programs: their greeting has it; empty: hostname */
 	const struct smtp_local_rule *local_rules; /* which senders they may use; none matches: none but null */
 	size_t local_rule_count;

@@ -1,7 +1,7 @@
 /* Golden transcripts: tests/data/smtp/NAME.txt, replayed through a session as a client would speak it, with what it says coming whole,
  * byte by byte, and in pieces of seven bytes. A line begins with what it is:
  *
- *     set KEY VALUE      before the greeting: listener, tls (offered, broken, on), session, peer, senders (of local programs), plaintext, trusted, size, recipients, errors, hops;
+ *     set KEY VALUE      before the greeting: listener, tls (offered, broken, on), session, peer, senders (of local programs), vrfy, plaintext, trusted, size, recipients, errors, hops;
  *                        files, filesize: what the system gives at most;
  *                        early, buffered: what it said before the greeting, still in the socket or read with a PROXY header
  *     C: text            the client says that, with CRLF; \r \n \0 \xHH are bytes
@@ -152,8 +152,9 @@ static void check_marks(struct script *s, struct slice expected)
 
 	buf_init(&marks, &s->arena, 0);
 	buf_printf(&marks, "account=%d%s%s%s%s%s%s envid=%.*s", (int)last->account, last->by_memfd ? " memfd" : "",
-		   last->requires_tls ? " tls" : "", last->dsn_return == DSN_RETURN_HEADERS ? " hdrs" : "", last->dsn_return == DSN_RETURN_FULL ? " full" : "", last->needs_utf8 ? " utf8" : "", last->body_8bit ? " 8bit" : "",
-		   SLICE_ARG(last->envelope_id));
+		   last->requires_tls ? " tls" : "", last->dsn_return == DSN_RETURN_HEADERS ? " hdrs" : "",
+		   last->dsn_return == DSN_RETURN_FULL ? " full" : "", last->needs_utf8 ? " utf8" : "",
+		   last->body_8bit ? " 8bit" : "", SLICE_ARG(last->envelope_id));
 	demand(s, expected, buf_slice(&marks));
 }
 
@@ -284,6 +285,8 @@ static void set(struct script *s, struct slice key, struct slice value)
 		s->conn.peer.bytes[0] = 127;
 	else if (slice_eq(key, SLICE("peer")) && slice_eq(value, SLICE("unix")))
 		s->conn.peer.family = 0;
+	else if (slice_eq(key, SLICE("vrfy")))
+		options->vrfy = slice_eq(value, SLICE("always")) ? SMTP_VRFY_ALWAYS : SMTP_VRFY_TRUSTED;
 	else if (slice_eq(key, SLICE("senders")))
 		allow_senders(s, value);
 	else if (slice_eq(key, SLICE("plaintext")))
@@ -532,7 +535,9 @@ int main(int argc, char **argv)
 					    "starttls_broken",
 					    "submission",
 					    "trusted",
-					    "utf8"};
+					    "utf8",
+					    "vrfy",
+					    "vrfy_stranger"};
 	struct CMUnitTest tests[sizeof(names) / sizeof(*names)];
 	size_t count = 0;
 
