@@ -4,6 +4,7 @@
 #include "imap/set.h"
 #include "store/email.h"
 #include "store/mailbox_view.h"
+#include "store/text_index.h"
 
 #define SEARCH_KEYS_MAX 1000
 
@@ -44,6 +45,7 @@ struct search_key {
 	int64_t number;
 	struct slice name, text; /* text: folded for comparison (RFC 5051) */
 	struct imap_set set;
+	const struct text_hits *index; /* BODY, TEXT: what the full-text index says; NULL: nothing */
 	struct search_key *children, *next;
 };
 

@@ -2,6 +2,7 @@
 
 #include "imap/envelope.h"
 #include "imap/fetch.h"
+#include "mime/search_text.h"
 #include "mime/words.h"
 
 #define DAY_MS INT64_C(86400000)
@@ -78,9 +79,10 @@ enum search_answer search_facts(const struct search_key *key, const struct view_
 	case SEARCH_SENT_SINCE:
 	case SEARCH_ENVELOPE:
 	case SEARCH_HEADER:
+		return SEARCH_UNKNOWN;
 	case SEARCH_BODY:
 	case SEARCH_TEXT:
-		return SEARCH_UNKNOWN;
+		return key->index && text_hits_exclude(key->index, message->email) ? SEARCH_NO : SEARCH_UNKNOWN;
 	case SEARCH_NOT:
 		return opposite(search_facts(key->children, message));
 	case SEARCH_AND:
@@ -166,42 +168,28 @@ static bool header_matches(const struct search_key *key, struct slice header, st
 	return false;
 }
 
-static bool any_field_contains(struct slice header, struct slice folded, struct arena *arena)
-{
-	struct header_field field;
+struct finding {
+	const struct search_key *key;
+	struct arena *arena;
+};
 
-	while (header_next(&header, &field)) {
-		if (value_contains(field.whole, folded, arena))
-			return true;
-	}
-	return false;
-}
-
-/* The texts of a part and what is in it, decoded; headers of messages inside too. */
-static bool part_contains(const struct message *message, const struct message_part *part, struct slice folded,
-			  struct arena *arena)
+static bool text_contains(void *context, struct slice text, enum message_text_place place)
 {
-	if (part->kind == MESSAGE_PART_LEAF)
-		return slice_eq_nocase(part->type, SLICE("text")) &&
-		       contains(message_part_text(arena, message, part), folded, arena);
-	for (const struct message_part *child = part->children; child; child = child->next) {
-		if (part->kind == MESSAGE_PART_MESSAGE && any_field_contains(message_header(message, child), folded, arena))
-			return true;
-		if (part_contains(message, child, folded, arena))
-			return true;
-	}
-	return false;
+	struct finding *finding = context;
+
+	if (place == MESSAGE_TEXT_HEADER && finding->key->type != SEARCH_TEXT)
+		return false;
+	return contains(text, finding->key->text, finding->arena);
 }
 
 static bool body_matches(const struct search_key *key, const struct email *email, struct arena *arena)
 {
 	const struct message *message = message_unpack(arena, email->structure, email->bytes);
+	struct finding finding = {key, arena};
 
 	if (!message)
 		message = message_parse(arena, email->bytes, NULL);
-	if (key->type == SEARCH_TEXT && any_field_contains(message_header(message, message->root), key->text, arena))
-		return true;
-	return part_contains(message, message->root, key->text, arena);
+	return message_texts(arena, message, text_contains, &finding);
 }
 
 /* The day that the Date field names, in its own zone (RFC 9051 section 6.4.4: "disregarding time and timezone"). */

@@ -7,14 +7,18 @@
 #include "imap/session.h"
 #include "imap/write.h"
 
-#define SNAPSHOT_MS    200
-#define READ_WHOLE_MAX ((uint64_t)512 * 1024 * 1024)
+#define SNAPSHOT_MS     200
+#define QUESTIONS_MAX   32 /* to the full-text index, of one search */
+#define INDEX_BYTES_MAX ((size_t)256 * 1024 * 1024)
+#define READ_WHOLE_MAX  ((uint64_t)512 * 1024 * 1024)
 
 struct search {
 	struct imap_session *s;
 	const struct search_key *key;
 	unsigned needs;
 	struct arena scratch; /* for one message */
+	struct arena index;   /* what the full-text index answered */
+	unsigned questions;
 	struct search_hits *hits;
 	/* the piece at work */
 	const struct view_message *messages;
@@ -30,8 +34,26 @@ struct search {
 
 /* ---- before: names and numbers that only the session knows ---- */
 
-static enum status prepare(struct imap_session *s, struct search_key *key)
+/* Without an answer all messages are looked into. */
+static enum status ask_index(struct search *search, struct search_key *key)
 {
+	struct imap_session *s = search->s;
+	struct text_hits *hits;
+	enum status status;
+
+	if (search->questions == QUESTIONS_MAX)
+		return STATUS_OK;
+	search->questions++;
+	hits = ARENA_NEW(imap_arena(s), struct text_hits);
+	status = text_index_find(imap_store(s), &search->index, s->account, key->text, 100, hits);
+	if (status == STATUS_OK && hits->covered)
+		key->index = hits;
+	return status == STATUS_LIMIT ? STATUS_OK : status;
+}
+
+static enum status prepare(struct search *search, struct search_key *key)
+{
+	struct imap_session *s = search->s;
 	enum status status = STATUS_OK;
 	unsigned bit;
 
@@ -56,8 +78,10 @@ static enum status prepare(struct imap_session *s, struct search_key *key)
 	if ((key->type == SEARCH_UIDS || key->type == SEARCH_SEQUENCES) &&
 	    !imap_resolve(s, key->type == SEARCH_UIDS, true, &key->set))
 		return STATUS_BUG;
+	if (key->type == SEARCH_BODY || key->type == SEARCH_TEXT)
+		return ask_index(search, key);
 	for (struct search_key *child = key->children; child && status == STATUS_OK; child = child->next)
-		status = prepare(s, child);
+		status = prepare(search, child);
 	return status;
 }
 
@@ -196,15 +220,18 @@ static enum status run(struct search *search)
 enum status imap_search_run(struct imap_session *s, struct search_key *key, struct search_hits *hits)
 {
 	struct search *search = ARENA_NEW(imap_arena(s), struct search);
-	enum status status = prepare(s, key);
+	enum status status;
 
 	*hits = (struct search_hits){0};
 	search->s = s;
 	search->key = key;
 	search->needs = search_needs(key);
 	search->hits = hits;
+	arena_init(&search->index, INDEX_BYTES_MAX);
+	status = prepare(search, key);
 	if (status == STATUS_OK)
 		status = run(search);
+	arena_free(&search->index);
 	arena_free(&search->scratch);
 	return status;
 }

@@ -1,6 +1,7 @@
 #include <stdlib.h>
 
 #include "ipc/metrics.h"
+#include "jobs/indexer.h"
 #include "jobs/jobs.h"
 #include "main/role.h"
 #include "store/queue.h"
@@ -37,14 +38,16 @@ int role_run_jobs(struct role_setup *setup)
 	}
 	struct ipc *ipc = ipc_new(setup->control_fd, NULL, &(struct ipc_control_handler){0}, NULL, &setup->log);
 	struct jobs *jobs = jobs_new(&options, store, &setup->log);
+	struct indexer *indexer = indexer_new(&(struct indexer_options){0}, store, &setup->log);
 	int status = EXIT_FAILURE;
 
 	ipc_set_metrics_reporter(ipc, report, store);
 	ipc_start(ipc);
-	if (jobs && role_say_ready(setup)) {
+	if (jobs && indexer && role_say_ready(setup)) {
 		ipc_wait_for_stop(ipc);
 		status = EXIT_SUCCESS;
 	}
+	indexer_free(indexer);
 	if (jobs)
 		jobs_free(jobs);
 	ipc_free(ipc);

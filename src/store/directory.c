@@ -471,6 +471,8 @@ static enum status remove_piece(struct db *db, void *context)
 	delete_of_account(db, "DELETE FROM import_item WHERE account = $1", work->id);
 	delete_of_account(db, "DELETE FROM import_source WHERE account = $1", work->id);
 	delete_of_account(db, "DELETE FROM change WHERE account = $1", work->id);
+	delete_of_account(db, "DELETE FROM text_segment WHERE account = $1", work->id);
+	delete_of_account(db, "DELETE FROM text_posting WHERE account = $1", work->id);
 	delete_of_account(db, "DELETE FROM removal WHERE account = $1", work->id);
 	return db_status(db);
 }

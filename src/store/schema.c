@@ -9,6 +9,7 @@
 #include "store/schema/0005_guard.h"
 #include "store/schema/0006_queue_care.h"
 #include "store/schema/0007_save_date.h"
+#include "store/schema/0008_text_index.h"
 
 #define TRIES 3
 
@@ -20,6 +21,7 @@ static const char *const migrations[] = {
 	MIGRATION_0005_GUARD,
 	MIGRATION_0006_QUEUE_CARE,
 	MIGRATION_0007_SAVE_DATE,
+	MIGRATION_0008_TEXT_INDEX,
 };
 
 #define NEWEST ((int64_t)(sizeof migrations / sizeof migrations[0]))

@@ -1,0 +1,15 @@
+/* search_text: everything of a message that SEARCH's TEXT and BODY look into (RFC 9051 section 6.4.4), decoded: fields, text parts (HTML as
+ * what is read of it), names of attachments. The full-text index holds the same, so that it never misses what a search finds. */
+#pragma once
+
+#include "mime/message.h"
+
+enum message_text_place { MESSAGE_TEXT_HEADER /* of the message itself */, MESSAGE_TEXT_BODY };
+/* UTF-8, valid during the call. True: enough. */
+typedef bool (*message_text_each)(void *context, struct slice text, enum message_text_place place);
+/* True: `each` had enough. What was looked for can't stretch over two texts. */
+bool message_texts(struct arena *arena, const struct message *message, message_text_each each, void *context);
+
+/* What a reader sees of HTML in UTF-8: tags, comments, scripts and styles taken off, entities decoded, white space collapsed; blocks begin
+ * on a new line. Tolerant, linear. */
+void html_to_text(struct buf *out, struct slice html);
