@@ -175,6 +175,10 @@ const struct command commands[] = {
 
 	{"trace", "MESSAGE-ID | QUEUE-ID", "tell where a message went and why",
 	 "Example:\n  posthorn trace '<1234@example.net>'\n", command_trace},
+	{"tls-report", "DAY | DOMAIN | DAY DOMAIN", "tell how TLS with other hosts went, and what they demanded",
+	 "Prints a report in JSON, as RFC 8460 has it, for each domain and day (UTC), one a line. Examples:\n"
+	 "  posthorn tls-report 2026-11-25\n  posthorn tls-report example.net | jq .\n",
+	 command_tls_report},
 	{"status", "", "tell whether the server, its roles and the store are well",
 	 "Exits with 0 if all is well, else with 1. Example:\n  posthorn status --json\n", command_status},
 	{"check-config", "[--print]", "check the configuration",

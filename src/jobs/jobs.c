@@ -10,6 +10,7 @@
 #include "store/bans.h"
 #include "store/greylist.h"
 #include "store/queue.h"
+#include "store/tls_report.h"
 #include "store/sending.h"
 
 #define DEFAULT_INTERVAL_MS  (5 * 60 * 1000)
@@ -70,6 +71,7 @@ static void *run(void *context)
 	while (rest(jobs, jobs->options.interval_ms)) {
 		clear(jobs, "jobs.change_log_trimmed", change_log_trim, jobs->options.change_log_days);
 		clear(jobs, "jobs.traces_forgotten", trace_forget, jobs->options.trace_days);
+		clear(jobs, "jobs.tls_results_forgotten", tls_count_forget, jobs->options.trace_days);
 		clear(jobs, "jobs.bans_forgotten", bans_forget, jobs->options.ban_days);
 		clear(jobs, "jobs.sending_forgotten", sending_forget, jobs->options.sending_days);
 		clear(jobs, "jobs.greylist_forgotten", greylist_forget, jobs->options.greylist_days);

@@ -3,6 +3,7 @@
 #include "store/store_internal.h"
 
 #define ROWS_MAX 100000
+#define DAY_MS   (24 * 60 * 60 * 1000LL)
 
 struct count_work {
 	const struct tls_count *counts;
@@ -95,17 +96,29 @@ enum status tls_count_list(struct store *store, struct arena *arena, int64_t day
 	return found.failed ? STATUS_LIMIT : db_status(db);
 }
 
-static enum status forget_days(struct db *db, void *context)
-{
-	const int64_t *before = context;
-	struct db_query query = db_query(db, "DELETE FROM tls_count WHERE day < $1");
+struct forget_work {
+	int64_t before_day;
+	size_t removed;
+};
 
-	db_bind_i64(&query, *before);
+static enum status forget_day(struct db *db, void *context)
+{
+	struct forget_work *work = context;
+	struct db_query query =
+		db_query(db, "DELETE FROM tls_count WHERE day = (SELECT min(day) FROM tls_count WHERE day < $1)");
+
+	db_bind_i64(&query, work->before_day);
 	db_run(&query);
+	work->removed = (size_t)db_changes(db);
 	return db_status(db);
 }
 
-enum status tls_count_forget(struct store *store, int64_t before_day)
+enum status tls_count_forget(struct store *store, int64_t before_ms, size_t max, size_t *removed)
 {
-	return db_write(store->pool, forget_days, &before_day);
+	struct forget_work work = {.before_day = before_ms / DAY_MS};
+	enum status status = db_write(store->pool, forget_day, &work);
+
+	(void)max; /* a day's rows are few enough */
+	*removed = status == STATUS_OK ? work.removed : 0;
+	return status;
 }

@@ -22,5 +22,5 @@ MUST_CHECK enum status tls_count_add(struct store *store, const struct tls_count
 /* In order: day, domain, policy type, successes first. An empty domain, or a day of -1, stands for all. */
 MUST_CHECK enum status tls_count_list(struct store *store, struct arena *arena, int64_t day, struct slice domain,
 				      struct tls_count **counts, size_t *count);
-/* Days before that one. */
-MUST_CHECK enum status tls_count_forget(struct store *store, int64_t before_day);
+/* Clean-up by jobs: of the days that were over by then the oldest, whole; *removed rows. Called again it goes on. */
+MUST_CHECK enum status tls_count_forget(struct store *store, int64_t before_ms, size_t max, size_t *removed);

@@ -272,6 +272,40 @@ def test_requiretls_is_passed_on(make_server):
     assert "certificate verified, REQUIRETLS" in first.cli("trace", "<passed-on@remote.test>").stdout
 
 
+def test_tls_report(world):
+    """What RFC 8460 wants to be told, of a domain whose certificate doesn't fit and of one where all is well."""
+    for domain in ("mismatch.test", "stsname.test", "sts.test"):
+        world.outcome(world.send(domain))
+
+    def report(domain):
+        done = world.server.cli("tls-report", domain, check=False)
+        return json.loads(done.stdout.splitlines()[0]) if done.returncode == 0 else None
+
+    def counted(domain, kind):
+        found = wait_for(lambda: report(domain), 20, f"a report about {domain}", every=0.2)
+        assert found["organization-name"] and found["contact-info"] and domain in found["report-id"]
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT00:00:00Z", found["date-range"]["start-datetime"])
+        policy, = [p for p in found["policies"] if p["policy"]["policy-type"] == kind]
+        assert policy["policy"]["policy-domain"] == domain
+        return policy
+
+    policy = counted("mismatch.test", "tlsa")
+    assert policy["policy"]["policy-string"] == ["3 1 1 " + "0" * 64] and policy["policy"]["mx-host"] == ["mx.mismatch.test"]
+    assert policy["summary"]["total-failure-session-count"] == sum(d["failed-session-count"] for d in policy["failure-details"]) > 0
+    failure = policy["failure-details"][0]
+    assert failure["result-type"] == "validation-failure" and failure["receiving-mx-hostname"] == "mx.mismatch.test"
+    assert failure["receiving-ip"] == failure["sending-mta-ip"] == "127.0.0.1" and failure["receiving-mx-helo"] == "mx.postfix.test"
+    policy = counted("stsname.test", "sts")
+    assert policy["policy"]["mx-host"] == ["*.stsname.test"] and "mode: enforce" in policy["policy"]["policy-string"]
+    assert policy["failure-details"][0]["result-type"] == "certificate-host-mismatch"
+    policy = counted("sts.test", "sts")
+    assert policy["summary"]["total-successful-session-count"] > 0 and policy["failure-details"] == []
+    today = world.server.cli("tls-report", time.strftime("%Y-%m-%d", time.gmtime())).stdout.splitlines()
+    assert len(today) >= 3 and all(json.loads(line)["policies"] for line in today)
+    assert world.server.cli("tls-report", "nowhere.test", check=False).returncode == 1
+    assert world.server.cli("tls-report", "a.test", "b.test", check=False).returncode == 2
+
+
 def test_null_mx(world):
     event, detail = world.outcome(world.send("null.test"))
     assert event == "bounced" and "does not accept mail" in detail

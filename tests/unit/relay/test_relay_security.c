@@ -128,7 +128,7 @@ static void mta_sts(void **state)
 	};
 	struct relay_fixture *f = *state;
 	struct tls_count *counts;
-	size_t count;
+	size_t count, removed;
 
 	f->environment.resolver.txt = no_record;
 	f->environment.trust_anchors = SLICE("none is needed");
@@ -141,7 +141,7 @@ static void mta_sts(void **state)
 		tls_context_free(f->environment.tls_verified);
 		f->environment.tls_verified = tls_client_new(TABLE[i].is_trusted ? certificate : SLICE_EMPTY);
 		keep_policy(f, TABLE[i].policy);
-		assert_int_equal(tls_count_forget(f->store->store, INT64_MAX), STATUS_OK);
+		assert_int_equal(tls_count_forget(f->store->store, INT64_MAX, 1, &removed), STATUS_OK);
 		fake_server_start(&server);
 		relay_fixture_start(f, server.port);
 		id = relay_fixture_queue_to(f, "x@remote.example");

@@ -79,7 +79,12 @@ static void test_counts(void **state)
 	assert_int_equal(count, 1);
 	assert_int_equal(tls_count_list(f->store, &f->arena, -1, SLICE("b.test"), &counts, &count), STATUS_OK);
 	assert_int_equal(count, 1);
-	assert_int_equal(tls_count_forget(f->store, 11), STATUS_OK);
+	size_t removed;
+
+	assert_int_equal(tls_count_forget(f->store, 11 * 86400000LL - 1, 1, &removed), STATUS_OK);
+	assert_int_equal(removed, 0);
+	assert_int_equal(tls_count_forget(f->store, 11 * 86400000LL, 1, &removed), STATUS_OK);
+	assert_int_equal(removed, 2);
 	assert_int_equal(tls_count_list(f->store, &f->arena, -1, SLICE_EMPTY, &counts, &count), STATUS_OK);
 	assert_int_equal(count, 1);
 }
