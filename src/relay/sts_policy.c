@@ -15,7 +15,7 @@ static bool is_id(struct slice text)
 /* RFC 8461 section 3.1: what doesn't begin with the version is some other record. */
 static bool is_sts_record(struct slice text)
 {
-	return slice_eq(slice_trim(slice_cut(&text, ';')), SLICE("v=STSv1"));
+	return slice_starts_with(text, SLICE("v=STSv1")) && slice_eq(slice_trim(slice_cut(&text, ';')), SLICE("v=STSv1"));
 }
 
 static bool record_id(struct slice text, struct slice *id)

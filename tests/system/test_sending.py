@@ -22,7 +22,7 @@ NAMES = ["mx.dane.test", "mx.ta.test", "mx.sts.test"]
 SIGNED = {  # domain -> (listener, TLSA records)
     "dane.test": (TLS, "3 1 1 {key}"), "ta.test": (TLS, "2 0 1 {ca}"), "unusable.test": (TLS, "1 1 1 {key}"),
     "full.test": (TLS, "3 0 2 {cert512}\n{at} TLSA 3 1 1 " + "0" * 64), "mismatch.test": (TLS, "3 1 1 " + "0" * 64),
-    "strip.test": (PLAIN, "3 1 1 {key}"), "bogus.test": (TLS, ""), "none.test": (TLS, ""),
+    "whole.test": (TLS, "3 1 0 {whole}"), "taname.test": (TLS, "2 0 1 {ca}"), "strip.test": (PLAIN, "3 1 1 {key}"), "bogus.test": (TLS, ""), "none.test": (TLS, ""),
 }
 POLICIES = {  # domain -> (listener, policy)
     "sts.test": (TLS, ("enforce", "mx.sts.test")), "ststesting.test": (TLS, ("testing", "mx.ststesting.test")),
@@ -64,7 +64,7 @@ class Certificates:
     def records(self, cert):
         der = openssl("x509", "-in", cert, "-outform", "DER")
         key = openssl("pkey", "-pubin", "-outform", "DER", input=openssl("x509", "-in", cert, "-noout", "-pubkey"))
-        return {"key": self.digest(key), "cert512": self.digest(der, "sha512"),
+        return {"whole": key.hex(), "key": self.digest(key), "cert512": self.digest(der, "sha512"),
                 "ca": self.digest(openssl("x509", "-in", self.ca, "-outform", "DER"))}
 
 
@@ -202,10 +202,12 @@ def world(tmp_path_factory):
     ("dane.test", "sent", "verified by DANE"),                     # 3 1 1
     ("ta.test", "sent", "verified by DANE"),                       # 2 0 1: a trust anchor, and a name
     ("full.test", "sent", "verified by DANE"),                     # one of two records fits: 3 0 2
+    ("whole.test", "sent", "verified by DANE"),                    # 3 1 0: the key itself
     ("alias.test", "sent", "verified by DANE"),                    # the records stand at the end of a CNAME
     ("unusable.test", "sent", "demanded by unusable TLSA records"),  # PKIX-EE: TLS without a check
     ("none.test", "sent", "not verified"),                         # a signed zone without TLSA: opportunistic
     ("mismatch.test", "deferred", "DANE: TLS handshake"),
+    ("taname.test", "deferred", "DANE: TLS handshake"),            # the anchor fits, the name doesn't
     ("strip.test", "deferred", "DANE: TLS is required"),           # STARTTLS is not offered
     ("bogus.test", "deferred", "DANE: the TLSA records of mx.bogus.test"),
 ])

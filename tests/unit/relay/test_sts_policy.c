@@ -19,6 +19,9 @@ static void records(void **state)
 		{{"v=spf1 -all", "v=STSv1; other=x; id=abc; id2=z", NULL}, "abc"},
 		{{"v=STSv1; id=1", "v=STSv1; id=1", NULL}, NULL}, /* two */
 		{{"v=STSv2; id=1"}, NULL},
+		{{" v=STSv1; id=1"}, NULL},
+		{{"v=STSv10; id=1"}, NULL},
+		{{"v=STSv1 ; id=1"}, "1"},
 		{{"id=1; v=STSv1"}, NULL},
 		{{"v=STSv1; id="}, NULL},
 		{{"v=STSv1; id=a-b"}, NULL},
