@@ -190,13 +190,13 @@ static void make_crlf(struct buf *bytes)
 	*bytes = fixed;
 }
 
-/* RFC 3516 section 4.4 leaves it to the server whether a mailbox takes binary content; lines have to be lines. */
+/* What is binary without saying so isn't kept. */
 static bool make_lines(struct incoming *in, struct incoming_message *message)
 {
-	struct slice bytes = buf_slice(&message->bytes);
-
-	if (slice_find_byte(bytes, '\0') != SLICE_NOT_FOUND || (message->binary && next_bare_lf(bytes, 0) != SLICE_NOT_FOUND))
-		return incoming_refuse(in, SLICE("UNKNOWN-CTE"), SLICE("Messages with binary content are not kept"));
+	if (message->binary)
+		imap_make_text(&message->bytes);
+	if (slice_find_byte(buf_slice(&message->bytes), '\0') != SLICE_NOT_FOUND)
+		return incoming_refuse(in, SLICE("UNKNOWN-CTE"), SLICE("A part with binary content doesn't say so"));
 	make_crlf(&message->bytes);
 	return true;
 }

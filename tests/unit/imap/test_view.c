@@ -9,6 +9,11 @@
 #include <cmocka.h>
 
 #include "store/mailbox_view.h"
+#include "store/store_internal.h"
+
+/* Asked for nothing but its log. */
+static const struct log quiet = {.fd = -1, .level = LOG_LEVEL_ERROR};
+static struct store no_store = {.log = &quiet};
 
 #define MESSAGES_MAX 3000
 #define LOG_MAX      200000
@@ -311,7 +316,7 @@ static void run_random(unsigned seed, int steps)
 {
 	static struct client clients[VIEWERS];
 	struct arena arena SCOPED_ARENA;
-	struct mailbox_view_cache *cache = mailbox_view_cache_new(NULL, 0);
+	struct mailbox_view_cache *cache = mailbox_view_cache_new(&no_store, 0);
 
 	srand(seed);
 	model_reset();
@@ -367,7 +372,7 @@ static int set_up(void **state)
 	struct fixture *f = calloc(1, sizeof(*f));
 
 	model_reset();
-	f->cache = mailbox_view_cache_new(NULL, 0);
+	f->cache = mailbox_view_cache_new(&no_store, 0);
 	for (int i = 0; i < 5; i++)
 		model_append();
 	client_open(&f->a, f->cache, &f->arena);
@@ -547,7 +552,7 @@ static void test_threads(void **state)
 {
 	static struct client clients[VIEWERS];
 	struct arena arena SCOPED_ARENA;
-	struct mailbox_view_cache *cache = mailbox_view_cache_new(NULL, 0);
+	struct mailbox_view_cache *cache = mailbox_view_cache_new(&no_store, 0);
 	pthread_t threads[VIEWERS + 1];
 
 	(void)state;
@@ -572,7 +577,7 @@ static void test_threads(void **state)
 static void test_cache(void **state)
 {
 	struct arena arena SCOPED_ARENA;
-	struct mailbox_view_cache *cache = mailbox_view_cache_new(NULL, 0);
+	struct mailbox_view_cache *cache = mailbox_view_cache_new(&no_store, 0);
 	static struct client client;
 
 	(void)state;
@@ -590,7 +595,7 @@ static void test_cache(void **state)
 	assert_int_equal(mailbox_view_cache_counts(cache).loads, 1);
 	mailbox_view_cache_free(cache);
 
-	cache = mailbox_view_cache_new(NULL, 1000);
+	cache = mailbox_view_cache_new(&no_store, 1000);
 	client_open(&client, cache, &arena);
 	assert_int_equal(mailbox_view_cache_counts(cache).views, 1);
 	mailbox_viewer_close(&client.viewer);
