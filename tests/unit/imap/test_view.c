@@ -242,6 +242,8 @@ static void client_hear(struct client *client, struct arena *arena, bool expunge
 		size_t at = news.expunged[i] - 1;
 
 		assert_true(at < client->count);
+		/* the uids go up as the numbers go down */
+		assert_int_equal(client->uids[at], news.vanished[news.expunged_count - 1 - i]);
 		client->count--;
 		memmove(&client->uids[at], &client->uids[at + 1], (client->count - at) * sizeof(client->uids[0]));
 		memmove(&client->flags[at], &client->flags[at + 1], (client->count - at) * sizeof(client->flags[0]));
