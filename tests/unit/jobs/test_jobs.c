@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "jobs/jobs.h"
 #include "store/queue.h"
+#include "store/tls_report.h"
 
 #define DAY_MS INT64_C(86400000)
 
@@ -45,6 +46,15 @@ enum status trace_forget(struct store *store, int64_t before_ms, size_t max, siz
 {
 	store->trace_before_ms = before_ms;
 	return clear(store, &store->trace_rows, max, removed);
+}
+
+enum status tls_count_forget(struct store *store, int64_t before_ms, size_t max, size_t *removed)
+{
+	(void)store;
+	(void)before_ms;
+	(void)max;
+	*removed = 0;
+	return STATUS_OK;
 }
 
 static struct log make_log(void)
