@@ -351,7 +351,7 @@ static void mark_seen(struct fetch *f, struct imap_command *command, const struc
 	imap_announce(s);
 	f->marked = uids;
 	f->marked_count = request.uid_count;
-	f->marked_items = FETCH_FLAGS | (s->condstore ? FETCH_MODSEQ : 0);
+	f->marked_items = FETCH_FLAGS | (s->condstore ? FETCH_MODSEQ : 0) | (s->qresync ? FETCH_UID : 0);
 	command->own = (struct view_own_change){.uids = uids, .count = request.uid_count, .modseq = modseq};
 }
 
