@@ -70,7 +70,8 @@ static bool thread(struct imap_parser *p)
 
 static bool append(struct imap_parser *p)
 {
-	return imap_brings_message(p);
+	(void)imap_brings_message(p);
+	return true;
 }
 
 static bool flags(struct imap_parser *p)
