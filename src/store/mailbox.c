@@ -60,9 +60,9 @@ static void take_mailbox(struct db_query *query, struct arena *arena, int64_t ac
 		.name = slice_dup(arena, db_slice(query, 10)),
 		.subscribed = db_i64(query, 11) != 0,
 	};
-	/* RFC 8474 section 4: unique, and never given out again; neither number is. */
+	/* RFC 8474 section 4: unique, and never given out again; a level that becomes a mailbox again is another one. */
 	buf_init(&id, arena, 0);
-	buf_printf(&id, "M%llx-%llx", (unsigned long long)account, (unsigned long long)mailbox->id);
+	buf_printf(&id, "M%llx-%llx-%x", (unsigned long long)account, (unsigned long long)mailbox->id, mailbox->uid_validity);
 	mailbox->mailbox_id = buf_slice(&id);
 }
 

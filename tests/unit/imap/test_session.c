@@ -327,6 +327,44 @@ static void test_quota(void **state)
 	harness_free(h);
 }
 
+static void read_mailbox_id(struct harness *h, struct slice name, char *id, size_t size)
+{
+	struct slice line;
+	struct buf command SCOPED_BUF;
+
+	buf_printf(&command, "s STATUS %.*s (MAILBOXID)\r\n", SLICE_ARG(name));
+	harness_send(h, 0, buf_slice(&command), false);
+	assert_true(harness_read_line(h, 0, &line));
+	line = slice_skip(line, slice_find(line, SLICE("MAILBOXID")));
+	assert_true(line.len > 12 && line.len < size);
+	memcpy(id, line.data, line.len);
+	id[line.len] = '\0';
+	expect_line(h, SLICE("s OK{{*}}"));
+}
+
+/* RFC 8474 section 4.1: kept by RENAME, not by DELETE and CREATE, even where the level of the hierarchy has stayed. */
+static void test_mailbox_ids(void **state)
+{
+	struct harness *h = harness_new();
+	char before[100], after[100];
+
+	(void)state;
+	log_in(h);
+	harness_send(h, 0, SLICE("b CREATE a/b\r\n"), false);
+	expect_line(h, SLICE("b OK{{*}}"));
+	read_mailbox_id(h, SLICE("a"), before, sizeof(before));
+	harness_send(h, 0, SLICE("c RENAME a c\r\n"), false);
+	expect_line(h, SLICE("c OK{{*}}"));
+	read_mailbox_id(h, SLICE("c"), after, sizeof(after));
+	assert_string_equal(before, after);
+	harness_send(h, 0, SLICE("d DELETE c\r\ne CREATE c\r\n"), false);
+	expect_line(h, SLICE("d OK{{*}}"));
+	expect_line(h, SLICE("e OK{{*}}"));
+	read_mailbox_id(h, SLICE("c"), after, sizeof(after));
+	assert_string_not_equal(before, after);
+	harness_free(h);
+}
+
 static void expect_end(struct harness *h, enum event_kind kind, struct slice bye)
 {
 	struct slice line;
@@ -462,7 +500,7 @@ static int is_visible(const struct dirent *entry)
 
 int main(void)
 {
-	struct CMUnitTest tests[TRANSCRIPTS_MAX + 8] = {0};
+	struct CMUnitTest tests[TRANSCRIPTS_MAX + 16] = {0};
 	struct dirent **files;
 	int found = scandir(TEST_FOLDER "/transcripts", &files, is_visible, alphasort), failures;
 	size_t count = 0;
@@ -476,6 +514,7 @@ int main(void)
 	tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_append_limit);
 	tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_starttls);
 	tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_quota);
+	tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_mailbox_ids);
 	tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_ends);
 	tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_long_commands);
 	tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_faults_of_the_store);
