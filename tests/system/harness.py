@@ -43,17 +43,29 @@ def port_is_open(port, host="127.0.0.1"):
         return s.connect_ex((host, port)) == 0
 
 
-_next_offset = 20000 + (os.getpid() % 100) * 100
+# Below the ports that the system gives to outgoing connections (32768 and up): one of those may stand in our way at any time.
+FIRST_OFFSET, LAST_OFFSET = 10000, 31000
+_next_offset = FIRST_OFFSET + os.getpid() * 37 % (LAST_OFFSET - FIRST_OFFSET)
+
+
+def port_is_free(port):
+    with contextlib.closing(socket.socket()) as s:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            s.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
 
 
 def free_offset():
     """A port offset at which all our standard ports are free."""
     global _next_offset
     while True:
-        _next_offset += 1000
-        if _next_offset > 60000:
-            _next_offset = 20001
-        if not any(port_is_open(p + _next_offset) for p in PORTS.values()):
+        _next_offset += 997
+        if _next_offset > LAST_OFFSET:
+            _next_offset -= LAST_OFFSET - FIRST_OFFSET
+        if all(port_is_free(p + _next_offset) for p in PORTS.values()):
             return _next_offset
 
 
