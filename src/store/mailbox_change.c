@@ -91,6 +91,8 @@ static enum status delete_mailbox(struct db *db, void *context)
 	struct list entries = LIST(&arena, struct mailbox_entry), children = LIST(&arena, struct child);
 	struct account_row *account = counters_account(db, work->account);
 	struct mailbox_row *mailbox = account ? counters_mailbox(db, work->account, work->mailbox) : NULL;
+	/* Before those of its messages: what was expunged since then comes back with it. */
+	int64_t now_ms = clock_wall_ms();
 
 	if (!mailbox)
 		return counters_missing(db);
@@ -102,7 +104,7 @@ static enum status delete_mailbox(struct db *db, void *context)
 	messages_remove(db, account, mailbox, entries.items, entries.count);
 	import_forget_mailbox(db, work->account, work->mailbox);
 	if (db_keeps_deleted(db) && mailbox->selectable)
-		deleted_keep_mailbox(db, work->account, work->mailbox, clock_wall_ms());
+		deleted_keep_mailbox(db, work->account, work->mailbox, now_ms);
 	mailbox->highest_modseq = counters_modseq(db, account);
 	change_note_mailbox(db, work->account, mailbox->highest_modseq, work->mailbox,
 			    children.count > 0 ? CHANGE_MAILBOX : CHANGE_MAILBOX_GONE);
