@@ -1,7 +1,9 @@
 """SORT, THREAD and SEARCH as clients that others wrote use them, and as Dovecot answers them."""
 import random
 import re
+import subprocess
 
+import harness
 import pytest
 from test_structure_peers import DATA, IMAP, Dovecot, listed
 
@@ -113,3 +115,37 @@ def test_same_order_as_dovecot(server, tmp_path):
             different.append((command, theirs, ours))
     peer.close()
     assert not different, "\n".join(f"{c}\n  Dovecot {t!r}\n  ours    {o!r}" for c, t, o in different)
+
+
+def curl(server, command):
+    """The untagged answer to one command, by curl."""
+    done = subprocess.run(["curl", "-s", "--insecure", "--url", f"imaps://127.0.0.1:{server.ports['imaps']}/INBOX", "--user",
+                           f"{ALICE}:{server.passwords[ALICE]}", "--request", command], capture_output=True, timeout=60)
+    assert done.returncode == 0, done
+    return done.stdout.split()
+
+
+@pytest.mark.sanitize
+def test_found_by_real_clients_with_and_without_the_index(any_server):
+    """imaplib and curl get the same answers before and after the index is made, which happens at the start."""
+    server = any_server
+    smtp = server.smtp("smtp")
+    for i in range(260):
+        smtp.sendmail("x@remote.test", [ALICE], harness.letter(f"m{i}", body=f"Grüße {'needle' if i % 13 == 0 else 'hay'} {i}.\r\n"))
+    smtp.quit()
+
+    def ask():
+        imap = server.imap(ALICE)
+        imap.select("INBOX")
+        answers = [imap.search("UTF-8", "TEXT", "needle"), imap.search("UTF-8", "BODY", '"hay 7."'),
+                   imap.sort("(REVERSE ARRIVAL)", "UTF-8", "TEXT", "needle"), imap.thread("REFERENCES", "UTF-8", "BODY", "needle"),
+                   curl(server, "SEARCH BODY needle"), curl(server, "SEARCH RETURN (PARTIAL 1:3) TEXT needle")]
+        imap.logout()
+        return [re.sub(r'TAG "[^"]*"', "", str(answer)) for answer in answers]
+
+    before = ask()
+    assert before[0].count(" ") == 20
+    server.stop()
+    server.start()
+    harness.wait_for(lambda: "event=jobs.messages_indexed" in server.log_text(), 30, "the index")
+    assert ask() == before
