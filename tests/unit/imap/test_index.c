@@ -21,8 +21,7 @@ static const char *const searches[] = {
 	"SEARCH BODY subject5",
 	"SEARCH TEXT ne",
 	"SEARCH TEXT \"\"",
-	"SEARCH CHARSET UTF-8 BODY \"STRA\xc3\x9f"
-	"E 17\"",
+	"SEARCH CHARSET UTF-8 BODY \"STRA\303\237E 17\"",
 	"SEARCH CHARSET UTF-8 TEXT \"\xe6\x9c\xac\"",
 	"SEARCH BODY \"sold & bought\"",
 	"SEARCH BODY report7.pdf",
