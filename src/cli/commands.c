@@ -173,12 +173,32 @@ const struct command commands[] = {
 	 QUEUE_WHICH_HELP "  --yes                don't ask on a terminal\n\nExample:\n  posthorn queue remove 4C7XPGH2T0ZQ6W3K\n",
 	 command_queue_remove},
 
-	{"trace", "MESSAGE-ID | QUEUE-ID", "tell where a message went and why",
-	 "Example:\n  posthorn trace '<1234@example.net>'\n", command_trace},
+	{"trace", "QUEUE-ID | MESSAGE-ID | ADDRESS | [--sender ADDRESS] [--recipient ADDRESS] [--since TIME] [--until TIME] [--max N]",
+	 "tell where messages went and why",
+	 "  --sender ADDRESS     messages from that sender; @DOMAIN: of any in that domain; <>: bounces\n"
+	 "  --recipient ADDRESS  messages to that recipient (as it is after aliases), or @DOMAIN\n"
+	 "  --address ADDRESS    from or to that address, as with ADDRESS alone\n"
+	 "  --since TIME         that came in since then: 90s, 30m, 2h, 5d ago, or 2026-11-25T10:53 (UTC)\n"
+	 "  --until TIME         that came in before\n"
+	 "  --max N              the newest N messages; default 20\n\n"
+	 "Examples:\n  posthorn trace '<1234@example.net>'\n  posthorn trace --recipient bob@example.net --since 2h\n",
+	 command_trace},
 	{"tls-report", "DAY | DOMAIN | DAY DOMAIN", "tell how TLS with other hosts went, and what they demanded",
 	 "Prints a report in JSON, as RFC 8460 has it, for each domain and day (UTC), one a line. Examples:\n"
 	 "  posthorn tls-report 2026-11-25\n  posthorn tls-report example.net | jq .\n",
 	 command_tls_report},
+	{"log", "[FILE | -] [--id QUEUE-ID] [--message-id ID] [--address ADDRESS] [--event PATTERN] [--role ROLE] [--since TIME] [--until TIME]",
+	 "show what the log says about a message or an address",
+	 "FILE holds Posthorn's log, logfmt or JSON; - is standard input; without it systemd's journal is read.\n\n"
+	 "  --id QUEUE-ID        all about that message, and its bounce\n"
+	 "  --message-id ID      likewise, by its Message-ID\n"
+	 "  --address ADDRESS    all about that address and the messages from and to it; @DOMAIN: any of that domain\n"
+	 "  --event PATTERN      only these events: smtp.refused, 'smtp.*'\n"
+	 "  --role ROLE          only that role's lines\n"
+	 "  --since TIME         only from then on: 90s, 30m, 2h, 5d ago, or 2026-11-25T10:53 (UTC)\n"
+	 "  --until TIME         only before\n\n"
+	 "Examples:\n  posthorn log --address bob@example.net --since 2h\n  posthorn log /var/log/posthorn.log --event 'relay.*'\n",
+	 command_log},
 	{"status", "", "tell whether the server, its roles and the store are well",
 	 "Exits with 0 if all is well, else with 1. Example:\n  posthorn status --json\n", command_status},
 	{"check-config", "[--print]", "check the configuration",

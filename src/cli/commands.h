@@ -58,6 +58,8 @@ int command_queue_release(struct cli *cli);
 int command_queue_remove(struct cli *cli);
 /* trace.c */
 int command_trace(struct cli *cli);
+/* log.c */
+int command_log(struct cli *cli);
 int command_tls_report(struct cli *cli);
 /* server.c */
 int command_status(struct cli *cli);

@@ -104,7 +104,8 @@ bool srs_rewrite(struct arena *arena, struct slice secret, int64_t wall_ms, stru
 {
 	struct slice local, from, text;
 
-	if (!split(sender, &local, &from))
+	/* A = in the domain, which no host name has, could not be told from the one behind it. */
+	if (!split(sender, &local, &from) || slice_find_byte(from, '=') != SLICE_NOT_FOUND)
 		return false;
 	if (has_tag(local, '0')) {
 		text = rewrite_next(arena, secret, from, slice_skip(local, 4));

@@ -122,6 +122,46 @@ def test_queue_in_hand(make_server):
     hang.close()
 
 
+def test_where_is_my_mail(make_server):
+    """By the sender, the recipient, the time; with the remote's own words; and the same from the log."""
+    sink = Sink(replies={"rcpt": lambda argument: "550 5.1.1 no Fred here" if "fred" in argument else None})
+    server = make_server(f"\nrelay:\n  smarthost: 127.0.0.1:{sink.port}\n  smarthost_tls: none\n")
+    send(server, ALICE, ["fred@remote.test", "gus@remote.test"], "mixed")
+    send(server, BOB, ["gus@remote.test"], "other")
+    wait_for(lambda: server.count(ALICE) == 1 and len(sink.messages) == 2, 20, "the bounce and two deliveries")
+    wait_for(lambda: states(server) == [], 10, "an empty queue")
+
+    def events(*options):
+        return {(row["event"], row["subject"]) for row in ask(server, "trace", *options)}
+
+    mixed = {("received", ALICE), ("bounced", "fred@remote.test"), ("sent", "gus@remote.test"), ("received", "<>"), ("delivered", ALICE)}
+    assert mixed <= events("--sender", ALICE) and mixed <= events("fred@remote.test") and mixed <= events("--address", "fred@remote.test")
+    assert ("received", BOB) in events("--recipient", "gus@remote.test", "--since", "5m")
+    assert ("received", ALICE) not in events("--recipient", "gus@remote.test", "--sender", BOB)
+    assert "550 5.1.1 no Fred here" in server.cli("trace", "--recipient", "fred@remote.test").stdout
+    assert server.cli("trace", "--until", "1h", check=False).returncode == 1
+    assert server.cli("trace", "--since", "lunch", check=False).returncode == 2
+
+    log = str(server.log_path)
+    lines = ask(server, "log", log, "--message-id", "<mixed@remote.test>")
+    assert [line["event"] for line in lines][0] == "smtp.accepted"
+    assert {"relay.delivered", "relay.failed", "relay.bounced"} <= {line["event"] for line in lines}
+    assert any(line.get("reply", "").endswith("550 5.1.1 no Fred here") for line in lines)
+    assert [line["time"] for line in lines] == sorted(line["time"] for line in lines)
+    queue_id = lines[0]["id"]
+    assert ask(server, "log", log, "--id", queue_id) == lines
+    assert all("other@remote.test" != line.get("message_id") for line in lines)
+    about_fred = ask(server, "log", log, "--address", "FRED@remote.test")
+    assert about_fred == lines, "the message to him, whole"
+    relayed = ask(server, "log", log, "--event", "relay.*", "--role", "relay")
+    assert relayed and {line["event"].split(".")[0] for line in relayed} == {"relay"}
+    assert ask(server, "log", log, "--until", "1h") == []
+    piped = server.cli("log", "-", "--id", queue_id, input=server.log_text()).stdout
+    assert len(piped.splitlines()) == len(lines) and "no Fred here" in piped and " smtp.accepted id=" in piped
+    assert server.cli("log", "/nonexistent", check=False).returncode == 1
+    sink.close()
+
+
 # ---- metrics ----
 
 NAME = r"[a-zA-Z_:][a-zA-Z0-9_:]*"

@@ -27,7 +27,9 @@ SIGNED = {  # domain -> (listener, TLSA records)
 POLICIES = {  # domain -> (listener, policy)
     "sts.test": (TLS, ("enforce", "mx.sts.test")), "ststesting.test": (TLS, ("testing", "mx.ststesting.test")),
     "stsname.test": (TLS, ("enforce", "*.stsname.test")), "stsother.test": (TLS, ("enforce", "mail.stsother.test")),
-    "stsplain.test": (PLAIN, ("enforce", "mx.stsplain.test")), "stsmissing.test": (TLS, None),
+    "stscert.test": (TLS, ("enforce", "mx.stscert.test")), "stshtml.test": (TLS, ("enforce", "mx.stshtml.test")),
+    "stslong.test": (TLS, ("enforce", "mx.stslong.test")), "stsmoved.test": (TLS, ("enforce", "mx.stsmoved.test")),
+    "stsjunk.test": (TLS, ("perhaps", "mx.stsjunk.test")), "stsplain.test": (PLAIN, ("enforce", "mx.stsplain.test")), "stsmissing.test": (TLS, None),
 }
 
 
@@ -128,11 +130,18 @@ class PolicyServer:
                     return
                 mode, mx = policies[host]
                 body = f"version: STSv1\r\nmode: {mode}\r\nmx: {mx}\r\nmax_age: 86400\r\n".encode()
-                self.send_response(200)
-                self.send_header("Content-Type", "text/plain; charset=utf-8")
+                if host == "mta-sts.stslong.test":
+                    body += b"future: extension\r\n" * 4000
+                if host == "mta-sts.stsmoved.test":
+                    self.send_response(301)
+                    self.send_header("Location", f"https://mta-sts.sts.test:{self.server.server_address[1]}{self.path}")
+                else:
+                    self.send_response(200)
+                self.send_header("Content-Type", "text/html" if host == "mta-sts.stshtml.test" else "text/plain; charset=utf-8")
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
-                self.wfile.write(body)
+                with contextlib.suppress(OSError):
+                    self.wfile.write(body)
 
             def log_message(self, *args):
                 pass
@@ -179,7 +188,7 @@ def world(tmp_path_factory):
         path.chmod(0o755)
     certificates = Certificates(folder)
     cert, key = certificates.make("mx", NAMES)
-    web = PolicyServer(*certificates.make("web", [f"mta-sts.{d}" for d in POLICIES]))
+    web = PolicyServer(*certificates.make("web", [f"mta-sts.{d}" for d in POLICIES if d != "stscert.test"]))
     domains = [*SIGNED, *POLICIES, "alias.test", "plain.test"]
     postfix = Postfix(folder, domains=domains, tls=(cert, key))
     master = postfix.dir / "etc/master.cf"
@@ -228,6 +237,25 @@ def test_dane(world, domain, event, what):
 def test_mta_sts(world, domain, event, what):
     got, detail = world.outcome(world.send(domain))
     assert (got, what in detail) == (event, True), detail
+
+
+@pytest.mark.parametrize("domain, result", [
+    ("stsmissing.test", "sts-policy-fetch-error"),  # 404
+    ("stsmoved.test", "sts-policy-fetch-error"),    # a redirect, even to a good policy
+    ("stshtml.test", "sts-policy-fetch-error"),     # not text/plain
+    ("stslong.test", "sts-policy-fetch-error"),     # over 64 KB
+    ("stscert.test", "sts-webpki-invalid"),         # the web server's certificate names others
+    ("stsjunk.test", "sts-policy-invalid"),
+])
+def test_policy_that_cannot_be_had(world, domain, result):
+    """RFC 8461 section 5.1: without a policy mail goes as if there were none; the report tells."""
+    event, detail = world.outcome(world.send(domain))
+    assert event == "sent" and "not verified" in detail
+
+    def told():
+        done = world.server.cli("tls-report", domain, check=False)
+        return done.returncode == 0 and result in done.stdout
+    wait_for(told, 20, f"{result} in the report", every=0.2)
 
 
 def test_policy_is_kept(world):

@@ -92,6 +92,7 @@ static void test_refused(void **state)
 	assert_false(srs_is_rewritten(SLICE("srs0x@ours.test")));
 	assert_false(srs_rewrite(&arena, secret, NOW, SLICE("\"a b\"@example.org"), SLICE("ours.test"), &original));
 	assert_false(srs_rewrite(&arena, secret, NOW, SLICE("alice"), SLICE("ours.test"), &original));
+	assert_false(srs_rewrite(&arena, secret, NOW, SLICE("a@b=c"), SLICE("ours.test"), &original));
 }
 
 int main(void)

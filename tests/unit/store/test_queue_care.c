@@ -274,6 +274,64 @@ static void test_many(void **state)
 	fixture_check_invariants(fixture);
 }
 
+/* ---- finding by addresses ---- */
+
+static void check_search(struct fixture *fixture, struct trace_search search, const char *expected)
+{
+	char found[64] = "";
+	struct slice *ids;
+	size_t count;
+
+	search.max = search.max ? search.max : 100;
+	enum status status = trace_search(fixture->store, &fixture->arena, &search, &ids, &count);
+
+	assert_int_equal(status, expected[0] ? STATUS_OK : STATUS_NOT_FOUND);
+	for (size_t i = 0; i < count; i++)
+		snprintf(found + strlen(found), sizeof found - strlen(found), "%s%c", i ? " " : "", ids[i].data[1]);
+	assert_string_equal(found, expected);
+}
+
+static void test_trace_search(void **state)
+{
+	struct fixture *fixture = *state;
+
+	enqueue_all(fixture);
+	check_search(fixture, (struct trace_search){0}, "4 3 2 1");
+	check_search(fixture, (struct trace_search){.max = 2}, "4 3");
+	check_search(fixture, (struct trace_search){.sender = SLICE("Alice@example.test")}, "2 1");
+	check_search(fixture, (struct trace_search){.sender = SLICE("<>")}, "4");
+	check_search(fixture, (struct trace_search){.recipient = SLICE("x@two.example")}, "4 3");
+	check_search(fixture, (struct trace_search){.recipient = SLICE("@one.example"), .sender = SLICE("alice@example.test")}, "2 1");
+	check_search(fixture, (struct trace_search){.recipient = SLICE("x@two.example"), .sender = SLICE("alice@example.test")}, "");
+	check_search(fixture,
+		     (struct trace_search){.recipient = SLICE("x@one.example"), .sender = SLICE("x@one.example"), .either = true}, "1");
+	check_search(fixture, (struct trace_search){.since_ms = 2000, .until_ms = 3000}, "3 2");
+	check_search(fixture, (struct trace_search){.since_ms = 5000}, "");
+}
+
+/* Over many pages, and no further than the period reaches. */
+static void test_trace_search_many(void **state)
+{
+	struct fixture *fixture = *state;
+	char id[24];
+
+	for (int i = 0; i < 3000; i++) {
+		snprintf(id, sizeof id, "M%08d", i);
+		enqueue(fixture, &(struct letter){id, i == 7 ? "rare@example.test" : "a@example.test", "x@one.example", "one.example",
+						  1000000LL * i});
+	}
+	struct trace_search search = {.sender = SLICE("rare@example.test"), .max = 10};
+	struct slice *ids;
+	size_t count;
+
+	assert_int_equal(trace_search(fixture->store, &fixture->arena, &search, &ids, &count), STATUS_OK);
+	assert_int_equal(count, 1);
+	assert_true(slice_eq(ids[0], SLICE("M00000007")));
+	search = (struct trace_search){.recipient = SLICE("x@one.example"), .since_ms = 1000000LL * 500, .max = 5000};
+	assert_int_equal(trace_search(fixture->store, &fixture->arena, &search, &ids, &count), STATUS_OK);
+	assert_int_equal(count, 2500);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -281,6 +339,8 @@ int main(int argc, char **argv)
 		FIXTURE_TEST(test_in_hand),
 		FIXTURE_TEST(test_claim),
 		FIXTURE_TEST(test_many),
+		FIXTURE_TEST(test_trace_search),
+		FIXTURE_TEST(test_trace_search_many),
 	};
 
 	return FIXTURE_MAIN(argc, argv, "store/queue_care", tests);
