@@ -101,6 +101,29 @@ bool check_smarthost(struct slice text)
 	return check_hostname(host) && (host.len == text.len || check_port(rest));
 }
 
+/* "127.0.0.2", "127.0.0.2-11" */
+static bool check_list_answers(struct slice text)
+{
+	struct slice rest = text, first = slice_cut(&rest, '-');
+	uint32_t from = 0, to = 0;
+	size_t dot = slice_find_last_byte(first, '.');
+
+	return slice_starts_with(first, SLICE("127.")) && check_ip_address(first) &&
+	       (first.len == text.len ||
+		(slice_to_u32(slice_skip(first, dot + 1), 255, &from) && slice_to_u32(rest, 255, &to) && from <= to));
+}
+
+bool check_dns_list(struct slice text)
+{
+	struct slice points = text, before = slice_cut(&points, '*'), answers = before, zone = slice_cut(&answers, '=');
+	int64_t number = 1;
+
+	if (before.len < text.len && !slice_to_i64(points, &number))
+		return false;
+	return zone.len <= 180 && check_hostname(zone) && slice_find_byte(zone, '.') != SLICE_NOT_FOUND && number != 0 && number >= -100 && number <= 100 &&
+	       (zone.len == before.len || check_list_answers(answers));
+}
+
 bool check_store_url(struct slice text)
 {
 	return slice_eq(text, SLICE("sqlite")) || slice_starts_with(text, SLICE("postgresql://")) ||

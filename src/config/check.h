@@ -16,6 +16,8 @@ bool check_ip_address(struct slice text);
 /* "192.0.2.53", "127.0.0.1@5353" */
 bool check_forwarder(struct slice text);
 bool check_port(struct slice text);
+/* "list.example=127.0.0.2-11*3": guard/dnslist.h */
+bool check_dns_list(struct slice text);
 /* "relay.example.net", "relay.example.net:587" */
 bool check_smarthost(struct slice text);
 bool check_store_url(struct slice text);

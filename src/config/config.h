@@ -115,6 +115,10 @@ struct config {
 		unsigned wait_s, window_s, remember_days, trust_after;
 	} greylist;
 	struct {
+		char **lists; /* guard/dnslist.h */
+		unsigned lists_count, no_reverse, bad_hello, greylist_at, tempfail_at, reject_at, timeout_s;
+	} screen;
+	struct {
 		unsigned change_log_days; /* in YAML "change_log: 30d", and so for all numbers with a unit in their name */
 		unsigned trace_days;
 	} retention;

@@ -133,10 +133,69 @@ struct door_answer door_sender(struct visitor *visitor, int64_t account, struct 
 	return pass;
 }
 
+/* ---- points ---- */
+
+void door_hello(struct visitor *visitor, struct slice hello)
+{
+	if (is_guest(visitor, 0) && visitor->door->options.screen && !visitor->assessment)
+		visitor->assessment = screen_begin(visitor->door->options.screen, &visitor->peer, hello);
+}
+
+void door_leave(struct visitor *visitor)
+{
+	assessment_free(visitor->assessment);
+	visitor->assessment = NULL;
+}
+
+static bool is_reached(int points, int at)
+{
+	return at > 0 && points >= at;
+}
+
+/* Once a session: the first recipient waits for what the DNS has not said yet. */
+static void judge(struct visitor *visitor)
+{
+	struct buf address SCOPED_BUF;
+	struct slice reasons;
+
+	if (!visitor->assessment || visitor->is_judged)
+		return;
+	visitor->is_judged = true;
+	visitor->points = screen_points(visitor->assessment, &reasons);
+	if (reasons.len == 0)
+		return;
+	buf_init(&address, NULL, 0);
+	net_address_format(&address, &visitor->peer);
+	LOG_INFO(visitor->door->log, "guard.screened", LOG_STR("peer", buf_slice(&address)), LOG_INT("points", visitor->points),
+		 LOG_STR("reasons", reasons));
+}
+
+static struct door_answer answer_to_points(struct visitor *visitor)
+{
+	const struct door_options *options = &visitor->door->options;
+
+	judge(visitor);
+	if (is_reached(visitor->points, options->reject_at))
+		return ANSWER(550, "5.7.1", "Your address or name is on lists that we heed, or lacks a reverse name", false);
+	if (is_reached(visitor->points, options->tempfail_at))
+		return ANSWER(450, "4.7.1", "Your address or name is on lists that we heed, or lacks a reverse name", false);
+	return pass;
+}
+
+static bool is_greylisted(const struct visitor *visitor)
+{
+	const struct door_options *options = &visitor->door->options;
+
+	/* Whoever is on more allow lists than block lists is known well enough. */
+	return is_reached(visitor->points, options->greylist_at) || (options->greylists && visitor->points >= 0);
+}
+
 struct door_answer door_recipient(struct visitor *visitor, int64_t account)
 {
-	if (!is_guest(visitor, account) || take(visitor, RECIPIENTS, visitor->door->options.rates.recipients))
+	if (!is_guest(visitor, account))
 		return pass;
+	if (take(visitor, RECIPIENTS, visitor->door->options.rates.recipients))
+		return answer_to_points(visitor);
 	log_refused(visitor, "rates.recipients");
 	return ANSWER(450, "4.7.1", "Too many recipients from you, try again later", false);
 }
@@ -160,7 +219,7 @@ struct door_answer door_known_recipient(struct visitor *visitor, struct arena *a
 {
 	int64_t wait_ms;
 
-	if (!is_guest(visitor, account) || !visitor->door->options.greylists ||
+	if (!is_guest(visitor, account) || !is_greylisted(visitor) ||
 	    guard_greylist(visitor->door->ipc, arena, &visitor->peer, sender, recipient, &wait_ms) != STATUS_LIMIT)
 		return pass;
 	LOG_INFO(visitor->door->log, "guard.greylisted", LOG_STR("from", sender), LOG_STR("to", recipient),

@@ -1,5 +1,5 @@
 /* door: what the guard has to say to a mail client at each step: one question at connect, MAIL, RCPT and the end of a message. It puts
- * together rates (limiter.h) and what the deliver role keeps for all (client.h).
+ * together rates (limiter.h), points (screen.h) and what the deliver role keeps for all (client.h).
  *
  * One door a role, shared by its threads; a visitor is one session's, and belongs to the thread that runs it.
  */
@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "guard/limiter.h"
+#include "guard/screen.h"
 #include "ipc/ipc.h"
 
 struct door;
@@ -26,6 +27,8 @@ struct door_options {
 	size_t exempt_count;
 	bool limits_accounts; /* the deliver role counts what accounts send (outflow.h) */
 	bool greylists;
+	struct screen *screen;                   /* NULL: nobody is looked up */
+	int greylist_at, tempfail_at, reject_at; /* points of the screen; 0: never */
 };
 /* `ipc` and `log` outlive the door. Never NULL. */
 struct door *door_new(const struct door_options *options, struct ipc *ipc, const struct log *log);
@@ -34,7 +37,10 @@ void door_free(struct door *door);
 struct visitor {
 	struct door *door; /* NULL: the guard has nothing to say to this one */
 	struct net_address peer;
-	bool is_counted; /* neither trusted nor exempt */
+	bool is_counted;               /* neither trusted nor exempt */
+	struct assessment *assessment; /* begun by door_hello */
+	int points;
+	bool is_judged;
 };
 
 /* What to answer; code 0: nothing, go on. */
@@ -46,6 +52,10 @@ struct door_answer {
 
 /* At connect. door may be NULL. Who is banned isn't here any more: net/engine.h has turned it away. */
 struct door_answer door_connect(struct door *door, struct visitor *visitor, const struct net_address *peer, bool is_trusted);
+/* EHLO or HELO: only on listeners for other mail servers. */
+void door_hello(struct visitor *visitor, struct slice hello);
+/* The session is over. */
+void door_leave(struct visitor *visitor);
 /* account 0: not authenticated. */
 struct door_answer door_sender(struct visitor *visitor, int64_t account, struct slice sender);
 /* Before anybody is asked whether there is such a recipient, ... */

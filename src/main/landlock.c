@@ -88,6 +88,8 @@ enum landlock_outcome landlock_enter(const struct sandbox *sandbox)
 		ok = add_folder(ruleset, sandbox->folder_fd, attributes.handled_access_fs);
 	if (ok && sandbox->connect_port != 0 && (attributes.handled_access_net & ACCESS_NET_CONNECT_TCP))
 		ok = add_port(ruleset, sandbox->connect_port);
+	for (size_t i = 0; ok && i < sandbox->dns_port_count && (attributes.handled_access_net & ACCESS_NET_CONNECT_TCP); i++)
+		ok = add_port(ruleset, sandbox->dns_ports[i]);
 	ok = ok && syscall(SYS_landlock_restrict_self, ruleset, 0) == 0;
 	close(ruleset);
 	return ok ? LANDLOCK_DONE : LANDLOCK_FAILED;

@@ -148,8 +148,38 @@ static bool drop_privileges(struct role_setup *setup, const struct store_place *
 	return true;
 }
 
+bool role_asks_dns(const struct role_setup *setup)
+{
+	const struct config *config = setup->config;
+
+	return setup->definition->role == ROLE_SMTP &&
+	       (config->screen.lists_count > 0 || config->screen.no_reverse > 0 || config->screen.bad_hello > 0);
+}
+
+#define DNS_PORT      53
+#define DNS_PORTS_MAX 16
+
+/* Those of dns.forwarders, or the usual one. */
+static size_t dns_ports(const struct config *config, unsigned *ports)
+{
+	size_t count = 0;
+
+	for (unsigned i = 0; i < config->dns.forwarders_count && count < DNS_PORTS_MAX; i++) {
+		struct slice port = slice_from_cstr(config->dns.forwarders[i]);
+		uint32_t number = DNS_PORT;
+
+		(void)slice_cut(&port, '@');
+		if (port.len == 0 || slice_to_u32(port, UINT16_MAX, &number))
+			ports[count++] = number;
+	}
+	if (count == 0)
+		ports[count++] = DNS_PORT;
+	return count;
+}
+
 bool role_enter_sandbox(struct role_setup *setup)
 {
+	unsigned ports[DNS_PORTS_MAX];
 	struct store_place place = store_place_of(setup);
 	unsigned powers = setup->definition->powers;
 
@@ -159,7 +189,8 @@ bool role_enter_sandbox(struct role_setup *setup)
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || prctl(PR_SET_DUMPABLE, 0) != 0)
 		return false;
 
-	struct sandbox sandbox = {.powers = powers, .folder_fd = -1, .unix_sockets = place.unix_sockets, .connect_port = place.port};
+	struct sandbox sandbox = {.powers = powers, .folder_fd = -1, .unix_sockets = place.unix_sockets, .connect_port = place.port,
+				  .dns_ports = ports, .dns_port_count = role_asks_dns(setup) ? dns_ports(setup->config, ports) : 0};
 	if (place.inside_folder.len > 0) {
 		sandbox.folder_fd = open(slice_cstr(&setup->arena, place.inside_folder), O_PATH | O_DIRECTORY | O_CLOEXEC);
 		if (sandbox.folder_fd < 0) {

@@ -57,7 +57,7 @@ static struct slice *slices_from(struct arena *arena, char *const *texts, unsign
 	return slices;
 }
 
-static struct dns *make_dns(struct role_setup *setup)
+struct dns *role_make_dns(struct role_setup *setup, int timeout_ms)
 {
 	const struct config *config = setup->config;
 	struct dns_options options = {
@@ -65,6 +65,7 @@ static struct dns *make_dns(struct role_setup *setup)
 		.forwarder_count = config->dns.forwarders_count,
 		.insecure_domains = slices_from(&setup->arena, config->dns.insecure_domains, config->dns.insecure_domains_count),
 		.insecure_domain_count = config->dns.insecure_domains_count,
+		.timeout_ms = timeout_ms,
 	};
 	struct error error = {0};
 
@@ -72,7 +73,7 @@ static struct dns *make_dns(struct role_setup *setup)
 		options.trust_anchor_text = read_file(&setup->arena, config->dns.trust_anchor_file);
 	struct dns *dns = dns_new(&options, &setup->arena, &error);
 	if (!dns)
-		LOG_ERROR(&setup->log, "relay.no_dns", LOG_STR("reason", error.text));
+		LOG_ERROR(&setup->log, "role.no_dns", LOG_STR("reason", error.text));
 	return dns;
 }
 
@@ -288,7 +289,7 @@ int role_run_relay(struct role_setup *setup)
 	sts_fetch_global_init();
 	environment.trust_anchors = read_trust_anchors(setup);
 	environment.tls_verified = tls_client_new(environment.trust_anchors);
-	struct dns *dns = make_dns(setup);
+	struct dns *dns = role_make_dns(setup, 0);
 	if (dns && role_enter_sandbox(setup)) {
 		environment.resolver = resolver_from_dns(dns);
 		environment.store = role_open_store(setup, &error);

@@ -4,6 +4,7 @@
 #include "guard/client.h"
 #include "guard/door.h"
 #include "main/network_role.h"
+#include "net/dns.h"
 #include "smtp/smtp.h"
 
 static enum smtp_plaintext plaintext_from(struct slice name)
@@ -84,15 +85,38 @@ static struct door_options door_options_from(struct role_setup *setup)
 			  .unknown_recipients = {config->ban.unknown_recipients, UNKNOWN_RECIPIENTS_PER_S}},
 		.limits_accounts = config->sending.messages_per_hour > 0 || config->sending.recipients_per_hour > 0,
 		.greylists = config->greylist.enabled,
+		.greylist_at = (int)config->screen.greylist_at,
+		.tempfail_at = (int)config->screen.tempfail_at,
+		.reject_at = (int)config->screen.reject_at,
 	};
 
 	options.exempt = network_role_exempt(setup, config->rates.exempt, config->rates.exempt_count, &options.exempt_count);
 	return options;
 }
 
+static struct screen_options screen_options_from(struct role_setup *setup)
+{
+	const struct config *config = setup->config;
+	struct dnslist *lists = ARENA_ARRAY(&setup->arena, struct dnslist, config->screen.lists_count + 1);
+	struct screen_options options = {
+		.lists = lists,
+		.no_reverse_points = (int)config->screen.no_reverse,
+		.bad_hello_points = (int)config->screen.bad_hello,
+		.timeout_ms = (int)config->screen.timeout_s * 1000,
+		.hostname = slice_from_cstr(config->hostname),
+	};
+
+	for (unsigned i = 0; i < config->screen.lists_count; i++)
+		if (dnslist_parse(slice_from_cstr(config->screen.lists[i]), &lists[options.list_count]))
+			options.list_count++;
+	return options;
+}
+
 struct smtp_role {
 	struct smtp_context smtp;
 	struct door_options door;
+	struct screen_options screen;
+	struct dns *dns; /* NULL: nothing is asked */
 };
 
 static bool start(void *context, struct ipc *ipc)
@@ -100,6 +124,11 @@ static bool start(void *context, struct ipc *ipc)
 	struct smtp_role *role = context;
 
 	role->smtp.ipc = ipc;
+	if (role->dns) {
+		struct screen_resolver resolver = screen_resolver_from_dns(role->dns);
+
+		role->door.screen = screen_new(&role->screen, &resolver, role->smtp.log);
+	}
 	role->smtp.door = door_new(&role->door, ipc, role->smtp.log);
 	return true;
 }
@@ -109,6 +138,7 @@ static void stop(void *context)
 	struct smtp_role *role = context;
 
 	door_free(role->smtp.door);
+	screen_free(role->door.screen);
 }
 
 static bool fetch_bans(void *context, struct arena *arena, struct ban **bans, size_t *count)
@@ -120,11 +150,20 @@ static bool fetch_bans(void *context, struct arena *arena, struct ban **bans, si
 
 int role_run_smtp(struct role_setup *setup)
 {
-	struct smtp_role role = {.smtp = {.options = options_from(setup), .log = &setup->log}, .door = door_options_from(setup)};
+	struct smtp_role role = {.smtp = {.options = options_from(setup), .log = &setup->log}, .door = door_options_from(setup),
+				 .screen = screen_options_from(setup)};
 	const struct network_protocol protocol = {"smtp submission submissions lmtp local", "submissions", &smtp_protocol, &role.smtp,
 						   SMTP_REFUSAL};
 	struct network_service service = {.protocols = &protocol, .protocol_count = 1, .context = &role, .start = start,
 					  .stop = stop, .fetch_bans = fetch_bans};
 
-	return network_role_run(setup, &service);
+	if (role_asks_dns(setup)) {
+		role.dns = role_make_dns(setup, role.screen.timeout_ms);
+		if (!role.dns)
+			return EXIT_FAILURE;
+	}
+	int status = network_role_run(setup, &service);
+
+	dns_free(role.dns);
+	return status;
 }

@@ -72,7 +72,7 @@ static bool allow_harmless_options(scmp_filter_ctx filter)
 
 static bool fill_filter(scmp_filter_ctx filter, const struct sandbox *sandbox)
 {
-	bool connects = (sandbox->powers & POWER_CONNECT) || sandbox->connect_port != 0;
+	bool connects = (sandbox->powers & POWER_CONNECT) || sandbox->connect_port != 0 || sandbox->dns_port_count > 0;
 	bool ok = ALLOW_ALL(filter, calls_basic) && allow_threads(filter) && allow_harmless_options(filter);
 
 	if (sandbox->powers & POWER_ACCEPT)

@@ -11,6 +11,8 @@ struct sandbox {
 	unsigned powers;        /* POWER_* of main/roles.h */
 	int folder_fd;          /* the one folder that may be read and written; -1: none */
 	bool unix_sockets;      /* may connect to Unix sockets: PostgreSQL */
+	const unsigned *dns_ports; /* may ask these ports of any host by UDP and TCP; Landlock knows TCP only */
+	size_t dns_port_count;
 	unsigned connect_port;  /* with unix_sockets' sister: TCP port of PostgreSQL; 0: none */
 };
 

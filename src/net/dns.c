@@ -515,6 +515,14 @@ enum status dns_mx(struct dns *dns, struct arena *arena, struct slice domain, st
 	return status;
 }
 
+enum status dns_ipv4_addresses(struct dns *dns, struct arena *arena, struct slice name, struct net_address **addresses, size_t *count)
+{
+	static const struct record_kind a = {TYPE_A, sizeof(struct net_address), parse_address, STATUS_TEMPORARY};
+	bool secure, exists;
+
+	return look_up(dns, arena, name, &a, addresses, count, &secure, &exists);
+}
+
 enum status dns_txt(struct dns *dns, struct arena *arena, struct slice name, struct slice **texts, size_t *count, bool *secure)
 {
 	static const struct record_kind txt = {TYPE_TXT, sizeof(struct slice), parse_txt, STATUS_TEMPORARY};

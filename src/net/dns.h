@@ -37,6 +37,9 @@ MUST_CHECK enum status dns_mx(struct dns *dns, struct arena *arena, struct slice
 /* IPv6 and IPv4 addresses, port 0. */
 MUST_CHECK enum status dns_addresses(struct dns *dns, struct arena *arena, struct slice host, struct net_address **addresses,
                                      size_t *count, bool *secure);
+/* IPv4 only: what lists in the DNS answer (RFC 5782). */
+MUST_CHECK enum status dns_ipv4_addresses(struct dns *dns, struct arena *arena, struct slice name, struct net_address **addresses,
+					  size_t *count);
 /* The same with what DANE asks about the way there (RFC 7672 section 2.2.2). */
 struct dns_host {
 	struct net_address *addresses;

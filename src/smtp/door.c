@@ -26,6 +26,18 @@ bool smtp_door_connect(struct smtp_session *s)
 	return false;
 }
 
+void smtp_door_hello(struct smtp_session *s)
+{
+	/* Others are our own users' programs. */
+	if (slice_eq(slice_from_cstr(s->env->listener->name), SLICE("smtp")))
+		door_hello(&s->visitor, s->helo);
+}
+
+void smtp_door_leave(struct smtp_session *s)
+{
+	door_leave(&s->visitor);
+}
+
 bool smtp_door_sender(struct smtp_session *s, struct slice sender, enum next *next)
 {
 	struct door_answer answer = door_sender(&s->visitor, s->account, sender);

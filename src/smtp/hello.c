@@ -13,6 +13,7 @@ static bool greet(struct smtp_session *s, struct slice argument)
 	s->helo = slice_of(s->helo_bytes, host.len);
 	s->state = STATE_READY;
 	smtp_transaction_end(s);
+	smtp_door_hello(s);
 	return true;
 }
 

@@ -313,6 +313,7 @@ static void session_close(void *session)
 {
 	struct smtp_session *s = session;
 
+	smtp_door_leave(s);
 	incoming_close(&s->transaction.incoming);
 	arena_free(&s->arena);
 	LOG_DEBUG(s->log, "smtp.disconnected", LOG_INT("connection", s->env->id), LOG_STR("peer", s->peer));

@@ -88,6 +88,8 @@ enum next smtp_message_finish(struct smtp_session *session, struct incoming *inc
 /* ---- door.c: what the guard says at each step. False: it has answered, or *next says what to do, or *verdict what to answer. ---- */
 
 bool smtp_door_connect(struct smtp_session *session);
+void smtp_door_hello(struct smtp_session *session);
+void smtp_door_leave(struct smtp_session *session);
 bool smtp_door_sender(struct smtp_session *session, struct slice sender, enum next *next);
 bool smtp_door_recipient(struct smtp_session *session, struct slice recipient, enum next *next);
 bool smtp_door_judged(struct smtp_session *session, struct slice recipient, const struct deliver_verdict *verdict, enum next *next);

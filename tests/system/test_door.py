@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from harness import letter, wait_for
+from harness import Nsd, letter, wait_for
 
 # Each listener believes what 127.0.0.1 says about where its client comes from.
 PROXIED = ((r"protocol: smtp\}", "protocol: smtp, proxy: true}"),)
@@ -221,3 +221,56 @@ def test_greylisting(make_on_any):
     assert answer("192.0.2.9", "third@remote.test").startswith("250")
     assert answer("192.0.3.9", "third@remote.test") == "451 4.7.1"
     assert "event=guard.greylisted" in server.log_text()
+
+
+SCREEN_ZONES = {
+    "block.test": "2.2.0.192 A 127.0.0.2\n3.2.0.192 A 127.0.0.9\n4.2.0.192 A 127.0.0.2\n"
+                  "1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2 A 127.0.0.2",
+    "allow.test": "4.2.0.192 A 127.0.0.2",
+    "2.0.192.in-addr.arpa": "1 PTR mx.remote.test.\n2 PTR mx.remote.test.\n6 PTR liar.remote.test.",
+    "8.b.d.0.1.0.0.2.ip6.arpa": "",
+    "remote.test": "mx A 192.0.2.1\nmx A 192.0.2.2\nliar A 198.51.100.1",
+}
+
+
+@pytest.fixture
+def resolver(folder):
+    nsd = Nsd(folder, SCREEN_ZONES).start()
+    yield nsd
+    nsd.stop()
+
+
+def test_screen(make_server, resolver):
+    """Lists, reverse names and greetings, with a real name server."""
+    server = make_server(LIMITS + resolver.settings(SCREEN_ZONES) + "smtp:\n  trusted_networks: [192.0.2.5]\n" + """
+greylist:
+  wait: 1h
+screen:
+  lists: ["block.test=127.0.0.2-4*5", "block.test=127.0.0.9*3", "allow.test*-4"]
+  no_reverse: 2
+  bad_hello: 1
+  greylist_at: 3
+  tempfail_at: 5
+  reject_at: 7
+  timeout: 2s
+""", replace=PROXIED)
+
+    def answer(address, hello="mx.remote.test"):
+        with Peer(server, address) as peer:
+            assert peer.say(f"EHLO {hello}").startswith("250")
+            return peer.send()[:9]
+    assert answer("192.0.2.1").startswith("250 2.")
+    assert answer("192.0.2.2") == "450 4.7.1", "on the list: 5"
+    assert answer("192.0.2.2", "[192.0.2.9]") == "450 4.7.1", "and greets badly: 6"
+    assert answer("2001:db8::1") == "550 5.7.1", "on the list and without a reverse name: 7"
+    assert answer("192.0.2.3") == "450 4.7.1", "another answer, which counts 3, and no reverse name"
+    assert answer("192.0.2.4") == "451 4.7.1", "on both lists and without a reverse name: 3, greylisted"
+    assert answer("192.0.2.6").startswith("250"), "a reverse name that leads elsewhere: 2"
+    assert answer("192.0.2.6", "nowhere.remote.test") == "451 4.7.1", "and a name that isn't there: 3"
+    assert answer("192.0.2.5", "nowhere").startswith("250"), "trusted"
+    log = server.log_text()
+    assert re.search(r"event=guard.screened peer=192.0.2.2 points=6 .*block.test 5", log)
+    assert "peer=192.0.2.1 " not in "".join(line for line in log.splitlines() if "guard.screened" in line)
+    # Without a name server nothing counts, and nothing is refused.
+    resolver.stop()
+    assert answer("192.0.2.7").startswith("250")

@@ -28,6 +28,15 @@ def test_probe(make_server, role):
     assert allowed == MAY[role], tried
 
 
+def test_probe_of_smtp_that_asks_the_dns(make_server):
+    """With screen.* it may ask resolvers, and Landlock (where the kernel knows ports) leaves it no other TCP port."""
+    server = make_server("screen:\n  lists: [list.test]\n", start=False)
+    done = subprocess.run([str(POSTHORN), "probe", "smtp", "--config", str(server.config)], capture_output=True, text=True, timeout=30)
+    tried = dict(re.findall(r"^(\w+)=(\w+)$", done.stdout, re.M))
+    allowed = {name for name, outcome in tried.items() if outcome == "allowed"}
+    assert "socket_inet" in allowed and allowed <= {"socket_inet", "connect"}, tried
+
+
 def test_running_roles_are_confined(server):
     roles = server.roles()
     assert set(roles) == set(MAY)

@@ -1,0 +1,46 @@
+/* screen: how trustworthy a mail client looks from what the DNS says of its address and of the name it gives itself. Points are added up:
+ * block lists and allow lists (dnslist.h), no confirmed reverse name ("iprev" of RFC 8601 section 3), a name in HELO that isn't there.
+ *
+ * Look-ups begin with screen_begin and run at the same time, on threads of the screen's own; whoever wants the result waits for what is
+ * still missing, at most until the time limit. What isn't known by then, or can't be found out, counts nothing. Answers are remembered by
+ * the resolver for as long as the DNS says. An assessment is its session's; the screen is shared.
+ */
+#pragma once
+
+#include "base/log.h"
+#include "guard/dnslist.h"
+
+struct dns;
+struct screen;
+struct assessment;
+
+/* What is asked of the DNS: STATUS_OK, NOT_FOUND, or anything else for trouble. Called from several threads, may block. */
+struct screen_resolver {
+	enum status (*ipv4)(void *context, struct arena *arena, struct slice name, struct net_address **addresses,
+			    size_t *count);
+	enum status (*addresses)(void *context, struct arena *arena, struct slice name, struct net_address **addresses,
+				 size_t *count);
+	enum status (*reverse)(void *context, struct arena *arena, const struct net_address *address, struct slice **names,
+			       size_t *count);
+	void *context;
+};
+struct screen_resolver screen_resolver_from_dns(struct dns *dns);
+
+/* What is pointed to outlives the screen. */
+struct screen_options {
+	const struct dnslist *lists;
+	size_t list_count;
+	int no_reverse_points, bad_hello_points; /* 0: not asked */
+	int timeout_ms;                          /* from screen_begin on */
+	struct slice hostname;                   /* ours: who says so is no other */
+};
+
+/* Starts its threads. Never NULL. */
+struct screen *screen_new(const struct screen_options *options, const struct screen_resolver *resolver, const struct log *log);
+/* After the last session. */
+void screen_free(struct screen *screen);
+/* `hello` is the name or literal of EHLO or HELO. Never NULL; for assessment_free. */
+struct assessment *screen_begin(struct screen *screen, const struct net_address *peer, struct slice hello);
+/* The points; *reasons, in the assessment, says where they come from: "zen.example.net 3, no reverse name 1". May wait. */
+int screen_points(struct assessment *assessment, struct slice *reasons);
+void assessment_free(struct assessment *assessment);
