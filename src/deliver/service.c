@@ -503,18 +503,26 @@ static enum verdict_id deliver_again(struct work *work, struct slice sender)
 	}
 }
 
-static enum verdict_id deliver(struct work *work)
+static enum verdict_id judge_and_deliver(struct work *work)
 {
 	enum verdict_id id = judge_sender(work->service, work->arena, &work->envelope.sender);
 	struct slice sender = SLICE_EMPTY;
 
 	if (id != VERDICT_SENDER_OK)
-		return id == VERDICT_TEMPORARY && work->again ? VERDICT_NONE : id;
+		return id;
 	if (work->envelope.sender.address.len > 0 && !normalise(work->arena, work->envelope.sender.address, &sender))
 		return VERDICT_BAD_SENDER;
 	if (policy_rewrite(work->service->policy, work->arena, RULE_REWRITE_SENDER, &sender) != STATUS_OK)
 		return VERDICT_TEMPORARY;
 	return work->again ? deliver_again(work, sender) : deliver_anew(work, sender);
+}
+
+/* A message that is brought again may be committed already: trouble, wherever it shows, says nothing about that. */
+static enum verdict_id deliver(struct work *work)
+{
+	enum verdict_id id = judge_and_deliver(work);
+
+	return id == VERDICT_TEMPORARY && work->again ? VERDICT_NONE : id;
 }
 
 /* ---- requests ---- */
