@@ -142,6 +142,82 @@ const struct command commands[] = {
 	{"copy remove", "sender|recipient ADDRESS [TARGET]", "copy it no more",
 	 "Example:\n  posthorn copy remove sender @example.org\n", command_copy_remove},
 
+	{"import maildir", "PATH --account ADDRESS [--delete]", "import a Maildir with its folders",
+	 "  --account ADDRESS   whose it becomes\n"
+	 "  --delete            what was imported and isn't there any more is expunged here too\n\n"
+	 "Maildir++ (.Folder) and folders (Folder/cur) are understood; Dovecot's uids, UIDVALIDITY, keywords and subscriptions are\n"
+	 "kept, so that clients have nothing to download again. Run again, it brings what is new and changes flags that changed there.\n"
+	 "Example:\n  posthorn import maildir /var/vmail/example.org/alice/Maildir --account alice@example.org\n",
+	 command_import_maildir},
+	{"import mbox", "FILE|DIR --account ADDRESS [--into MAILBOX] [--delete]", "import an mbox file, or a folder of them",
+	 "  --account ADDRESS   whose it becomes\n"
+	 "  --into MAILBOX      where a file goes; default: a mailbox of the file's name (\"mbox\" and \"inbox\": INBOX)\n"
+	 "  --delete            what was imported and isn't there any more is expunged here too\n\n"
+	 "Run again, it brings what is new. Examples:\n"
+	 "  posthorn import mbox /var/mail/alice --account alice@example.org --into INBOX\n"
+	 "  posthorn import mbox ~/Mail --account alice@example.org\n",
+	 command_import_mbox},
+	{"import imap",
+	 "--host HOST [--port N] [--tls implicit|starttls|none] (--account ADDRESS --user USER (--password-file FILE |"
+	 " --password-stdin) | --batch FILE) [--exclude PATTERN]... [--delete]",
+	 "import accounts from any IMAP server",
+	 "  --host HOST           the server\n"
+	 "  --port N              default 993, with starttls or none 143\n"
+	 "  --tls KIND            implicit (default; starttls if the port is 143), starttls, or none\n"
+	 "  --ca-file FILE        certificates that are trusted; default the system's\n"
+	 "  --any-certificate     take any certificate: whoever is between can read all\n"
+	 "  --account ADDRESS     whose it becomes here\n"
+	 "  --user USER           who it is there\n"
+	 "  --password-file FILE  its first line is the password there; - or --password-stdin: standard input\n"
+	 "  --batch FILE          many: a CSV file (- for standard input) with the columns address,user,password\n"
+	 "  --exclude PATTERN     mailboxes that don't come: * stands for anything, % for anything but /; may be given often\n"
+	 "  --delete              what was imported and isn't there any more is expunged here too\n\n"
+	 "Folders, flags, dates, subscriptions come along; uids and UIDVALIDITY stay where the mailbox here was empty, so that clients\n"
+	 "have nothing to download again. Run again, it brings what is new and changes flags that changed there. Examples:\n"
+	 "  posthorn import imap --host old.example.org --account alice@example.org --user alice --password-file pw\n"
+	 "  posthorn import imap --host old.example.org --batch staff.csv --exclude 'Trash*'\n",
+	 command_import_imap},
+	{"export maildir", "DIR --account ADDRESS", "write an account's mail as a Maildir",
+	 "Maildir++ as Dovecot has it, with flags, keywords, dates, uids and subscriptions. DIR is new or empty. Example:\n"
+	 "  posthorn export maildir /tmp/alice --account alice@example.org\n",
+	 command_export_maildir},
+	{"export mbox", "DIR --account ADDRESS", "write an account's mail as mbox files",
+	 "A file for each mailbox (mboxrd; what is below Lists is in Lists.sbd), with flags, keywords, dates and uids. DIR is new or\n"
+	 "empty. Example:\n  posthorn export mbox /tmp/alice --account alice@example.org\n",
+	 command_export_mbox},
+
+	{"mailbox list", "ADDRESS [--deleted]", "list an account's mailboxes",
+	 "  --deleted   those that were deleted and can be brought back\n\nExample:\n  posthorn mailbox list alice@example.org\n",
+	 command_mailbox_list},
+	{"mailbox create", "ADDRESS NAME", "make a mailbox",
+	 "NAME has / between levels. Example:\n  posthorn mailbox create alice@example.org Lists/posthorn\n",
+	 command_mailbox_create},
+	{"mailbox remove", "ADDRESS NAME", "remove a mailbox with its messages",
+	 "It can be brought back for some days (the setting retention.deleted). Example:\n"
+	 "  posthorn mailbox remove alice@example.org Lists/posthorn\n",
+	 command_mailbox_remove},
+	{"mailbox rename", "ADDRESS NAME NEW-NAME", "rename a mailbox, with those below it",
+	 "Example:\n  posthorn mailbox rename alice@example.org Lists Old/Lists\n", command_mailbox_rename},
+	{"mailbox undelete", "ADDRESS NAME [--as NAME]", "bring a deleted mailbox back with its messages",
+	 "  --as NAME   under another name\n\nExample:\n  posthorn mailbox undelete alice@example.org Lists/posthorn\n",
+	 command_mailbox_undelete},
+	{"message list", "ADDRESS [--mailbox NAME] [--max N] | ADDRESS --deleted [--max N]", "list a mailbox's messages",
+	 "  --mailbox NAME   default INBOX\n"
+	 "  --max N          the newest N; default 1000\n"
+	 "  --deleted        those of all mailboxes that were deleted and can be brought back\n\n"
+	 "Example:\n  posthorn message list alice@example.org --deleted\n",
+	 command_message_list},
+	{"message show", "ADDRESS UID [--mailbox NAME]", "print a message as it is",
+	 "  --mailbox NAME   default INBOX\n\nExample:\n  posthorn message show alice@example.org 17\n",
+	 command_message_show},
+	{"message undelete", "ADDRESS (UID... | --all) [--mailbox NAME] [--into NAME]", "bring deleted messages back",
+	 "  --mailbox NAME   where they were; default INBOX\n"
+	 "  --into NAME      where they come; default the same\n"
+	 "  --all            all that were deleted there\n\n"
+	 "UIDs are those of message list --deleted. They come back as new messages. Example:\n"
+	 "  posthorn message undelete alice@example.org 17 18\n",
+	 command_message_undelete},
+
 	{"queue list", "[QUEUE-ID] " QUEUE_SELECT_USAGE " [--max N]", "list what waits to be sent",
 	 QUEUE_SELECT_HELP "  --max N              at most so many recipients\n\n"
 	 "Examples:\n  posthorn queue list --domain example.net\n  posthorn queue list --older 2h --reason greylist --json\n",
@@ -204,10 +280,12 @@ const struct command commands[] = {
 	{"check-config", "[--print]", "check the configuration",
 	 "  --print    write it out with all defaults\n\nExample:\n  posthorn check-config --config ./posthorn.yaml\n",
 	 command_check_config},
-	{"check-store", "", "look for contradictions in everything that is kept",
-	 "Reads the whole store, which may take minutes; the server may be running. Exits with 0 if all is sound, else with 1.\n"
-	 "Example:\n  posthorn check-store\n",
-	 command_check_store},
+	{"check", "[ADDRESS | --all] [--repair]", "look for contradictions in what is kept, and repair them",
+	 "  --all      everything: all accounts, the queue, the database file (default)\n"
+	 "  --repair   put right what can be: counters, numbers, references; what had to be done is told\n\n"
+	 "Reads all that it checks, which may take minutes; the server may be running. Exits with 0 if all is sound, else with 1.\n"
+	 "Examples:\n  posthorn check\n  posthorn check alice@example.org --repair\n",
+	 command_check},
 	{"help", "[COMMAND | settings]", "tell about a command, or about all settings", "Example:\n  posthorn help settings\n",
 	 command_help},
 };

@@ -63,7 +63,25 @@ int command_log(struct cli *cli);
 int command_tls_report(struct cli *cli);
 /* server.c */
 int command_status(struct cli *cli);
-int command_check_store(struct cli *cli);
+/* check.c */
+int command_check(struct cli *cli);
+/* import.c, import_imap.c */
+int command_import_maildir(struct cli *cli);
+int command_import_mbox(struct cli *cli);
+int command_import_imap(struct cli *cli);
+/* export.c */
+int command_export_maildir(struct cli *cli);
+int command_export_mbox(struct cli *cli);
+/* mailbox.c */
+int command_mailbox_list(struct cli *cli);
+int command_mailbox_create(struct cli *cli);
+int command_mailbox_remove(struct cli *cli);
+int command_mailbox_rename(struct cli *cli);
+int command_mailbox_undelete(struct cli *cli);
+/* message.c */
+int command_message_list(struct cli *cli);
+int command_message_show(struct cli *cli);
+int command_message_undelete(struct cli *cli);
 /* check_config.c */
 int command_check_config(struct cli *cli);
 /* setup.c */

@@ -195,6 +195,7 @@ bool cli_open_store(struct cli *cli)
 		.url = config_store_url(cli->config, &cli->arena),
 		.connections = cli->config->store.connections,
 		.compress_from = cli->config->store.compress_from,
+		.keep_deleted = cli->config->retention.deleted_days > 0,
 	};
 	cli->store = store_open(&options, true, &cli->log, &cli->arena, &error);
 	if (!cli->store)

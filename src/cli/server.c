@@ -1,11 +1,10 @@
-/* status and check-store */
+/* status */
 #include <stdio.h>
 #include <unistd.h>
 
 #include "cli/commands.h"
 #include "cli/output.h"
 #include "ipc/ipc.h"
-#include "store/invariants.h"
 #include "store/queue.h"
 
 /* One line per role: "smtp running pid=12 restarts=0 up_ms=1234". */
@@ -117,33 +116,4 @@ int command_status(struct cli *cli)
 	else
 		print_state(&state, &roles);
 	return state.is_running && state.roles_running && state.store_good ? EXIT_OK : EXIT_FAILED;
-}
-
-/* ---- check-store ---- */
-
-int command_check_store(struct cli *cli)
-{
-	struct listing list = listing_new(cli, "should_be_true,rows_that_differ");
-	struct store_violation *violations;
-	struct error error = {0};
-	enum status status;
-	size_t count;
-
-	if (!cli_finish(cli, 0, 0) || !cli_open_store(cli))
-		return cli->failed;
-	status = store_check(cli->store, &cli->arena, &error);
-	if (status != STATUS_OK)
-		return cli_fail(cli, status == STATUS_TEMPORARY ? EXIT_TEMPORARY : EXIT_FAILED,
-				"the database is damaged: %.*s; restore it from a backup", SLICE_ARG(error.text));
-	status = store_check_invariants(cli->store, &cli->arena, &violations, &count);
-	if (status != STATUS_OK)
-		return cli_status(cli, status, SLICE("the check of the store"));
-	if (count == 0)
-		return cli_done(cli, SLICE("the store"), "is sound");
-	for (size_t i = 0; i < count; i++) {
-		listing_text(&list, violations[i].claim);
-		listing_number(&list, violations[i].rows);
-	}
-	listing_print(&list);
-	return cli_fail(cli, EXIT_FAILED, "the store contradicts itself; keep a copy of it, and report this");
 }

@@ -121,6 +121,7 @@ struct config {
 	struct {
 		unsigned change_log_days; /* in YAML "change_log: 30d", and so for all numbers with a unit in their name */
 		unsigned trace_days;
+		unsigned deleted_days; /* 0: what is deleted is gone */
 	} retention;
 };
 

@@ -259,6 +259,8 @@ const struct setting settings[] = {
 
 	{"retention.change_log", "How long changes are kept for clients that synchronise; later ones begin anew.",
 	 DAYS(1, 3650), AT(retention.change_log_days), .default_text = "30d"},
+	{"retention.deleted", "How long expunged messages and deleted mailboxes can be brought back; 0d: not at all.", DAYS(0, 3650),
+	 AT(retention.deleted_days), .default_text = "7d"},
 	{"retention.trace", "How long the traces of messages are kept.", DAYS(1, 3650), AT(retention.trace_days),
 	 .default_text = "30d"},
 };

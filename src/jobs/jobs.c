@@ -9,6 +9,7 @@
 #include "base/thread.h"
 #include "store/bans.h"
 #include "store/greylist.h"
+#include "store/deleted.h"
 #include "store/queue.h"
 #include "store/tls_report.h"
 #include "store/sending.h"
@@ -45,14 +46,12 @@ static bool rest(struct jobs *jobs, int ms)
 	return goes_on;
 }
 
-static void clear(struct jobs *jobs, const char *event, clear_rows step, unsigned days)
+static void clear_older(struct jobs *jobs, const char *event, clear_rows step, unsigned days)
 {
 	size_t removed = 0, total = 0;
 	enum status status = STATUS_OK;
 	int64_t before_ms = clock_wall_ms() - days * DAY_MS;
 
-	if (days == 0)
-		return;
 	do {
 		status = step(jobs->store, before_ms, jobs->options.rows_at_once, &removed);
 		if (status == STATUS_OK)
@@ -64,12 +63,19 @@ static void clear(struct jobs *jobs, const char *event, clear_rows step, unsigne
 		LOG_INFO(jobs->log, event, LOG_INT("removed", total));
 }
 
+static void clear(struct jobs *jobs, const char *event, clear_rows step, unsigned days)
+{
+	if (days > 0)
+		clear_older(jobs, event, step, days);
+}
+
 static void *run(void *context)
 {
 	struct jobs *jobs = context;
 
 	while (rest(jobs, jobs->options.interval_ms)) {
 		clear(jobs, "jobs.change_log_trimmed", change_log_trim, jobs->options.change_log_days);
+		clear_older(jobs, "jobs.deleted_purged", deleted_purge, jobs->options.deleted_days);
 		clear(jobs, "jobs.traces_forgotten", trace_forget, jobs->options.trace_days);
 		clear(jobs, "jobs.tls_results_forgotten", tls_count_forget, jobs->options.trace_days);
 		clear(jobs, "jobs.bans_forgotten", bans_forget, jobs->options.ban_days);

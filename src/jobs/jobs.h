@@ -13,6 +13,7 @@ struct jobs;
 struct jobs_options {
 	unsigned change_log_days; /* 0: kept for ever */
 	unsigned trace_days;      /* 0: kept for ever */
+	unsigned deleted_days;    /* 0: what was kept before is cleared away at once */
 	unsigned ban_days;        /* after its end; 0: kept for ever */
 	unsigned sending_days;    /* 0: kept for ever */
 	unsigned greylist_days;   /* 0: kept for ever */

@@ -213,7 +213,8 @@ bool role_say_ready(struct role_setup *setup)
 struct store *role_open_store(struct role_setup *setup, struct error *error)
 {
 	struct store_options options = {.url = setup->folder_url, .connections = setup->config->store.connections,
-	                                .compress_from = setup->config->store.compress_from};
+	                                .compress_from = setup->config->store.compress_from,
+	                                .keep_deleted = setup->config->retention.deleted_days > 0};
 
 	return store_open(&options, false, &setup->log, &setup->arena, error);
 }

@@ -24,6 +24,7 @@ int role_run_jobs(struct role_setup *setup)
 {
 	struct jobs_options options = {.change_log_days = setup->config->retention.change_log_days,
 	                               .trace_days = setup->config->retention.trace_days,
+	                               .deleted_days = setup->config->retention.deleted_days,
 	                               .ban_days = setup->config->ban.remember_days,
 	                               .sending_days = 1,
 	                               .greylist_days = setup->config->greylist.remember_days};

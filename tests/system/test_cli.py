@@ -70,7 +70,7 @@ def test_answers_in_json(make_server):
     assert len(ask("alias", "add", "sales@example.org", "carol@example.org", "x@example.net")) == 2
     assert len(ask("alias", "list")) == 2
     for args in (["alias", "remove", "sales@example.org"], ["account", "quota", "e@example.org", "none"], ["account", "disable", "e@example.org"],
-                 ["account", "remove", "e@example.org"], ["check-config"], ["check-store"]):
+                 ["account", "remove", "e@example.org"], ["check-config"], ["check"]):
         assert ask(*args)["done"], args
     assert ask("queue", "list") == []
     assert ask("status", expect=1) == {"running": False, "roles": [], "queue": 0, "store": True}

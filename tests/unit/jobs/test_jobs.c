@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "jobs/jobs.h"
+#include "store/deleted.h"
 #include "store/queue.h"
 #include "store/tls_report.h"
 
@@ -55,6 +56,11 @@ enum status tls_count_forget(struct store *store, int64_t before_ms, size_t max,
 	(void)max;
 	*removed = 0;
 	return STATUS_OK;
+}
+
+enum status deleted_purge(struct store *store, int64_t before_ms, size_t max, size_t *removed)
+{
+	return tls_count_forget(store, before_ms, max, removed);
 }
 
 static struct log make_log(void)
