@@ -565,7 +565,7 @@ void harness_deliver(struct harness *h, struct slice message)
 {
 	struct delivery_target target = {.account = h->account};
 	struct delivery delivery = {
-		.queue_id = SLICE("TEST"),
+		.queue_id = random_queue_id(&h->arena),
 		.bytes = message,
 		.received_ms = INT64_C(1795518000000),
 		.targets = &target,
