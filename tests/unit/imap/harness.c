@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "auth/auth.h"
+#include "base/random.h"
 #include "store/directory.h"
 #include "store/email.h"
 #include "store/db_internal.h"
