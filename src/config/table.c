@@ -181,7 +181,7 @@ const struct setting settings[] = {
 	{"auth.lockout_failures", "Wrong passwords after which a user is locked out for the peer that sent them.",
 	 NUMBER(1, 1000), AT(auth.lockout_failures), .default_text = "10"},
 	{"auth.lockout", "How long such a lock-out lasts.", SECONDS(1, 604800), AT(auth.lockout_s), .default_text = "10m"},
-	{"auth.argon2_memory", "Memory of one Argon2id hash of new passwords.", SIZE(KB, 64 * KB, 4 * GB),
+	{"auth.argon2_memory", "Memory of one Argon2id hash of new passwords.", SIZE(KB, 64 * KB, 256 * MB),
 	 AT(auth.argon2_memory_kb), .default_text = "19MB"},
 	{"auth.argon2_passes", "Passes of Argon2id over that memory.", NUMBER(1, 100), AT(auth.argon2_passes),
 	 .default_text = "2"},
