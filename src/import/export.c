@@ -370,7 +370,8 @@ static bool begin(struct export *export, struct arena *arena)
 	size_t count;
 
 	export->trouble = SLICE_EMPTY;
-	if (!make_folder(export, folder) || !opener_list(export->opener, arena, folder, &names, &count))
+	if (!make_folder(export, folder) || !opener_set_root(export->opener, folder) ||
+	    !opener_list(export->opener, arena, folder, &names, &count))
 		return fail(export, folder);
 	errno = ENOTEMPTY;
 	return count == 0 || fail(export, folder);

@@ -162,9 +162,11 @@ enum status imap_client_run(struct imap_client *client, struct slice command,
 	struct imap_response response;
 
 	imap_client_send(client, command);
-	while (imap_client_next(client, &response))
+	while (imap_client_next(client, &response)) {
 		if (each)
 			each(context, &response);
+		imap_client_forget(client);
+	}
 	if (client->failed)
 		return STATUS_TEMPORARY;
 	if (slice_eq_nocase(response.name, SLICE("OK")))
@@ -273,7 +275,10 @@ static enum status log_in_plain(struct imap_client *client, struct slice user, s
 	}
 	imap_client_send(client, buf_slice(&command));
 	while (imap_client_next(client, &response)) {
-		if (response.kind != IMAP_RESPONSE_GO_ON)
+		bool asks = response.kind == IMAP_RESPONSE_GO_ON;
+
+		imap_client_forget(client);
+		if (!asks)
 			continue;
 		buf_clear(&command);
 		base64_encode(&command, buf_slice(&message));
@@ -286,10 +291,23 @@ static enum status log_in_plain(struct imap_client *client, struct slice user, s
 	return slice_eq_nocase(response.name, SLICE("OK")) ? STATUS_OK : STATUS_REFUSED;
 }
 
+/* What would end the line, or the string. */
+static bool has_control(struct slice text)
+{
+	for (size_t i = 0; i < text.len; i++)
+		if (text.data[i] == '\r' || text.data[i] == '\n' || text.data[i] == 0)
+			return true;
+	return false;
+}
+
 static enum status log_in(struct imap_client *client, struct slice user, struct slice password)
 {
 	struct buf command SCOPED_BUF;
 
+	if (has_control(user) || has_control(password)) {
+		fail(client, "user and password can't hold line ends", SLICE_EMPTY);
+		return STATUS_REFUSED;
+	}
 	if (imap_client_can(client, SLICE("AUTH=PLAIN")))
 		return log_in_plain(client, user, password);
 	buf_init(&command, NULL, 0);

@@ -71,6 +71,11 @@ static bool decode_name(struct source *source, struct slice raw, struct slice de
 	struct slice rest = raw, decoded;
 	struct buf out;
 
+	/* It is going to be sent back in quotes. */
+	for (size_t i = 0; i < raw.len; i++)
+		if ((unsigned char)raw.data[i] < 0x20)
+			return false;
+
 	if (source->prefix.len > 0 && raw.len > source->prefix.len && slice_starts_with_nocase(raw, source->prefix))
 		rest = slice_skip(raw, source->prefix.len);
 	if (!imap_name_decode(&source->arena, rest, false, &decoded) && !imap_name_decode(&source->arena, rest, true, &decoded))

@@ -300,7 +300,7 @@ enum status maildir_import(struct importer *importer, struct opener *opener, str
 	arena_init(&source->arena, 0);
 	arena_init(&source->folder, 0);
 	source->root = path;
-	if (is_maildir(source, path)) {
+	if (opener_set_root(opener, slice_cstr(&source->arena, path)) && is_maildir(source, path)) {
 		struct slice text =
 			opener_read(opener, &source->arena, join(&source->arena, path, SLICE("subscriptions")), SMALL_FILE_MAX);
 

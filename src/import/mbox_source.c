@@ -238,6 +238,8 @@ static enum status import_path(struct source *source, struct slice path, struct 
 		status = STATUS_NOT_FOUND;
 	else if (S_ISREG(facts.st_mode))
 		status = import_file(source, place, fd, (size_t)facts.st_size, name.len > 0 ? name : name_of(path), depth == 0);
+	else if (S_ISDIR(facts.st_mode) && depth == 0 && !opener_set_root(source->opener, place))
+		status = STATUS_NOT_FOUND;
 	else if (S_ISDIR(facts.st_mode) && depth < DEPTH_MAX)
 		status = import_folder(source, path, depth == 0 ? SLICE_EMPTY : without_sbd(name), depth);
 	close(fd);

@@ -3,44 +3,127 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/buf.h"
 
+#define PATH_MAX_BYTES 4096
+
+struct root {
+	int fd; /* -1: none */
+	size_t length;
+	char path[PATH_MAX_BYTES];
+};
+
 struct opener {
 	int socket; /* -1: we open ourselves */
 	pid_t child;
+	struct root root; /* where we open ourselves */
 };
 
-enum action { ACTION_OPEN, ACTION_MAKE_FOLDER, ACTION_SET_TIME };
+enum action { ACTION_OPEN, ACTION_MAKE_FOLDER, ACTION_SET_TIME, ACTION_SET_ROOT };
 
 struct request {
 	enum action action;
 	int flags;
 	mode_t mode;
 	int64_t wall_ms;
-	char path[4096];
+	char path[PATH_MAX_BYTES];
 };
 
 struct reply {
 	int error; /* an errno; 0: done */
 };
 
-static int act(const struct request *request)
+/* What stands behind the root's path; NULL: it isn't below it. */
+static const char *below_root(const struct root *root, const char *path)
 {
-	struct timespec at = {request->wall_ms / 1000, request->wall_ms % 1000 * 1000000};
+	if (root->fd < 0 || strncmp(path, root->path, root->length) != 0 || path[root->length] != '/')
+		return NULL;
+	return path + root->length + 1;
+}
 
+static int open_place(const struct root *root, const char *path, int flags, mode_t mode)
+{
+	const char *rest = below_root(root, path);
+	struct open_how how = {.flags = (unsigned)flags | O_CLOEXEC | O_NOCTTY,
+			       .mode = flags & O_CREAT ? mode : 0,
+			       .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS};
+
+	if (!rest)
+		return open(path, flags | O_CLOEXEC | O_NOCTTY, mode);
+	int fd = (int)syscall(SYS_openat2, root->fd, rest, &how, sizeof how);
+
+	/* Linux before 5.6 can't; it follows none at the path's end at least. */
+	return fd < 0 && errno == ENOSYS ? openat(root->fd, rest, flags | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW, mode) : fd;
+}
+
+static int make_folder(const struct root *root, const char *path)
+{
+	const char *rest = below_root(root, path), *slash = rest ? strrchr(rest, '/') : NULL;
+	char above[PATH_MAX_BYTES];
+	int result;
+
+	if (!rest)
+		return mkdir(path, 0700) == 0 || errno == EEXIST ? 0 : -1;
+	if (!slash)
+		return mkdirat(root->fd, rest, 0700) == 0 || errno == EEXIST ? 0 : -1;
+	size_t length = (size_t)(slash - path);
+
+	memcpy(above, path, length);
+	above[length] = 0;
+	int fd = open_place(root, above, O_RDONLY | O_DIRECTORY, 0);
+
+	if (fd < 0)
+		return -1;
+	result = mkdirat(fd, slash + 1, 0700) == 0 || errno == EEXIST ? 0 : -1;
+	close(fd);
+	return result;
+}
+
+static int set_time(const struct root *root, const char *path, int64_t wall_ms)
+{
+	struct timespec at = {wall_ms / 1000, wall_ms % 1000 * 1000000};
+	int fd = open_place(root, path, O_RDONLY | O_NONBLOCK, 0);
+	int result = fd >= 0 ? futimens(fd, (const struct timespec[]){at, at}) : -1;
+
+	if (fd >= 0)
+		close(fd);
+	return result;
+}
+
+static int set_root(struct root *root, const char *path)
+{
+	size_t length = strlen(path);
+
+	if (root->fd >= 0)
+		close(root->fd);
+	while (length > 1 && path[length - 1] == '/')
+		length--;
+	memcpy(root->path, path, length);
+	root->path[length] = 0;
+	root->length = length;
+	root->fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return root->fd < 0 ? -1 : 0;
+}
+
+static int act(struct root *root, const struct request *request)
+{
 	switch (request->action) {
 	case ACTION_OPEN:
-		return open(request->path, request->flags | O_CLOEXEC | O_NOCTTY, request->mode);
+		return open_place(root, request->path, request->flags, request->mode);
 	case ACTION_MAKE_FOLDER:
-		return mkdir(request->path, 0700) == 0 || errno == EEXIST ? 0 : -1;
+		return make_folder(root, request->path);
 	case ACTION_SET_TIME:
-		return utimensat(AT_FDCWD, request->path, (const struct timespec[]){at, at}, 0);
+		return set_time(root, request->path, request->wall_ms);
+	case ACTION_SET_ROOT:
+		return set_root(root, request->path);
 	}
 	return -1;
 }
@@ -87,11 +170,12 @@ static bool receive_reply(int socket, struct reply *reply, int *fd)
 
 static void serve(int socket)
 {
+	struct root root = {.fd = -1};
 	struct request request;
 
 	while (recv(socket, &request, sizeof request, 0) == sizeof request) {
 		request.path[sizeof request.path - 1] = 0;
-		int result = act(&request);
+		int result = act(&root, &request);
 		int fd = request.action == ACTION_OPEN ? result : -1;
 
 		if (!send_reply(socket, (struct reply){result < 0 ? errno : 0}, fd))
@@ -109,7 +193,7 @@ struct opener *opener_new(void)
 
 	if (!opener)
 		return NULL;
-	opener->socket = -1;
+	opener->socket = opener->root.fd = -1;
 	if (geteuid() != 0)
 		return opener;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) == 0) {
@@ -132,6 +216,8 @@ void opener_free(struct opener *opener)
 {
 	if (!opener)
 		return;
+	if (opener->root.fd >= 0)
+		close(opener->root.fd);
 	if (opener->socket >= 0) {
 		close(opener->socket);
 		waitpid(opener->child, NULL, 0);
@@ -151,7 +237,7 @@ static int ask(struct opener *opener, struct request *request, const char *path)
 	}
 	memcpy(request->path, path, length + 1);
 	if (opener->socket < 0)
-		return act(request);
+		return act(&opener->root, request);
 	if (send(opener->socket, request, sizeof *request, MSG_NOSIGNAL) != sizeof *request ||
 	    !receive_reply(opener->socket, &reply, &fd)) {
 		errno = EPIPE;
@@ -159,6 +245,13 @@ static int ask(struct opener *opener, struct request *request, const char *path)
 	}
 	errno = reply.error;
 	return reply.error != 0 ? -1 : request->action == ACTION_OPEN ? fd : 0;
+}
+
+bool opener_set_root(struct opener *opener, const char *folder)
+{
+	struct request request = {.action = ACTION_SET_ROOT};
+
+	return ask(opener, &request, folder) == 0;
 }
 
 int opener_open(struct opener *opener, const char *path, int flags, mode_t mode)

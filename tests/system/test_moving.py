@@ -3,7 +3,7 @@ that must find nothing changed."""
 import json
 import mailbox
 import os
-import pathlib
+import poplib
 import re
 import shutil
 import signal
@@ -26,7 +26,7 @@ class Dovecot:
 
     def __init__(self, folder):
         self.folder = folder
-        self.port, self.tls_port = harness.free_port(), harness.free_port()
+        self.port, self.tls_port, self.pop3_port = harness.free_port(), harness.free_port(), harness.free_port()
         user = "nobody" if harness.IS_ROOT else str(os.geteuid())
         group = "nogroup" if harness.IS_ROOT else str(os.getegid())
         login = "dovenull" if harness.IS_ROOT else user
@@ -43,7 +43,7 @@ class Dovecot:
 base_dir = {folder}/run
 state_dir = {folder}/run
 log_path = {folder}/log
-protocols = imap
+protocols = imap pop3
 listen = 127.0.0.1
 ssl = yes
 ssl_cert = <{folder}/cert.pem
@@ -71,6 +71,14 @@ service imap-login {{
  inet_listener imaps {{
   port = {self.tls_port}
   ssl = yes
+ }}
+}}
+service pop3-login {{
+ inet_listener pop3 {{
+  port = {self.pop3_port}
+ }}
+ inet_listener pop3s {{
+  port = 0
  }}
 }}
 namespace inbox {{
@@ -244,6 +252,15 @@ def test_from_a_running_dovecot(any_server, dovecot):
     assert server.cli("check").stdout.strip() == "the store is sound"
 
 
+def unique_ids(port, user, password):
+    client = poplib.POP3("127.0.0.1", port, timeout=60)
+    client.user(user)
+    client.pass_(password)
+    found = client.uidl()[1]
+    client.quit()
+    return found
+
+
 @needs_dovecot
 def test_clients_download_nothing_again(server, dovecot, folder):
     """mbsync with Dovecot, then with Posthorn under the same configuration but for the port and the log-in."""
@@ -256,6 +273,7 @@ def test_clients_download_nothing_again(server, dovecot, folder):
     config.write_text(config.read_text().replace("Host localhost", "Host 127.0.0.1"))
     mbsync(config)
     assert local_files(folder) == before
+    assert unique_ids(dovecot.pop3_port, "alice", "secret") == unique_ids(server.ports["pop3"], ALICE, server.passwords[ALICE])
     # Both sides went on: neither message may be taken for the other.
     there = dovecot.imap("alice")
     append(there, "INBOX", "new-there")

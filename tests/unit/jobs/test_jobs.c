@@ -20,7 +20,7 @@ struct store {
 	_Atomic size_t change_rows, trace_rows;
 	_Atomic unsigned faults, steps;
 	_Atomic size_t largest_step;
-	_Atomic int64_t change_before_ms, trace_before_ms;
+	_Atomic int64_t change_before_ms, trace_before_ms, deleted_before_ms;
 };
 
 static enum status clear(struct store *store, _Atomic size_t *rows, size_t max, size_t *removed)
@@ -49,6 +49,14 @@ enum status trace_forget(struct store *store, int64_t before_ms, size_t max, siz
 	return clear(store, &store->trace_rows, max, removed);
 }
 
+enum status deleted_purge(struct store *store, int64_t before_ms, size_t max, size_t *removed)
+{
+	(void)max;
+	store->deleted_before_ms = before_ms;
+	*removed = 0;
+	return STATUS_OK;
+}
+
 enum status tls_count_forget(struct store *store, int64_t before_ms, size_t max, size_t *removed)
 {
 	(void)store;
@@ -56,11 +64,6 @@ enum status tls_count_forget(struct store *store, int64_t before_ms, size_t max,
 	(void)max;
 	*removed = 0;
 	return STATUS_OK;
-}
-
-enum status deleted_purge(struct store *store, int64_t before_ms, size_t max, size_t *removed)
-{
-	return tls_count_forget(store, before_ms, max, removed);
 }
 
 static struct log make_log(void)
@@ -125,6 +128,28 @@ static void zero_days_keep_for_ever(void **state)
 	assert_int_equal(store.change_rows, 5);
 }
 
+/* Who turns the setting off doesn't want to keep what was kept before. */
+static void deleted_messages_go_at_once_at_zero_days(void **state)
+{
+	struct jobs_options options = {.interval_ms = 1, .deleted_days = 3};
+	struct log log = make_log();
+	int64_t start_ms = clock_wall_ms();
+
+	(void)state;
+	for (int round = 0; round < 2; round++) {
+		struct store store = {0};
+		struct jobs *jobs = jobs_new(&options, &store, &log);
+
+		assert_non_null(jobs);
+		while (store.deleted_before_ms == 0)
+			usleep(1000);
+		jobs_free(jobs);
+		assert_in_range(store.deleted_before_ms, start_ms - options.deleted_days * DAY_MS,
+				clock_wall_ms() - options.deleted_days * DAY_MS);
+		options.deleted_days = 0;
+	}
+}
+
 /* Neither between rounds nor in the middle of a long one. */
 static void stopping_waits_for_nothing(void **state)
 {
@@ -152,9 +177,8 @@ static void stopping_waits_for_nothing(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(old_rows_go_in_small_steps),
-		cmocka_unit_test(faults_are_tried_again),
-		cmocka_unit_test(zero_days_keep_for_ever),
+		cmocka_unit_test(old_rows_go_in_small_steps), cmocka_unit_test(faults_are_tried_again),
+		cmocka_unit_test(zero_days_keep_for_ever),    cmocka_unit_test(deleted_messages_go_at_once_at_zero_days),
 		cmocka_unit_test(stopping_waits_for_nothing),
 	};
 
