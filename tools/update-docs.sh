@@ -4,6 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 posthorn=${1:-build}/posthorn
+[ -x "$posthorn" ] || { echo "update-docs.sh: there is no $posthorn; build it, or name the build folder" >&2; exit 1; }
 "$posthorn" help settings --markdown >docs/settings.md
 page=docs/man/posthorn.yaml.5
 {
