@@ -52,17 +52,20 @@ struct ipc *ipc_new(int control_fd, ipc_handler handler, const struct ipc_contro
 	return ipc;
 }
 
+/* On the control thread only. The handler comes first: whoever waits for the stop may free what it uses. */
 static void stop(struct ipc *ipc)
 {
-	bool first;
-
 	pthread_mutex_lock(&ipc->lock);
-	first = !ipc->stopping;
+	bool first = !ipc->stopping;
+	pthread_mutex_unlock(&ipc->lock);
+	if (!first)
+		return;
+	if (ipc->control.stop)
+		ipc->control.stop(ipc->context);
+	pthread_mutex_lock(&ipc->lock);
 	ipc->stopping = true;
 	pthread_cond_broadcast(&ipc->stop);
 	pthread_mutex_unlock(&ipc->lock);
-	if (first && ipc->control.stop)
-		ipc->control.stop(ipc->context);
 }
 
 static void handle_channel(struct ipc *ipc, struct slice payload, int fd)
