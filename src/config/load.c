@@ -112,6 +112,8 @@ static void default_listeners(struct config *config, struct arena *arena)
 	for (unsigned i = 0; i < config->listeners_count; i++) {
 		config->listeners[i].address = slice_cstr(arena, slice_from_cstr(defaults[i][0]));
 		config->listeners[i].protocol = slice_cstr(arena, slice_from_cstr(defaults[i][1]));
+		/* As one that was given has them. */
+		config->listeners[i].mode = config->listeners[i].group = slice_cstr(arena, SLICE_EMPTY);
 	}
 }
 

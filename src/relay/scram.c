@@ -79,6 +79,15 @@ static struct slice prove(struct scram *scram, const uint8_t salted[KEY_BYTES], 
 	return to_base64(scram->arena, client_key);
 }
 
+/* RFC 5802 section 7: printable ASCII but for the comma. */
+static bool is_nonce(struct slice text)
+{
+	for (size_t i = 0; i < text.len; i++)
+		if (text.data[i] <= ' ' || text.data[i] > '~')
+			return false;
+	return true;
+}
+
 bool scram_final(struct scram *scram, struct slice server_first, struct slice password, struct slice *client_final)
 {
 	struct slice rest = server_first, nonce, salt_text, iterations_text;
@@ -90,7 +99,8 @@ bool scram_final(struct scram *scram, struct slice server_first, struct slice pa
 	    !take_attribute(&rest, 'i', &iterations_text))
 		return false;
 	buf_init(&salt, scram->arena, 0);
-	if (!slice_starts_with(nonce, scram->nonce) || nonce.len == scram->nonce.len || !base64_decode(&salt, salt_text) ||
+	if (!slice_starts_with(nonce, scram->nonce) || nonce.len == scram->nonce.len || !is_nonce(nonce) ||
+	    !base64_decode(&salt, salt_text) || salt.len == 0 ||
 	    !slice_to_u32(iterations_text, SCRAM_ITERATIONS_MAX, &iterations) || iterations == 0)
 		return false;
 	if (PKCS5_PBKDF2_HMAC(password.data, (int)password.len, (const unsigned char *)salt.data, (int)salt.len,

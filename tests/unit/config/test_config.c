@@ -142,6 +142,22 @@ static void what_is_written_is_read(void **state)
 	config_free(again);
 }
 
+/* The listeners that nobody has given, too. */
+static void defaults_are_written_as_they_are_read(void **state)
+{
+	struct arena arena SCOPED_ARENA;
+	struct config *config = load("", &arena), *again;
+	struct slice text, text_again;
+
+	(void)state;
+	assert_true(config_to_text(config, &arena, &text));
+	again = load(slice_cstr(&arena, text), &arena);
+	assert_true(config_to_text(again, &arena, &text_again));
+	assert_true(slice_eq(text, text_again));
+	config_free(config);
+	config_free(again);
+}
+
 /* The supervisor leaves out what isn't a role's affair. */
 static void what_is_left_out_has_its_default(void **state)
 {
@@ -419,6 +435,7 @@ int main(void)
 		cmocka_unit_test(an_empty_text_gives_the_defaults),
 		cmocka_unit_test(settings_arrive),
 		cmocka_unit_test(what_is_written_is_read),
+		cmocka_unit_test(defaults_are_written_as_they_are_read),
 		cmocka_unit_test(what_is_left_out_has_its_default),
 		cmocka_unit_test(errors_name_line_and_what_is_allowed),
 		cmocka_unit_test(forms_of_values),

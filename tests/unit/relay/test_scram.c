@@ -48,6 +48,9 @@ static void bad_servers(void **state)
 		"r=other,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096",
 		"r=rOprNGfwEbeRWgbNEkqO,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096", /* nothing added to our nonce */
 		"r=rOprNGfwEbeRWgbNEkqOx,s=!,i=4096",
+		"r=rOprNGfwEbeRWgbNEkqOx,s=,i=4096",
+		"r=rOprNGfwEbeRWgbNEkqO\xff,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096", /* RFC 5802 section 7: printable */
+		"r=rOprNGfwEbeRWgbNEkqO x,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096",
 		"r=rOprNGfwEbeRWgbNEkqOx,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=0",
 		"r=rOprNGfwEbeRWgbNEkqOx,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4000000000",
 		"r=rOprNGfwEbeRWgbNEkqOx,s=W22ZaJ0SNY7soEsUEjb6gQ==",
