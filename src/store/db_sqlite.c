@@ -14,6 +14,8 @@
 
 #include <uthash.h>
 
+#include "base/clock.h"
+#include "base/thread.h"
 #include "store/db_internal.h"
 #include "store/db_sqlite_log.h"
 
@@ -108,11 +110,8 @@ static bool take_writer(struct db *db)
 {
 	struct sqlite_shared *shared = db->pool->shared;
 	struct sqlite_db *sqlite = (struct sqlite_db *)db;
-	struct timespec deadline;
 
-	clock_gettime(CLOCK_REALTIME, &deadline);
-	deadline.tv_sec += db->pool->busy_timeout_ms / 1000 + 1;
-	if (pthread_mutex_timedlock(&shared->writing, &deadline) != 0) {
+	if (!thread_lock_until(&shared->writing, clock_monotonic_ms() + db->pool->busy_timeout_ms + 1000)) {
 		db_fail(db, STATUS_TEMPORARY, "another thread has been writing for too long");
 		return false;
 	}

@@ -8,14 +8,14 @@
  * Invariant: the status of a work is told to its owner after the commit, or after it is certain that nothing was kept; what is not
  * certain, because the server went away over the COMMIT, is told as such.
  */
-#include <errno.h>
 #include <semaphore.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include <utlist.h>
 
+#include "base/clock.h"
 #include "base/metrics.h"
+#include "base/thread.h"
 #include "store/db_internal.h"
 
 #define BATCH_WORKS 100
@@ -302,16 +302,6 @@ static void lead(struct db_pool *pool, struct db_pending *self)
 		pool->backend->tidy_aside(pool);
 }
 
-static bool wait_until(sem_t *wake, const struct timespec *deadline)
-{
-	int result;
-
-	do
-		result = deadline ? sem_timedwait(wake, deadline) : sem_wait(wake);
-	while (result != 0 && errno == EINTR);
-	return result == 0;
-}
-
 /* False: it waited too long and nobody had begun with it; it is out of the queue. */
 static bool withdraw(struct db_writer *writer, struct db_pending *self)
 {
@@ -326,16 +316,13 @@ static bool withdraw(struct db_writer *writer, struct db_pending *self)
 
 static void follow(struct db_pool *pool, struct db_pending *self)
 {
-	struct timespec deadline;
-
-	clock_gettime(CLOCK_REALTIME, &deadline);
-	deadline.tv_sec += pool->busy_timeout_ms / 1000 + 1;
-	if (!wait_until(&self->wake, &deadline)) {
+	if (!thread_semaphore_take(&self->wake, clock_monotonic_ms() + pool->busy_timeout_ms + 1000)) {
 		if (withdraw(&pool->writer, self)) {
 			self->status = STATUS_TEMPORARY;
 			return;
 		}
-		(void)wait_until(&self->wake, NULL);
+		while (sem_wait(&self->wake) != 0)
+			;
 	}
 	if (self->state == PENDING_LEADS)
 		lead(pool, self);
