@@ -40,6 +40,8 @@ enum next imap_enable(struct imap_session *s, struct imap_command *command)
 	/* What was to be told until now is told in the old way. */
 	imap_tell_before_answer(s, command);
 	s->rev2 |= (wanted & ENABLE_REV2) != 0;
+	if (wanted & ENABLE_REV2 && mailbox_viewer_is_open(&s->viewer))
+		mailbox_viewer_set_recent(&s->viewer, s->read_only ? VIEW_RECENT_NONE : VIEW_RECENT_TAKEN);
 	s->utf8 |= (wanted & ENABLE_UTF8) != 0;
 	s->qresync |= (wanted & ENABLE_QRESYNC) != 0;
 	buf_add_literal(out, "* ENABLED");

@@ -197,6 +197,20 @@ static uint64_t deleted_bytes(struct imap_session *s, const struct mailbox *mail
 	return bytes;
 }
 
+/* Of the selected mailbox those that are recent to this session; of others those that nobody has been told of. */
+static uint64_t recent_messages(struct imap_session *s, const struct mailbox *mailbox)
+{
+	uint32_t from = mailbox_view_cache_recent_uid(s->context->views, s->account, mailbox);
+	uint64_t count = 0;
+
+	if (mailbox_viewer_is_open(&s->viewer) && mailbox_viewer_state(&s->viewer).mailbox == mailbox->id)
+		return mailbox_viewer_recent(&s->viewer);
+	if (from < mailbox->uid_next &&
+	    mailbox_count_from(imap_store(s), s->account, mailbox->id, from, &count) != STATUS_OK)
+		LOG_WARNING(s->context->log, "imap.recent_failed", LOG_INT("session", s->env->id));
+	return count;
+}
+
 static uint64_t item_value(struct imap_session *s, const struct mailbox *mailbox, enum status_item item)
 {
 	switch (item) {
@@ -219,6 +233,7 @@ static uint64_t item_value(struct imap_session *s, const struct mailbox *mailbox
 	case ITEM_DELETED_STORAGE:
 		return deleted_bytes(s, mailbox);
 	case ITEM_RECENT:
+		return recent_messages(s, mailbox);
 	case ITEM_MAILBOXID:
 	case ITEM_COUNT:
 		break;

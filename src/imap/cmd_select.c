@@ -35,7 +35,7 @@ static void put_state(struct imap_session *s, const struct mailbox *mailbox)
 	put_permanent_flags(out, &texts->keywords, s->told_keywords, s->read_only);
 	put_number(out, SLICE("* "), state.messages, SLICE(" EXISTS\r\n"));
 	if (!s->rev2)
-		buf_add_literal(out, "* 0 RECENT\r\n");
+		put_number(out, SLICE("* "), mailbox_viewer_recent(&s->viewer), SLICE(" RECENT\r\n"));
 	if (unseen > 0)
 		put_number(out, SLICE("* OK [UNSEEN "), unseen, SLICE("] First unseen\r\n"));
 	put_number(out, SLICE("* OK [UIDVALIDITY "), state.uid_validity, SLICE("] UIDs are valid\r\n"));
@@ -196,7 +196,15 @@ static enum status tell_missed(struct imap_session *s, const struct select_reque
 
 /* ---- the commands ---- */
 
-static enum status open_mailbox(struct imap_session *s, struct slice name, struct mailbox *mailbox)
+/* RFC 9051 has dropped \Recent, but whom a session of IMAP4rev2 has been told of isn't new to another either. */
+static enum view_recent recency(const struct imap_session *s, bool read_only)
+{
+	if (s->rev2)
+		return read_only ? VIEW_RECENT_NONE : VIEW_RECENT_TAKEN;
+	return read_only ? VIEW_RECENT_SHOWN : VIEW_RECENT_CLAIMED;
+}
+
+static enum status open_mailbox(struct imap_session *s, struct slice name, bool read_only, struct mailbox *mailbox)
 {
 	enum status status = mailbox_find(imap_store(s), imap_arena(s), s->account, name, mailbox);
 
@@ -204,6 +212,8 @@ static enum status open_mailbox(struct imap_session *s, struct slice name, struc
 		status = STATUS_NOT_FOUND;
 	if (status == STATUS_OK)
 		status = mailbox_viewer_open(s->context->views, imap_arena(s), s->account, mailbox, &s->viewer);
+	if (status == STATUS_OK)
+		mailbox_viewer_set_recent(&s->viewer, recency(s, read_only));
 	return status;
 }
 
@@ -220,7 +230,7 @@ static enum next select_mailbox(struct imap_session *s, struct imap_command *com
 	if (mailbox_viewer_is_open(&s->viewer))
 		buf_add_literal(imap_output(s), "* OK [CLOSED] Previous mailbox closed\r\n");
 	imap_leave_mailbox(s);
-	status = open_mailbox(s, request.name, &mailbox);
+	status = open_mailbox(s, request.name, read_only, &mailbox);
 	if (status != STATUS_OK)
 		return imap_answer(s, command, status, SLICE_EMPTY);
 	s->state = IMAP_SELECTED;

@@ -79,7 +79,7 @@ static bool find_targets(struct imap_session *s, const struct store_request *req
 		for (size_t i = 0; i < walk.count; i++) {
 			targets->missing |= walk.messages[i].expunged;
 			targets->uids[targets->count] = walk.messages[i].uid;
-			targets->flags[targets->count++] = changed_flags(request->change, walk.messages[i].flags, bits);
+			targets->flags[targets->count++] = changed_flags(request->change, walk.messages[i].flags & ~FLAG_RECENT, bits);
 		}
 	}
 	return true;

@@ -6,8 +6,6 @@
  * Sessions of one process hear of each other without that.
  *
  * What is offered stands in the table of reply.c.
- *
- * Deviation: nothing is ever \Recent (RFC 3501 section 2.3.2): it would make each SELECT a write, and RFC 9051 has dropped it.
  */
 #pragma once
 

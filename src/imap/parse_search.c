@@ -113,7 +113,7 @@ static bool take_uids(struct imap_parser *p, struct search_key *key)
 	return imap_parse_space(p) && imap_parse_set(p, &key->set);
 }
 
-/* RFC 9051 section 6.4.4 and, for NEW, OLD and RECENT, RFC 3501 section 6.4.4: nothing is ever \Recent here. */
+/* RFC 9051 section 6.4.4 and, for NEW, OLD and RECENT, RFC 3501 section 6.4.4. */
 static const struct {
 	struct slice name;
 	enum search_type type;
@@ -131,9 +131,9 @@ static const struct {
 	{{"UNDRAFT", 7}, SEARCH_FLAGS, FLAG_DRAFT, 0, take_nothing},
 	{{"UNFLAGGED", 9}, SEARCH_FLAGS, FLAG_FLAGGED, 0, take_nothing},
 	{{"UNSEEN", 6}, SEARCH_FLAGS, FLAG_SEEN, 0, take_nothing},
-	{{"NEW", 3}, SEARCH_NONE, 0, 0, take_nothing},
-	{{"RECENT", 6}, SEARCH_NONE, 0, 0, take_nothing},
-	{{"OLD", 3}, SEARCH_ALL, 0, 0, take_nothing},
+	{{"NEW", 3}, SEARCH_FLAGS, FLAG_RECENT | FLAG_SEEN, FLAG_RECENT, take_nothing},
+	{{"RECENT", 6}, SEARCH_FLAGS, FLAG_RECENT, FLAG_RECENT, take_nothing},
+	{{"OLD", 3}, SEARCH_FLAGS, FLAG_RECENT, 0, take_nothing},
 	{{"KEYWORD", 7}, SEARCH_KEYWORD, 0, 1, take_keyword},
 	{{"UNKEYWORD", 9}, SEARCH_KEYWORD, 0, 0, take_keyword},
 	{{"UID", 3}, SEARCH_UIDS, 0, 0, take_uids},

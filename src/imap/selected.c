@@ -6,7 +6,7 @@
 #include "ipc/ipc.h"
 #include "ipc/pack.h"
 
-#define KEYWORD_BITS (~((UINT64_C(1) << FLAG_KEYWORD_FIRST) - 1))
+#define KEYWORD_BITS (~((UINT64_C(1) << FLAG_KEYWORD_FIRST) - 1) & ~FLAG_RECENT)
 
 /* What changes bring may be more than a command's memory; it is gone at once. */
 void imap_refresh(struct imap_session *s)
@@ -168,8 +168,21 @@ static void tell_expunged(struct imap_session *s, const struct view_news *news)
 	}
 }
 
+/* RFC 3501 section 7.3.2. */
+static void put_recent(struct imap_session *s, uint32_t before)
+{
+	uint32_t recent = mailbox_viewer_recent(&s->viewer);
+
+	if (recent == before)
+		return;
+	buf_add_literal(imap_output(s), "* ");
+	buf_add_u64(imap_output(s), recent);
+	buf_add_literal(imap_output(s), " RECENT\r\n");
+}
+
 void imap_tell_news(struct imap_session *s, bool expunges, const struct view_own_change *own)
 {
+	uint32_t recent = s->rev2 ? 0 : mailbox_viewer_recent(&s->viewer);
 	struct buf *out = imap_output(s);
 	struct arena arena SCOPED_ARENA;
 	struct view_news news;
@@ -180,6 +193,8 @@ void imap_tell_news(struct imap_session *s, bool expunges, const struct view_own
 		buf_add_literal(out, "* ");
 		buf_add_u64(out, news.messages);
 		buf_add_literal(out, " EXISTS\r\n");
+		if (!s->rev2)
+			put_recent(s, recent);
 	}
 	if (news.changed_count > 0)
 		tell_changed(s, &news);

@@ -43,7 +43,7 @@ void imap_put_flags(struct buf *out, uint64_t flags, const struct keyword_table 
 		struct slice name;
 	} system[] = {
 		{FLAG_ANSWERED, {"\\Answered", 9}}, {FLAG_FLAGGED, {"\\Flagged", 8}}, {FLAG_DELETED, {"\\Deleted", 8}},
-		{FLAG_SEEN, {"\\Seen", 5}},         {FLAG_DRAFT, {"\\Draft", 6}},
+		{FLAG_SEEN, {"\\Seen", 5}},         {FLAG_DRAFT, {"\\Draft", 6}},     {FLAG_RECENT, {"\\Recent", 7}},
 	};
 	bool first = true;
 

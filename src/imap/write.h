@@ -3,7 +3,7 @@
 
 #include "base/buf.h"
 #include "imap/set.h"
-#include "store/mailbox.h"
+#include "store/mailbox_view.h"
 
 /* Quoted, or a literal where it can't be. `utf8`: quoted strings may hold UTF-8 (IMAP4rev2 enabled). */
 void imap_put_string(struct buf *out, struct slice text, bool utf8);

@@ -40,7 +40,7 @@ bool mailbox_name_prepare(struct arena *arena, struct slice name, struct slice *
 
 #define MAILBOX_COLUMNS                                                                                                    \
 	"m.id, m.uid_validity, m.uid_next, m.highest_modseq, m.messages, m.unseen, m.deleted, m.size_bytes, m.selectable," \
-	" m.role, m.name, EXISTS (SELECT 1 FROM subscription s WHERE s.account = m.account AND s.name = m.name)"
+	" m.role, m.name, m.recent_uid, EXISTS (SELECT 1 FROM subscription s WHERE s.account = m.account AND s.name = m.name)"
 
 static void take_mailbox(struct db_query *query, struct arena *arena, int64_t account, struct mailbox *mailbox)
 {
@@ -58,7 +58,8 @@ static void take_mailbox(struct db_query *query, struct arena *arena, int64_t ac
 		.selectable = db_i64(query, 8) != 0,
 		.role = slice_dup(arena, db_slice(query, 9)),
 		.name = slice_dup(arena, db_slice(query, 10)),
-		.subscribed = db_i64(query, 11) != 0,
+		.recent_uid = (uint32_t)db_i64(query, 11),
+		.subscribed = db_i64(query, 12) != 0,
 	};
 	/* RFC 8474 section 4: unique, and never given out again; a level that becomes a mailbox again is another one. */
 	buf_init(&id, arena, 0);
@@ -164,6 +165,25 @@ enum status mailbox_deleted_bytes(struct store *store, int64_t account, int64_t 
 	db_bind_i64(&query, FLAG_DELETED);
 	if (db_row(&query))
 		*bytes = (uint64_t)db_i64(&query, 0);
+	db_done(&query);
+	return db_status(db);
+}
+
+enum status mailbox_count_from(struct store *store, int64_t account, int64_t id, uint32_t uid, uint64_t *count)
+{
+	struct db *db SCOPED_DB = db_acquire(store->pool);
+
+	*count = 0;
+	if (!db)
+		return STATUS_TEMPORARY;
+	struct db_query query =
+		db_query(db, "SELECT count(*) FROM mailbox_email WHERE account = $1 AND mailbox = $2 AND uid >= $3");
+
+	db_bind_i64(&query, account);
+	db_bind_i64(&query, id);
+	db_bind_i64(&query, uid);
+	if (db_row(&query))
+		*count = (uint64_t)db_i64(&query, 0);
 	db_done(&query);
 	return db_status(db);
 }

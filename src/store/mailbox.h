@@ -23,6 +23,7 @@ struct mailbox {
 	uint64_t highest_modseq;
 	uint32_t messages, unseen, deleted;
 	uint64_t size_bytes;
+	uint32_t recent_uid; /* messages from this uid on have been told to no session (RFC 3501 section 2.3.2) */
 	bool subscribed;
 	bool selectable;         /* false: only a level of the hierarchy */
 	struct slice mailbox_id; /* RFC 8474 */
@@ -36,6 +37,8 @@ MUST_CHECK enum status mailbox_get(struct store *store, struct arena *arena, int
 				   struct mailbox *mailbox);
 /* The size of the messages with \Deleted: they are looked for. */
 MUST_CHECK enum status mailbox_deleted_bytes(struct store *store, int64_t account, int64_t id, uint64_t *bytes);
+/* How many messages have at least that uid. */
+MUST_CHECK enum status mailbox_count_from(struct store *store, int64_t account, int64_t id, uint32_t uid, uint64_t *count);
 /* Makes missing levels above too (RFC 9051 section 6.3.4). `role` may be empty; REFUSED if another mailbox has it. */
 MUST_CHECK enum status mailbox_create(struct store *store, int64_t account, struct slice name, struct slice role, int64_t *id);
 /* With its messages. A mailbox that has children becomes unselectable instead (RFC 9051 section 6.3.5). INBOX: REFUSED. */

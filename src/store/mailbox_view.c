@@ -11,8 +11,7 @@
 #define COMPACT_SHARE 256
 #define FLAG_BITS     ((UINT64_C(1) << FLAG_KEYWORD_FIRST) - 1)
 
-/* An array with room for `need` elements. */
-static void *grown(void *array, size_t *capacity, size_t need, size_t element)
+void *view_grown(void *array, size_t *capacity, size_t need, size_t element)
 {
 	size_t cap = *capacity + *capacity / 2;
 
@@ -32,8 +31,7 @@ static size_t view_bytes(const struct mailbox_view *view)
 
 /* ---- positions; all under the view's mutex ---- */
 
-/* The index of the first entry with at least that uid. */
-static size_t entry_at(const struct mailbox_view *view, uint32_t uid)
+size_t view_entry_at(const struct mailbox_view *view, uint32_t uid)
 {
 	size_t low = 0, high = view->count;
 
@@ -112,8 +110,7 @@ static void forget_pending(struct mailbox_viewer *viewer)
 	viewer->pending_count = 0;
 }
 
-/* How many entries below that uid the viewer knows to be gone. */
-static size_t told_below(struct mailbox_view *view, struct mailbox_viewer *viewer, uint32_t uid)
+size_t view_told_below(struct mailbox_view *view, struct mailbox_viewer *viewer, uint32_t uid)
 {
 	if (view->tombstone_count == 0)
 		return 0;
@@ -123,7 +120,7 @@ static size_t told_below(struct mailbox_view *view, struct mailbox_viewer *viewe
 
 static uint32_t sequence_of(struct mailbox_view *view, struct mailbox_viewer *viewer, size_t index)
 {
-	return (uint32_t)(index + 1 - told_below(view, viewer, view->entries[index].uid));
+	return (uint32_t)(index + 1 - view_told_below(view, viewer, view->entries[index].uid));
 }
 
 static uint32_t last_uid(const struct mailbox_view *view)
@@ -142,7 +139,7 @@ static void journal_add(struct mailbox_view *view, const struct mailbox_entry *e
 		view->journal_first += half;
 		memmove(view->journal, view->journal + half, view->journal_count * sizeof(*view->journal));
 	}
-	view->journal = grown(view->journal, &view->journal_capacity, view->journal_count + 1, sizeof(*view->journal));
+	view->journal = view_grown(view->journal, &view->journal_capacity, view->journal_count + 1, sizeof(*view->journal));
 	view->journal[view->journal_count++] = (struct change){entry->uid, entry->modseq};
 }
 
@@ -151,11 +148,11 @@ static void apply_changed(struct mailbox_view *view, const struct mailbox_entry 
 {
 	for (size_t i = 0; i < count; i++) {
 		if (changed[i].uid > last_uid(view)) {
-			view->entries = grown(view->entries, &view->capacity, view->count + 1, sizeof(*view->entries));
+			view->entries = view_grown(view->entries, &view->capacity, view->count + 1, sizeof(*view->entries));
 			view->entries[view->count++] = changed[i];
 			continue;
 		}
-		size_t at = entry_at(view, changed[i].uid);
+		size_t at = view_entry_at(view, changed[i].uid);
 
 		if (view->entries[at].uid != changed[i].uid || view->entries[at].modseq == changed[i].modseq)
 			continue;
@@ -172,7 +169,7 @@ static void apply_expunged(struct mailbox_view *view, struct arena *arena, const
 	size_t fresh_count = 0;
 
 	for (size_t i = 0; i < count; i++) {
-		size_t at = entry_at(view, uids[i]);
+		size_t at = view_entry_at(view, uids[i]);
 
 		if (at < view->count && view->entries[at].uid == uids[i] && !is_tombstone(view, uids[i]))
 			fresh[fresh_count++] = uids[i];
@@ -181,7 +178,7 @@ static void apply_expunged(struct mailbox_view *view, struct arena *arena, const
 		return;
 	size_t old = view->tombstone_count, to = old + fresh_count;
 
-	view->tombstones = grown(view->tombstones, &view->tombstone_capacity, to, sizeof(*view->tombstones));
+	view->tombstones = view_grown(view->tombstones, &view->tombstone_capacity, to, sizeof(*view->tombstones));
 	view->tombstone_count = to;
 	view->expunge_number++;
 	while (fresh_count > 0) {
@@ -197,6 +194,7 @@ static void apply_state(struct mailbox_view *view, const struct mailbox *mailbox
 	view->uid_validity = mailbox->uid_validity;
 	view->uid_next = mailbox->uid_next;
 	view->modseq = mailbox->highest_modseq;
+	view_recent_heard(view, mailbox);
 }
 
 static void expunge_all(struct mailbox_view *view, struct arena *arena)
@@ -345,6 +343,7 @@ enum status mailbox_viewer_open(struct mailbox_view_cache *cache, struct arena *
 	if (status == STATUS_OK) {
 		viewer->view = view;
 		tell_all(view, viewer);
+		view_recent_heard(view, mailbox);
 		DL_APPEND(view->viewers, viewer);
 	}
 	bytes = view_bytes(view);
@@ -366,6 +365,7 @@ void mailbox_viewer_close(struct mailbox_viewer *viewer)
 	pthread_mutex_lock(&view->mutex);
 	DL_DELETE(view->viewers, viewer);
 	forget_pending(viewer);
+	view_recent_forget(viewer);
 	compact(view);
 	if (!view->viewers) {
 		view->journal_first += view->journal_count;
@@ -433,7 +433,7 @@ uint32_t mailbox_viewer_first_unseen(struct mailbox_viewer *viewer)
 	if (view->unseen_modseq != view->modseq || view->unseen_modseq == 0)
 		find_unseen(view);
 	if (view->unseen_uid != 0 && view->unseen_uid <= viewer->known_uid)
-		sequence = sequence_of(view, viewer, entry_at(view, view->unseen_uid));
+		sequence = sequence_of(view, viewer, view_entry_at(view, view->unseen_uid));
 	pthread_mutex_unlock(&view->mutex);
 	return sequence;
 }
@@ -450,7 +450,7 @@ static uint32_t uid_of(struct mailbox_view *view, struct mailbox_viewer *viewer,
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
 
-		if (middle + 1 - told_below(view, viewer, view->entries[middle].uid + 1) < sequence)
+		if (middle + 1 - view_told_below(view, viewer, view->entries[middle].uid + 1) < sequence)
 			low = middle + 1;
 		else
 			high = middle;
@@ -480,8 +480,8 @@ size_t mailbox_viewer_read(struct mailbox_viewer *viewer, uint32_t from, uint32_
 	size_t count = 0;
 
 	pthread_mutex_lock(&view->mutex);
-	size_t at = entry_at(view, from), grave = tombstone_at(view, from);
-	uint32_t sequence = (uint32_t)(at - told_below(view, viewer, from));
+	size_t at = view_entry_at(view, from), grave = tombstone_at(view, from);
+	uint32_t sequence = (uint32_t)(at - view_told_below(view, viewer, from));
 
 	if (to > viewer->known_uid)
 		to = viewer->known_uid;
@@ -491,8 +491,16 @@ size_t mailbox_viewer_read(struct mailbox_viewer *viewer, uint32_t from, uint32_
 
 		if (expunged && view->tombstones[grave++].number <= viewer->told_expunge)
 			continue;
-		out[count++] = (struct view_message){++sequence,   entry->uid,    entry->size,  expunged,
-						     entry->flags, entry->modseq, entry->email, entry->received_ms};
+		out[count++] = (struct view_message){
+			.sequence = ++sequence,
+			.uid = entry->uid,
+			.size = entry->size,
+			.expunged = expunged,
+			.flags = entry->flags | view_recent_flag(viewer, entry->uid),
+			.modseq = entry->modseq,
+			.email = entry->email,
+			.received_ms = entry->received_ms,
+		};
 	}
 	pthread_mutex_unlock(&view->mutex);
 	return count;
@@ -507,7 +515,7 @@ static void take_expunged(struct mailbox_view *view, struct mailbox_viewer *view
 	news->vanished = ARENA_ARRAY(arena, uint32_t, viewer->pending_count + 1);
 	for (size_t i = viewer->pending_count; i-- > 0;) {
 		if (viewer->pending[i] <= viewer->known_uid)
-			news->expunged[news->expunged_count++] = sequence_of(view, viewer, entry_at(view, viewer->pending[i]));
+			news->expunged[news->expunged_count++] = sequence_of(view, viewer, view_entry_at(view, viewer->pending[i]));
 	}
 	for (size_t i = 0; i < news->expunged_count; i++)
 		news->vanished[i] = viewer->pending[i];
@@ -579,19 +587,20 @@ static void take_changed(struct mailbox_view *view, struct mailbox_viewer *viewe
 		uids = journal_uids(view, viewer, arena, &count);
 	news->changed = ARENA_ARRAY(arena, struct view_message, count);
 	for (size_t i = 0; i < count && uids[i] <= known_uid; i++) {
-		size_t at = entry_at(view, uids[i]);
+		size_t at = view_entry_at(view, uids[i]);
 		const struct mailbox_entry *entry = &view->entries[at];
 
 		if (at == view->count || entry->uid != uids[i] || is_tombstone(view, uids[i]) || is_own(own, entry))
 			continue;
-		news->changed[news->changed_count++] = (struct view_message){sequence_of(view, viewer, at),
-									     entry->uid,
-									     entry->size,
-									     false,
-									     entry->flags,
-									     entry->modseq,
-									     entry->email,
-									     entry->received_ms};
+		news->changed[news->changed_count++] = (struct view_message){
+			.sequence = sequence_of(view, viewer, at),
+			.uid = entry->uid,
+			.size = entry->size,
+			.flags = entry->flags | view_recent_flag(viewer, entry->uid),
+			.modseq = entry->modseq,
+			.email = entry->email,
+			.received_ms = entry->received_ms,
+		};
 	}
 	viewer->told_change = journal_end;
 }
@@ -628,6 +637,7 @@ void mailbox_viewer_take(struct mailbox_viewer *viewer, struct arena *arena, boo
 	news->messages = viewer->messages;
 	news->grown = viewer->messages != before - news->expunged_count;
 	take_changed(view, viewer, arena, known_uid, own, news);
+	view_recent_told(view, viewer, known_uid);
 	viewer->told_modseq = view->modseq;
 	viewer->told_uid_next = view->uid_next;
 	if (viewer->told_expunge == view->expunge_number)

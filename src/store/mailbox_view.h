@@ -14,6 +14,17 @@
 struct mailbox_view;
 struct mailbox_view_cache;
 
+/* What a session has to do with \Recent (RFC 3501 section 2.3.2). Claims are remembered at once and written within seconds; what was
+ * lost with a crash is recent again. */
+enum view_recent {
+	VIEW_RECENT_NONE,
+	VIEW_RECENT_SHOWN,   /* it sees what nobody has claimed, and leaves it so */
+	VIEW_RECENT_CLAIMED, /* what it is told of first is its own */
+	VIEW_RECENT_TAKEN,   /* likewise, but it doesn't want to see it */
+};
+/* In the flags of what a viewer reads; never stored. */
+#define FLAG_RECENT (UINT64_C(1) << 63)
+
 /* Views without viewers are kept as long as all views together have at most max_bytes (0: 256 MB). */
 struct mailbox_view_cache *mailbox_view_cache_new(struct store *store, size_t max_bytes);
 /* All viewers must be closed. */
@@ -38,6 +49,9 @@ struct mailbox_viewer {
 	uint32_t *pending;                  /* uids of expunges not told, ascending; made when needed */
 	size_t pending_count;
 	uint64_t pending_expunge; /* the view's expunge number that `pending` was made for */
+	enum view_recent recency;
+	struct uid_range *recent; /* ascending, disjoint and not adjacent */
+	size_t recent_count, recent_capacity;
 };
 
 /* Opens `mailbox` as mailbox_find or mailbox_get have just described it, up to date and with everything told. The arena is for
@@ -63,6 +77,12 @@ struct mailbox_view_state {
 	bool gone;              /* the mailbox is no more */
 };
 struct mailbox_view_state mailbox_viewer_state(struct mailbox_viewer *viewer);
+/* From now on (right after it was opened, or after it was told everything) the viewer has to do with \Recent. */
+void mailbox_viewer_set_recent(struct mailbox_viewer *viewer, enum view_recent recency);
+/* How many of the messages that the session counts are \Recent to it. */
+uint32_t mailbox_viewer_recent(struct mailbox_viewer *viewer);
+/* From which uid on nobody has claimed messages of a mailbox: mailbox->recent_uid, or what this process knows better. */
+uint32_t mailbox_view_cache_recent_uid(struct mailbox_view_cache *cache, int64_t account, const struct mailbox *mailbox);
 /* The sequence number of the first message without \Seen; 0: there is none. */
 uint32_t mailbox_viewer_first_unseen(struct mailbox_viewer *viewer);
 

@@ -1,5 +1,6 @@
 /* The views of a process: found by account and mailbox, and kept for a while when nobody has them open. */
 #include "base/metrics.h"
+#include "base/thread.h"
 #include "store/mailbox_view_internal.h"
 #include "store/store_internal.h"
 
@@ -12,6 +13,7 @@ struct mailbox_view_cache *mailbox_view_cache_new(struct store *store, size_t ma
 	cache->store = store;
 	cache->max_bytes = max_bytes ? max_bytes : DEFAULT_MAX_BYTES;
 	pthread_mutex_init(&cache->mutex, NULL);
+	thread_condition_init(&cache->wake);
 	return cache;
 }
 
@@ -37,12 +39,14 @@ void mailbox_view_cache_free(struct mailbox_view_cache *cache)
 {
 	if (!cache)
 		return;
+	view_recent_end(cache);
 	while (cache->unused) {
 		struct mailbox_view *view = cache->unused;
 
 		DL_DELETE(cache->unused, view);
 		drop(cache, view);
 	}
+	pthread_cond_destroy(&cache->wake);
 	pthread_mutex_destroy(&cache->mutex);
 	free(cache);
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 /* The default hash is a mixer for keys that others choose; these are our own. */
@@ -46,6 +47,8 @@ struct mailbox_view {
 	struct change *journal;
 	size_t journal_count, journal_capacity;
 	uint64_t journal_first; /* number of journal[0], counted from the view's beginning */
+	/* Messages from here on have been claimed by nobody. Written under this mutex, read under the cache's too. */
+	_Atomic uint32_t recent_uid;
 	uint64_t unseen_modseq; /* what unseen_uid was found for */
 	uint32_t unseen_uid;    /* 0: none */
 	struct arena keyword_arena;
@@ -63,6 +66,17 @@ struct mailbox_view_cache {
 	struct mailbox_view *unused;
 	size_t bytes;
 	uint64_t loads;
+	struct recent_claim *claims; /* not written yet */
+	bool has_writer, ends;
+	pthread_t writer;
+	pthread_cond_t wake;
+};
+
+/* Messages below uid are not recent to anybody else. */
+struct recent_claim {
+	struct view_key key;
+	uint32_t uid;
+	UT_hash_handle hh;
 };
 
 static inline void *view_must_alloc(void *block)
@@ -77,3 +91,25 @@ struct mailbox_view *view_cache_acquire(struct mailbox_view_cache *cache, int64_
 /* `bytes`: how large the view is now; `keep`: it is worth keeping. */
 void view_cache_release(struct mailbox_view *view, size_t bytes, bool keep);
 void view_cache_count_load(struct mailbox_view_cache *cache);
+
+/* ---- mailbox_view.c, under the view's mutex ---- */
+
+/* An array with room for `need` elements. */
+void *view_grown(void *array, size_t *capacity, size_t need, size_t element);
+/* The index of the first entry with at least that uid. */
+size_t view_entry_at(const struct mailbox_view *view, uint32_t uid);
+/* How many entries below that uid the viewer knows to be gone. */
+size_t view_told_below(struct mailbox_view *view, struct mailbox_viewer *viewer, uint32_t uid);
+
+/* ---- mailbox_view_recent.c, under the view's mutex ---- */
+
+/* The mailbox as the store has it. */
+void view_recent_heard(struct mailbox_view *view, const struct mailbox *mailbox);
+/* The viewer is told of the messages with uids above `after`, up to its known_uid. */
+void view_recent_told(struct mailbox_view *view, struct mailbox_viewer *viewer, uint32_t after);
+/* FLAG_RECENT or 0. */
+uint64_t view_recent_flag(const struct mailbox_viewer *viewer, uint32_t uid);
+void view_recent_forget(struct mailbox_viewer *viewer);
+
+/* Waits until all claims have been written; none come any more. */
+void view_recent_end(struct mailbox_view_cache *cache);

@@ -10,6 +10,7 @@
 #include "store/schema/0006_queue_care.h"
 #include "store/schema/0007_save_date.h"
 #include "store/schema/0008_text_index.h"
+#include "store/schema/0009_recent.h"
 
 #define TRIES 3
 
@@ -22,6 +23,7 @@ static const char *const migrations[] = {
 	MIGRATION_0006_QUEUE_CARE,
 	MIGRATION_0007_SAVE_DATE,
 	MIGRATION_0008_TEXT_INDEX,
+	MIGRATION_0009_RECENT,
 };
 
 #define NEWEST ((int64_t)(sizeof migrations / sizeof migrations[0]))

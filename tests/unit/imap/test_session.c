@@ -21,6 +21,7 @@
 #include "base/clock.h"
 #include "harness.h"
 #include "store/directory.h"
+#include "store/mailbox_view.h"
 #include "store/queue.h"
 
 #define TRANSCRIPTS_MAX 64
@@ -493,6 +494,51 @@ static void test_faults_of_the_store(void **state)
 	harness_free(h);
 }
 
+static uint32_t stored_recent_uid(struct harness *h)
+{
+	struct arena arena SCOPED_ARENA;
+	struct mailbox mailbox;
+
+	assert_int_equal(mailbox_find(harness_store(h), &arena, harness_account(h), SLICE("INBOX"), &mailbox), STATUS_OK);
+	return mailbox.recent_uid;
+}
+
+/* A session of its own that opens INBOX; then the process ends, as far as views are concerned. */
+static void open_and_end(struct harness *h, int number, struct slice command, struct slice recent)
+{
+	struct imap_context *context = harness_context(h);
+	struct slice line;
+
+	harness_connect(h, number);
+	harness_send(h, number, SLICE("a LOGIN " HARNESS_USER " " HARNESS_PASSWORD "\r\n"), false);
+	assert_true(harness_read_until(h, number, SLICE("a OK")) > 0);
+	harness_send(h, number, command, false);
+	do {
+		assert_true(harness_read_line(h, number, &line));
+	} while (!slice_ends_with(line, SLICE("RECENT")));
+	if (!slice_eq(line, recent))
+		fail_msg("%.*s", SLICE_ARG(line));
+	assert_true(harness_read_until(h, number, SLICE("b OK")) > 0);
+	harness_disconnect(h, number);
+	mailbox_view_cache_free(context->views);
+	context->views = mailbox_view_cache_new(harness_store(h), 0);
+}
+
+/* RFC 3501 section 2.3.2: who has claimed \Recent has it for good, also after the process ended. */
+static void test_recent_is_kept(void **state)
+{
+	struct harness *h = harness_new();
+
+	(void)state;
+	harness_deliver(h, SLICE("Subject: one\r\n\r\n"));
+	open_and_end(h, 0, SLICE("b EXAMINE INBOX\r\n"), SLICE("* 1 RECENT"));
+	assert_int_equal(stored_recent_uid(h), 1);
+	open_and_end(h, 1, SLICE("b SELECT INBOX\r\n"), SLICE("* 1 RECENT"));
+	assert_int_equal(stored_recent_uid(h), 2);
+	open_and_end(h, 2, SLICE("b SELECT INBOX\r\n"), SLICE("* 0 RECENT"));
+	harness_free(h);
+}
+
 static int is_visible(const struct dirent *entry)
 {
 	return entry->d_name[0] != '.';
@@ -518,6 +564,7 @@ int main(void)
 	tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_ends);
 	tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_long_commands);
 	tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_faults_of_the_store);
+	tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_recent_is_kept);
 	failures = _cmocka_run_group_tests("imap sessions", tests, count, NULL, NULL);
 	for (int i = 0; i < found; i++)
 		free(files[i]);
