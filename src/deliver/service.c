@@ -16,7 +16,8 @@
 #include "store/queue.h"
 
 #define MESSAGE_SIZE_DEFAULT (50 * 1024 * 1024)
-#define ADDED_MAX            (64 * 1024) /* what the smtp role may put before a message of the largest size */
+/* What the smtp role may make of a message of the largest size: fields before it, and base64 of what was binary. */
+#define GROWN_MAX(size) ((size) + (size) / 2 + 64 * 1024)
 
 struct deliver_service {
 	struct deliver_service_options options;
@@ -610,7 +611,7 @@ static enum status handle_message(struct deliver_service *service, struct ipc_re
 	work.bytes = request->fd < 0 ? unpack_slice(&in) : SLICE_EMPTY;
 	if (!unpack_ok(&in) || work.envelope.recipient_count == 0 || work.envelope.queue_id.len == 0)
 		return STATUS_PEER;
-	if (request->fd >= 0 && !ipc_body_map(request->fd, service->options.max_message_size + ADDED_MAX, &body)) {
+	if (request->fd >= 0 && !ipc_body_map(request->fd, GROWN_MAX(service->options.max_message_size), &body)) {
 		LOG_ERROR(service->log, "deliver.no_body", LOG_STR("id", work.envelope.queue_id));
 		return answer(reply, VERDICT_TEMPORARY);
 	}

@@ -1,5 +1,7 @@
 #include "imap/incoming.h"
 
+#include "mime/binary.h"
+
 #define URL_MAX 2048
 
 void incoming_init(struct incoming *in, struct imap_session *s, struct imap_command *command)
@@ -190,11 +192,27 @@ static void make_crlf(struct buf *bytes)
 	*bytes = fixed;
 }
 
+static void add_to(void *out, struct slice bytes)
+{
+	buf_add(out, bytes);
+}
+
+/* RFC 3516 section 4.4 */
+static void make_text(struct buf *bytes)
+{
+	struct buf text;
+
+	buf_init(&text, NULL, 0);
+	binary_to_lines(buf_slice(bytes), add_to, &text);
+	buf_free(bytes);
+	*bytes = text;
+}
+
 /* What is binary without saying so isn't kept. */
 static bool make_lines(struct incoming *in, struct incoming_message *message)
 {
 	if (message->binary)
-		imap_make_text(&message->bytes);
+		make_text(&message->bytes);
 	if (slice_find_byte(buf_slice(&message->bytes), '\0') != SLICE_NOT_FOUND)
 		return incoming_refuse(in, SLICE("UNKNOWN-CTE"), SLICE("A part with binary content doesn't say so"));
 	make_crlf(&message->bytes);

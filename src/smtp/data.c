@@ -71,6 +71,9 @@ enum next cmd_data(struct smtp_session *s, struct slice argument)
 	(void)argument;
 	if (s->state != STATE_RCPT)
 		return smtp_answer(s, s->is_lmtp ? REPLY_LMTP_NEED_RCPT : REPLY_NEED_RCPT);
+	/* RFC 3030 section 3: lines can't carry what isn't lines. */
+	if (s->transaction.is_binary)
+		return smtp_answer(s, REPLY_BINARY_DATA);
 	smtp_message_begin(s, s->env->command_arena, &incoming);
 	smtp_answer(s, REPLY_GO_AHEAD);
 	conn_flush(s->conn);
@@ -111,7 +114,8 @@ static bool read_chunk(struct smtp_session *s, uint64_t size, struct dots *lines
 			return false;
 		bytes = slice_sub(bytes, 0, left < bytes.len ? (size_t)left : bytes.len);
 		if (incoming) {
-			dots_check(lines, bytes);
+			if (!incoming->is_raw)
+				dots_check(lines, bytes);
 			incoming_add(incoming, bytes);
 		}
 		left -= bytes.len;

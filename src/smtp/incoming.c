@@ -86,9 +86,10 @@ static void spill(struct incoming *in)
 	if (in->head.len < in->next_look)
 		return;
 	in->next_look = in->head.len + LOOK_AGAIN_AFTER;
-	if (in->head.len < INCOMING_HEADER_MAX && !header_look(message_so_far(in)).is_whole)
+	if (!in->is_raw && in->head.len < INCOMING_HEADER_MAX && !header_look(message_so_far(in)).is_whole)
 		return;
-	complete_header(in);
+	if (!in->is_raw)
+		complete_header(in);
 	in->fd = ipc_memfd_open();
 	if (in->fd < 0)
 		fail(in, INCOMING_STORAGE);
@@ -128,9 +129,9 @@ void incoming_add(struct incoming *in, struct slice bytes)
 void incoming_end(struct incoming *in)
 {
 	/* BDAT may end anywhere; a message in a mailbox or in DATA can't. */
-	if (in->size > 0 && memcmp(in->last, "\r\n", 2) != 0 && in->fault == INCOMING_OK)
+	if (!in->is_raw && in->size > 0 && memcmp(in->last, "\r\n", 2) != 0 && in->fault == INCOMING_OK)
 		incoming_add(in, SLICE("\r\n"));
-	if (!in->header_done)
+	if (!in->is_raw && !in->header_done)
 		complete_header(in);
 	if (in->fd >= 0 && !ipc_memfd_seal(in->fd))
 		fail(in, INCOMING_STORAGE);

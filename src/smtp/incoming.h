@@ -28,6 +28,7 @@ struct incoming {
 	enum incoming_fault fault;
 	struct header_facts facts; /* once the header is complete */
 	bool header_done;
+	bool is_raw; /* nothing is looked at or added: what was said is what there is */
 	/* How the header is completed. */
 	unsigned max_received;
 	bool add_missing;

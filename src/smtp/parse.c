@@ -207,13 +207,14 @@ static bool take_size(void *into, const struct parameter *p)
 	return p->has_value;
 }
 
-/* RFC 6152 section 2. BINARYMIME (RFC 3030) is not offered. */
+/* RFC 6152 section 2, RFC 3030 section 3. */
 static bool take_body(void *into, const struct parameter *p)
 {
 	struct smtp_mail *mail = into;
 
 	mail->body_8bit = slice_eq_nocase(p->value, SLICE("8BITMIME"));
-	return mail->body_8bit || slice_eq_nocase(p->value, SLICE("7BIT"));
+	mail->body_binary = slice_eq_nocase(p->value, SLICE("BINARYMIME"));
+	return mail->body_8bit || mail->body_binary || slice_eq_nocase(p->value, SLICE("7BIT"));
 }
 
 static bool take_smtputf8(void *into, const struct parameter *p)

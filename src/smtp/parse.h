@@ -22,7 +22,7 @@ struct smtp_path {
 struct smtp_mail {
 	struct smtp_path path;
 	uint64_t size; /* 0: not given */
-	bool body_8bit, smtputf8, requires_tls;
+	bool body_8bit, body_binary, smtputf8, requires_tls;
 	enum dsn_return dsn_return;
 	struct slice envelope_id; /* xtext as given; empty: none */
 };

@@ -54,6 +54,7 @@ static const struct {
 	[REPLY_NEED_RCPT] = {554, "5.5.1", "No valid recipients"},
 	[REPLY_BDAT_BEGUN] = {503, "5.5.1", "Message was begun with BDAT"},
 	[REPLY_BDAT_FAILED] = {503, "5.5.1", "A former chunk was refused, say RSET"},
+	[REPLY_BINARY_DATA] = {503, "5.5.1", "BODY=BINARYMIME needs BDAT"},
 	[REPLY_WRONG_STATE] = {503, "5.5.1", "Not during a mail transaction"},
 	[REPLY_NO_EXPN] = {502, "5.5.1", "Lists are not shown"},
 	[REPLY_NO_TLS] = {502, "5.5.1", "TLS is not offered here"},
@@ -146,7 +147,7 @@ void reply_write_ehlo(struct buf *out, struct slice hostname, const struct reply
 		buf_add_literal(out, "\r\n250-AUTH ");
 		buf_add(out, offer->auth);
 	}
-	buf_add_literal(out, "\r\n250-ENHANCEDSTATUSCODES\r\n250-8BITMIME\r\n250-DSN\r\n250-SMTPUTF8\r\n250-LIMITS RCPTMAX=");
+	buf_add_literal(out, "\r\n250-ENHANCEDSTATUSCODES\r\n250-8BITMIME\r\n250-BINARYMIME\r\n250-DSN\r\n250-SMTPUTF8\r\n250-LIMITS RCPTMAX=");
 	buf_add_u64(out, offer->max_recipients); /* RFC 9422 section 4.2 */
 	buf_add_literal(out, "\r\n250-HELP\r\n250 CHUNKING\r\n");
 }

@@ -36,6 +36,7 @@ struct smtp_transaction {
 	struct incoming incoming;
 	struct dots lines;
 	bool chunk_failed;
+	bool is_binary; /* BODY=BINARYMIME: what has come so far is raw */
 };
 
 struct smtp_session {
@@ -80,10 +81,15 @@ bool smtp_may_send_password(const struct smtp_session *session);
 
 void smtp_transaction_begin(struct smtp_session *session, const struct smtp_mail *mail);
 void smtp_transaction_end(struct smtp_session *session);
-/* A plan for incoming_begin, and the trace header, in `arena`. */
+/* A plan for incoming_begin, and the trace header, in `arena`. What is binary is taken raw. */
 void smtp_message_begin(struct smtp_session *session, struct arena *arena, struct incoming *incoming);
 /* All of the message is here: judges it, has it delivered, answers, and ends the transaction. */
 enum next smtp_message_finish(struct smtp_session *session, struct incoming *incoming, bool has_bare);
+
+/* ---- binary.c ---- */
+
+/* All of a binary message is here: makes it one of lines, in `incoming`'s place. True: it has bare CR or LF that no binary part excuses. */
+bool smtp_binary_finish(struct smtp_session *session, struct incoming *incoming);
 
 /* ---- door.c: what the guard says at each step. False: it has answered, or *next says what to do, or *verdict what to answer. ---- */
 

@@ -11,7 +11,7 @@ void smtp_transaction_begin(struct smtp_session *s, const struct smtp_mail *mail
 {
 	struct smtp_transaction *t = &s->transaction;
 
-	*t = (struct smtp_transaction){.declared_size = mail->size, .incoming.fd = -1};
+	*t = (struct smtp_transaction){.declared_size = mail->size, .incoming.fd = -1, .is_binary = mail->body_binary};
 	t->envelope = (struct deliver_envelope){
 		.queue_id = random_queue_id(&s->arena),
 		.sender = {.address = slice_dup(&s->arena, mail->path.address),
@@ -83,7 +83,9 @@ static struct slice author(const struct smtp_session *s)
 void smtp_message_begin(struct smtp_session *s, struct arena *arena, struct incoming *incoming)
 {
 	const struct deliver_envelope *envelope = &s->transaction.envelope;
+	bool is_raw = s->transaction.is_binary;
 	struct incoming plan = {
+		.is_raw = is_raw,
 		.limit = s->options.max_message_size,
 		.max_received = s->options.max_received_hops,
 		.add_missing = s->is_submission || s->is_local,
@@ -93,7 +95,7 @@ void smtp_message_begin(struct smtp_session *s, struct arena *arena, struct inco
 			   .author = author(s)},
 	};
 
-	incoming_begin(incoming, arena, &plan, trace_header(s, arena, plan.origin.wall_ms));
+	incoming_begin(incoming, arena, &plan, is_raw ? SLICE_EMPTY : trace_header(s, arena, plan.origin.wall_ms));
 }
 
 static enum reply_id fault_of(const struct incoming *incoming, bool has_bare)
@@ -150,6 +152,8 @@ enum next smtp_message_finish(struct smtp_session *s, struct incoming *incoming,
 	enum reply_id fault;
 	enum next next;
 
+	if (s->transaction.is_binary)
+		has_bare = smtp_binary_finish(s, incoming);
 	incoming_end(incoming);
 	fault = fault_of(incoming, has_bare);
 	envelope->trace_from = trace_from(s);

@@ -497,6 +497,7 @@ int main(int argc, char **argv)
 					    "basic",
 					    "bdat",
 					    "bdat_limits",
+					    "binary",
 					    "data",
 					    "deadline",
 					    "deadline_mail",

@@ -1,14 +1,14 @@
-/* Messages with parts in "Content-Transfer-Encoding: binary" (RFC 3516 section 4.4): kept with those parts in base64, so that all of a
- * message are lines without NUL, as every other reader has it. */
-#include "imap/incoming.h"
+#include "mime/binary.h"
 
 #include "base/base64.h"
 #include "mime/message.h"
 
 #define LINE_BYTES ((size_t)57) /* 76 characters of base64 (RFC 2045 section 6.8) */
+#define ROOM       (16 * 1024)  /* written at once */
 
 struct rewrite {
-	struct buf *out;
+	binary_write write;
+	void *context;
 	struct slice bytes;
 	uint64_t at; /* up to here it has been written */
 };
@@ -16,18 +16,25 @@ struct rewrite {
 static void copy_to(struct rewrite *r, uint64_t to)
 {
 	if (to > r->at)
-		buf_add(r->out, slice_sub(r->bytes, (size_t)r->at, (size_t)to));
+		r->write(r->context, slice_sub(r->bytes, (size_t)r->at, (size_t)to));
 	r->at = to > r->at ? to : r->at;
 }
 
-static void put_base64(struct buf *out, struct slice bytes)
+static void put_base64(struct rewrite *r, struct slice bytes)
 {
+	struct buf lines SCOPED_BUF;
+
+	buf_init(&lines, NULL, 0);
 	while (bytes.len > 0) {
 		size_t len = bytes.len < LINE_BYTES ? bytes.len : LINE_BYTES;
 
-		base64_encode(out, slice_sub(bytes, 0, len));
-		buf_add_literal(out, "\r\n");
+		base64_encode(&lines, slice_sub(bytes, 0, len));
+		buf_add_literal(&lines, "\r\n");
 		bytes = slice_skip(bytes, len);
+		if (lines.len >= ROOM || bytes.len == 0) {
+			r->write(r->context, buf_slice(&lines));
+			buf_clear(&lines);
+		}
 	}
 }
 
@@ -40,11 +47,13 @@ static void put_header(struct rewrite *r, const struct message_part *part, struc
 	copy_to(r, part->header_start);
 	while (header_next(&header, &field)) {
 		if (!slice_eq_nocase(field.name, SLICE("Content-Transfer-Encoding")))
-			buf_add(r->out, field.whole);
+			r->write(r->context, field.whole);
+		if (!slice_ends_with(field.whole, SLICE("\n"))) /* the message ends here */
+			r->write(r->context, SLICE("\r\n"));
 	}
-	buf_add_literal(r->out, "Content-Transfer-Encoding: ");
-	buf_add(r->out, encoding);
-	buf_add_literal(r->out, "\r\n\r\n");
+	r->write(r->context, SLICE("Content-Transfer-Encoding: "));
+	r->write(r->context, encoding);
+	r->write(r->context, SLICE("\r\n\r\n"));
 	r->at = part->body_start;
 }
 
@@ -54,7 +63,7 @@ static void rewrite_part(struct rewrite *r, const struct message_part *part)
 
 	if (part->kind == MESSAGE_PART_LEAF && is_binary) {
 		put_header(r, part, SLICE("base64"));
-		put_base64(r->out, slice_sub(r->bytes, (size_t)part->body_start, (size_t)part->body_end));
+		put_base64(r, slice_sub(r->bytes, (size_t)part->body_start, (size_t)part->body_end));
 		r->at = part->body_end;
 		return;
 	}
@@ -65,15 +74,12 @@ static void rewrite_part(struct rewrite *r, const struct message_part *part)
 		rewrite_part(r, child);
 }
 
-void imap_make_text(struct buf *bytes)
+void binary_to_lines(struct slice message, binary_write write, void *context)
 {
 	struct arena arena SCOPED_ARENA;
-	struct buf out;
-	struct rewrite r = {.out = &out, .bytes = buf_slice(bytes)};
+	struct rewrite r = {.write = write, .context = context, .bytes = message};
 
-	buf_init(&out, NULL, 0);
-	rewrite_part(&r, message_parse(&arena, r.bytes, NULL)->root);
-	copy_to(&r, r.bytes.len);
-	buf_free(bytes);
-	*bytes = out;
+	arena_init(&arena, 0);
+	rewrite_part(&r, message_parse(&arena, message, NULL)->root);
+	copy_to(&r, message.len);
 }
