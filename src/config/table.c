@@ -103,6 +103,13 @@ const struct setting settings[] = {
 
 	{"smtp.trusted_networks", "Networks whose mail is relayed without authentication.", .kind = SETTING_LIST,
 	 LIST(smtp.trusted_networks), .check = check_network, .allowed = "networks such as 192.0.2.0/24 or 2001:db8::/32"},
+	{"smtp.xclient_from",
+	 "Proxies that may tell by XCLIENT which client they speak for (nginx, HAProxy's successors, a Postfix in front): bans, rates, "
+	 "relaying and the Received field go by that client then.", .kind = SETTING_LIST,
+	 LIST(smtp.xclient_from), .check = check_network, .allowed = "networks such as 192.0.2.0/24 or 2001:db8::/32"},
+	{"smtp.xforward_from", "Content filters and relays that may tell by XFORWARD where a message came from, for log and trace.",
+	 .kind = SETTING_LIST, LIST(smtp.xforward_from), .check = check_network,
+	 .allowed = "networks such as 192.0.2.0/24 or 2001:db8::/32"},
 	{"smtp.recipient_separator",
 	 "The character between user and detail: user+detail@example.org is delivered to "
 	 "user@example.org. Empty: no such addresses.",
@@ -110,6 +117,8 @@ const struct setting settings[] = {
 	 .allowed = "one of + - _ = . or nothing"},
 	{"smtp.vrfy", "Whom VRFY tells which addresses exist; trusted: trusted networks, and who has authenticated.", .kind = SETTING_CHOICE,
 	 AT(smtp.vrfy), .default_text = "never", .allowed = "never|trusted|always"},
+	{"smtp.expn", "Whom EXPN tells where an alias leads; the same choices.", .kind = SETTING_CHOICE, AT(smtp.expn),
+	 .default_text = "never", .allowed = "never|trusted|always"},
 	{"smtp.origin",
 	 "The domain of addresses without one, from programs of this machine (sendmail -f root, mail to root). Without it: hostname.",
 	 .kind = SETTING_TEXT, AT(smtp.origin), .check = check_hostname, .allowed = "a domain name such as example.org"},

@@ -56,6 +56,22 @@ struct deliver_verdict deliver_check_recipient(struct ipc *ipc, struct arena *ar
 	return verdict;
 }
 
+enum status deliver_look_up(struct ipc *ipc, struct arena *arena, struct slice address, struct deliver_who *who)
+{
+	struct buf request;
+	struct slice frame;
+
+	buf_init(&request, arena, IPC_FRAME_MAX);
+	pack_slice(&request, address);
+	*who = (struct deliver_who){.kind = DIRECTORY_UNKNOWN};
+	enum status status =
+		ipc_call(ipc, ROLE_DELIVER, DELIVER_REQUEST_WHO, buf_slice(&request), -1, ASK_TIMEOUT_MS, arena, &frame);
+
+	if (status == STATUS_OK && !deliver_unpack_who(frame, arena, who))
+		status = STATUS_BUG;
+	return status == STATUS_OK || status == STATUS_LIMIT ? status : STATUS_TEMPORARY;
+}
+
 static void wait_a_little(void)
 {
 	nanosleep(&(struct timespec){.tv_nsec = AGAIN_AFTER_MS * 1000000L}, NULL);

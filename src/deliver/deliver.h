@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/slice.h"
 #include "net/conn.h"
+#include "store/directory.h"
 #include "store/queue.h"
 
 struct ipc;
@@ -14,6 +15,7 @@ enum deliver_request_type {
 	DELIVER_REQUEST_RECIPIENT = 1, /* may this recipient be accepted? asked at RCPT */
 	DELIVER_REQUEST_MESSAGE,       /* the envelope and the message (inline, or as memfd) */
 	DELIVER_REQUEST_SENDER,        /* may this authenticated account send under that address? asked at MAIL */
+	DELIVER_REQUEST_WHO,           /* slice address -> u8 directory_kind, u64 account, u32 count, slice target ... */
 };
 
 /* What the addresses of one envelope may come to, so that it fits into a frame: sum of deliver_recipient_weight. */
@@ -45,6 +47,17 @@ struct deliver_verdict deliver_check_sender(struct ipc *ipc, struct arena *arena
  * the client declared; 0: nothing. */
 struct deliver_verdict deliver_check_recipient(struct ipc *ipc, struct arena *arena, const struct deliver_sender *sender,
 					       struct slice recipient, uint64_t size);
+
+/* What stands behind an address, one step deep: for EXPN, and for who is said to have authenticated elsewhere. */
+struct deliver_who {
+	enum directory_kind kind;
+	int64_t account; /* of DIRECTORY_ACCOUNT, if it is enabled; else 0 */
+	struct slice *targets; /* of DIRECTORY_ALIAS; a catch-all's and a domain alias's aren't told: no such address was made */
+	size_t target_count;
+};
+#define DELIVER_TARGETS_MAX 1000
+/* OK, LIMIT: there are more targets than that; TEMPORARY. */
+MUST_CHECK enum status deliver_look_up(struct ipc *ipc, struct arena *arena, struct slice address, struct deliver_who *who);
 
 struct deliver_recipient {
 	struct slice address, original; /* RCPT TO, ORCPT */

@@ -558,6 +558,36 @@ static enum status handle_recipient(struct deliver_service *service, struct slic
 	return unpack_ok(&in) ? answer(reply, judge_recipient(service, arena, &sender, recipient, size)) : STATUS_PEER;
 }
 
+/* As it was written down: rules that rewrite aren't looked at. */
+static enum status handle_who(struct deliver_service *service, struct slice frame, struct arena *arena, struct buf *reply)
+{
+	struct deliver_who who = {.kind = DIRECTORY_UNKNOWN};
+	struct unpack in = unpack_begin(frame);
+	struct slice text = unpack_slice(&in), address;
+	struct directory_entry entry;
+	enum status status;
+
+	if (!unpack_ok(&in))
+		return STATUS_PEER;
+	if (!normalise(arena, text, &address)) {
+		deliver_pack_who(reply, &who);
+		return STATUS_OK;
+	}
+	status = directory_look_up(service->store, arena, address, '\0', &entry);
+	if (status != STATUS_OK)
+		return status;
+	if (!entry.is_catch_all && !entry.is_domain_alias)
+		who.kind = entry.kind;
+	if (who.kind == DIRECTORY_ACCOUNT && entry.account.enabled)
+		who.account = entry.account.id;
+	if (who.kind == DIRECTORY_ALIAS)
+		who = (struct deliver_who){DIRECTORY_ALIAS, 0, entry.targets, entry.target_count};
+	if (who.target_count > DELIVER_TARGETS_MAX)
+		return STATUS_LIMIT;
+	deliver_pack_who(reply, &who);
+	return STATUS_OK;
+}
+
 /* Each has its own verdict; that of the whole is for those that nothing was wrong with. */
 static enum status answer_each(struct buf *reply, const struct work *work, enum verdict_id whole)
 {
@@ -656,6 +686,8 @@ enum status deliver_service_handle(void *context, struct ipc_request *request, s
 		return handle_message(service, request, arena, reply);
 	case DELIVER_REQUEST_SENDER:
 		return handle_sender(service, request->payload, arena, reply);
+	case DELIVER_REQUEST_WHO:
+		return handle_who(service, request->payload, arena, reply);
 	}
 	return STATUS_PEER;
 }

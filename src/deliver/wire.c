@@ -140,3 +140,26 @@ void deliver_unpack_envelope(struct unpack *in, struct arena *arena, bool *again
 	envelope->trace_from = unpack_slice(in);
 	envelope->recipients = unpack_recipients(in, arena, &envelope->recipient_count);
 }
+
+void deliver_pack_who(struct buf *out, const struct deliver_who *who)
+{
+	pack_u8(out, (uint8_t)who->kind);
+	pack_u64(out, (uint64_t)who->account);
+	pack_u32(out, (uint32_t)who->target_count);
+	for (size_t i = 0; i < who->target_count; i++)
+		pack_slice(out, who->targets[i]);
+}
+
+bool deliver_unpack_who(struct slice frame, struct arena *arena, struct deliver_who *who)
+{
+	struct unpack in = unpack_begin(frame);
+	uint8_t kind = unpack_u8(&in);
+
+	who->kind = (enum directory_kind)kind;
+	who->account = (int64_t)unpack_u64(&in);
+	who->target_count = unpack_count(&in, DELIVER_TARGETS_MAX);
+	who->targets = ARENA_ARRAY(arena, struct slice, who->target_count + 1);
+	for (size_t i = 0; i < who->target_count; i++)
+		who->targets[i] = unpack_slice(&in);
+	return unpack_ok(&in) && kind <= DIRECTORY_RELAY;
+}

@@ -14,6 +14,9 @@ MUST_CHECK bool deliver_unpack_verdict(struct slice frame, struct deliver_verdic
 /* So many, one after the other. */
 MUST_CHECK bool deliver_unpack_verdicts(struct slice frame, struct deliver_verdict *verdicts, size_t count);
 
+void deliver_pack_who(struct buf *out, const struct deliver_who *who);
+MUST_CHECK bool deliver_unpack_who(struct slice frame, struct arena *arena, struct deliver_who *who);
+
 /* A message: whether it is brought again, its envelope, and its bytes unless they come as a descriptor. `again` is the frame's
  * first byte, so that a second attempt need not be packed anew. */
 void deliver_pack_envelope(struct buf *out, bool again, const struct deliver_envelope *envelope);

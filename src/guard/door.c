@@ -135,10 +135,10 @@ struct door_answer door_sender(struct visitor *visitor, int64_t account, struct 
 
 /* ---- points ---- */
 
-void door_hello(struct visitor *visitor, struct slice hello)
+void door_hello(struct visitor *visitor, struct slice hello, enum screen_reverse reverse)
 {
 	if (is_guest(visitor, 0) && visitor->door->options.screen && !visitor->assessment)
-		visitor->assessment = screen_begin(visitor->door->options.screen, &visitor->peer, hello);
+		visitor->assessment = screen_begin(visitor->door->options.screen, &visitor->peer, hello, reverse);
 }
 
 void door_leave(struct visitor *visitor)

@@ -53,7 +53,7 @@ struct door_answer {
 /* At connect. door may be NULL. Who is banned isn't here any more: net/engine.h has turned it away. */
 struct door_answer door_connect(struct door *door, struct visitor *visitor, const struct net_address *peer, bool is_trusted);
 /* EHLO or HELO: only on listeners for other mail servers. */
-void door_hello(struct visitor *visitor, struct slice hello);
+void door_hello(struct visitor *visitor, struct slice hello, enum screen_reverse reverse);
 /* The session is over. */
 void door_leave(struct visitor *visitor);
 /* account 0: not authenticated. */

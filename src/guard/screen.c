@@ -257,7 +257,8 @@ static void ask(struct screen *screen, struct assessment *assessment, enum quest
 	pthread_mutex_unlock(&screen->mutex);
 }
 
-struct assessment *screen_begin(struct screen *screen, const struct net_address *peer, struct slice hello)
+struct assessment *screen_begin(struct screen *screen, const struct net_address *peer, struct slice hello,
+				enum screen_reverse reverse)
 {
 	struct assessment *assessment = calloc(1, sizeof(*assessment));
 
@@ -275,7 +276,11 @@ struct assessment *screen_begin(struct screen *screen, const struct net_address 
 	thread_condition_init(&assessment->changed);
 	for (size_t i = 0; i < screen->options.list_count; i++)
 		ask(screen, assessment, ASK_LIST, i);
-	if (screen->options.no_reverse_points != 0)
+	if (reverse == SCREEN_REVERSE_NONE && screen->options.no_reverse_points != 0) {
+		assessment->points += screen->options.no_reverse_points;
+		add_reason(assessment, SLICE("no reverse name"), screen->options.no_reverse_points);
+	}
+	if (reverse == SCREEN_REVERSE_ASK && screen->options.no_reverse_points != 0)
 		ask(screen, assessment, ASK_REVERSE, 0);
 	if (screen->options.bad_hello_points != 0)
 		ask(screen, assessment, ASK_HELLO, 0);

@@ -39,8 +39,16 @@ struct screen_options {
 struct screen *screen_new(const struct screen_options *options, const struct screen_resolver *resolver, const struct log *log);
 /* After the last session. */
 void screen_free(struct screen *screen);
+/* What is known of the peer's reverse name already, as by who has looked it up. */
+enum screen_reverse {
+	SCREEN_REVERSE_ASK,
+	SCREEN_REVERSE_GIVEN, /* there is one that leads back */
+	SCREEN_REVERSE_NONE,
+	SCREEN_REVERSE_LATE, /* it could not be found out */
+};
 /* `hello` is the name or literal of EHLO or HELO. Never NULL; for assessment_free. */
-struct assessment *screen_begin(struct screen *screen, const struct net_address *peer, struct slice hello);
+struct assessment *screen_begin(struct screen *screen, const struct net_address *peer, struct slice hello,
+				enum screen_reverse reverse);
 /* The points; *reasons, in the assessment, says where they come from: "zen.example.net 3, no reverse name 1". May wait. */
 int screen_points(struct assessment *assessment, struct slice *reasons);
 void assessment_free(struct assessment *assessment);

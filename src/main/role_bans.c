@@ -66,9 +66,9 @@ static const struct {
 	struct slice for_a_while, for_good;
 } words[] = {
 	/* RFC 5321 section 3.1 */
-	{"smtp submission lmtp", WORDS("421 4.7.1 You are banned here for a while\r\n"), WORDS("554 You are banned here\r\n")},
-	{"imap", WORDS("* BYE You are banned here for a while\r\n"), WORDS("* BYE You are banned here\r\n")},
-	{"pop3", WORDS("-ERR You are banned here for a while\r\n"), WORDS("-ERR You are banned here\r\n")},
+	{"smtp submission submissions lmtp", WORDS("421 4.7.1 You are banned here for a while\r\n"), WORDS("554 You are banned here\r\n")},
+	{"imap imaps", WORDS("* BYE You are banned here for a while\r\n"), WORDS("* BYE You are banned here\r\n")},
+	{"pop3 pop3s", WORDS("-ERR You are banned here for a while\r\n"), WORDS("-ERR You are banned here\r\n")},
 };
 
 struct slice role_bans_turn_away(void *context, const struct listener *listener, const struct net_address *peer)

@@ -55,10 +55,15 @@ static struct smtp_options options_from(struct role_setup *setup)
 	};
 
 	options.vrfy = vrfy_from(slice_from_cstr(config->smtp.vrfy));
+	options.expn = vrfy_from(slice_from_cstr(config->smtp.expn));
 	options.origin = slice_from_cstr(config->smtp.origin);
 	options.local_rules = local_rules_from(setup, &options.local_rule_count);
 	options.trusted =
 		network_role_prefixes(setup, config->smtp.trusted_networks, config->smtp.trusted_networks_count, &options.trusted_count);
+	options.xclient_from =
+		network_role_prefixes(setup, config->smtp.xclient_from, config->smtp.xclient_from_count, &options.xclient_from_count);
+	options.xforward_from =
+		network_role_prefixes(setup, config->smtp.xforward_from, config->smtp.xforward_from_count, &options.xforward_from_count);
 	return options;
 }
 

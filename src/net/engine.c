@@ -44,6 +44,28 @@ static bool deadline_has_come(struct connection *connection)
 	return deadline != 0 && deadline <= clock_monotonic_ms();
 }
 
+struct slice engine_turned_away(struct session_env *env)
+{
+	const struct engine_limits *limits = &env->engine->limits;
+
+	if (!limits->turn_away)
+		return (struct slice){NULL, 0};
+	return limits->turn_away(limits->turn_away_context, env->listener, conn_peer(env->conn));
+}
+
+/* Who has been banned since it came. */
+static bool is_dismissed(struct connection *connection)
+{
+	struct slice words = engine_turned_away(&connection->env);
+
+	if (!words.data)
+		return false;
+	LOG_DEBUG(connection->engine->log, "engine.dismissed", LOG_CSTR("listener", connection->listener->name),
+		  LOG_STR("words", words));
+	conn_write(connection->env.conn, words);
+	return true;
+}
+
 /* One command after the other as long as there is input; their replies leave together. */
 static bool run_commands(struct connection *connection)
 {
@@ -86,7 +108,7 @@ static bool step(struct connection *connection, uint32_t flags)
 	if (flags & STATE_TOPIC)
 		go_on = tell(connection, EVENT_TOPIC);
 	if (go_on && (flags & STATE_INPUT))
-		go_on = run_commands(connection);
+		go_on = !is_dismissed(connection) && run_commands(connection);
 	else if (go_on && (flags & STATE_DEADLINE) && deadline_has_come(connection))
 		go_on = tell(connection, EVENT_DEADLINE);
 	conn_flush(conn);

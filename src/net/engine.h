@@ -82,7 +82,8 @@ struct engine_limits {
 	size_t command_arena_limit;       /* bytes; 0: 64 MB */
 	int handshake_timeout_ms;         /* PROXY header and TLS; 0: 30,000 */
 	/* Who isn't wanted at all: what to tell this peer before it is closed, without a thread or a handshake being spent on it; data
-	 * NULL: it may come in. Called for each connection, with its real address, and must not block. NULL: all may. */
+	 * NULL: it may come in. Called for each connection, with its real address, and again when it brings commands (it is told on any
+	 * listener then); it must not block. NULL: all may. */
 	struct slice (*turn_away)(void *context, const struct listener *listener, const struct net_address *peer);
 	void *turn_away_context;
 };
@@ -98,6 +99,9 @@ void engine_stop(struct engine *engine, int grace_ms);
 /* From a session's own command or event: when EVENT_DEADLINE comes if nothing else does before (monotonic ms; 0: never).
  * Any command or event clears it: set it each time before parking. */
 void engine_set_deadline(struct session_env *env, int64_t deadline_ms);
+/* From a session whose connection has been given another address (conn_set_addresses): what it is to be told before it is closed; data
+ * NULL: nothing. */
+struct slice engine_turned_away(struct session_env *env);
 /* From a session: hears of `topic` until it ends or unsubscribes. One topic a session; 0 none. */
 void engine_subscribe(struct session_env *env, uint64_t topic);
 /* From any thread: every parked session of that topic gets EVENT_TOPIC; one that runs a command gets it right after. */

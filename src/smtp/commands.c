@@ -21,54 +21,6 @@ static enum next cmd_help(struct smtp_session *s, struct slice argument)
 	return smtp_answer(s, REPLY_HELP);
 }
 
-static bool may_verify(const struct smtp_session *s)
-{
-	return s->options.vrfy == SMTP_VRFY_ALWAYS ||
-	       (s->options.vrfy == SMTP_VRFY_TRUSTED && (s->account != 0 || s->is_trusted));
-}
-
-/* RFC 5321 section 3.5.1: the mailbox, in brackets. What is elsewhere, or can't be told now, is 252 (section 3.5.3). */
-static enum next verify(struct smtp_session *s, struct slice address)
-{
-	const struct deliver_sender nobody = {.address = SLICE_EMPTY, .login = SLICE_EMPTY, .peer = *conn_peer(s->conn)};
-	struct arena *arena = s->env->command_arena;
-	struct deliver_verdict verdict = deliver_check_recipient(s->ipc, arena, &nobody, address, 0);
-	enum next next;
-
-	/* Who asks for many that don't exist is after addresses, by this command as by RCPT. */
-	if (verdict.status != STATUS_OK && !smtp_door_judged(s, address, &verdict, &next))
-		return next;
-	if (verdict.status == STATUS_OK)
-		verdict.text = slice_join(arena, (const struct slice[]){SLICE("<"), address, SLICE(">")}, 3);
-	else if (verdict.status != STATUS_NOT_FOUND)
-		return smtp_answer(s, REPLY_CANNOT_VERIFY);
-	return smtp_answer_verdict(s, &verdict);
-}
-
-/* RFC 5321 section 7.3: who exists is told at RCPT only, unless the administrator says otherwise. */
-static enum next cmd_vrfy(struct smtp_session *s, struct slice argument)
-{
-	struct slice open = slice_starts_with(argument, SLICE("<")) ? SLICE("TO:") : SLICE("TO:<");
-	struct slice end = open.len == 3 ? SLICE_EMPTY : SLICE(">");
-	struct smtp_rcpt rcpt;
-
-	if (argument.len == 0)
-		return smtp_answer(s, REPLY_ARGUMENT_MISSING);
-	if (!may_verify(s) || slice_find_byte(argument, '@') == SLICE_NOT_FOUND)
-		return smtp_answer(s, REPLY_CANNOT_VERIFY);
-	enum reply_id fault =
-		smtp_parse_rcpt(s->env->command_arena,
-				slice_join(s->env->command_arena, (const struct slice[]){open, argument, end}, 3), &rcpt);
-
-	return fault != REPLY_NONE ? smtp_answer(s, REPLY_BAD_RECIPIENT) : verify(s, rcpt.path.address);
-}
-
-static enum next cmd_expn(struct smtp_session *s, struct slice argument)
-{
-	(void)argument;
-	return smtp_answer(s, REPLY_NO_EXPN);
-}
-
 static enum next cmd_quit(struct smtp_session *s, struct slice argument)
 {
 	(void)argument;
@@ -91,6 +43,8 @@ static const struct smtp_command_entry commands[] = {
 	{"AUTH", cmd_auth, STATE_READY},
 	{"LHLO", cmd_lhlo, 0},
 	{"NOOP", cmd_noop, 0},
+	{"XCLIENT", cmd_xclient, STATE_START | STATE_READY},
+	{"XFORWARD", cmd_xforward, STATE_START | STATE_READY},
 	{"VRFY", cmd_vrfy, 0},
 	{"EXPN", cmd_expn, 0},
 	{"HELP", cmd_help, 0},

@@ -18,7 +18,7 @@ static bool says_nothing(struct smtp_session *s, const struct door_answer *answe
 bool smtp_door_connect(struct smtp_session *s)
 {
 	struct door_answer answer = door_connect(s->door, &s->visitor, conn_peer(s->conn), s->is_trusted);
-	struct reply reply = {answer.code, answer.enhanced, answer.text};
+	struct reply reply = {.code = answer.code, .enhanced = answer.enhanced, .text = answer.text};
 
 	if (answer.code == 0)
 		return true;
@@ -30,7 +30,7 @@ void smtp_door_hello(struct smtp_session *s)
 {
 	/* Others are our own users' programs. */
 	if (slice_eq(slice_from_cstr(s->env->listener->name), SLICE("smtp")))
-		door_hello(&s->visitor, s->helo);
+		door_hello(&s->visitor, s->helo, s->reverse);
 }
 
 void smtp_door_leave(struct smtp_session *s)

@@ -2,6 +2,15 @@
 #include "auth/auth.h"
 #include "smtp/session.h"
 
+void smtp_take_hello(struct smtp_session *s, struct slice host)
+{
+	memcpy(s->helo_bytes, host.data, host.len);
+	s->helo = slice_of(s->helo_bytes, host.len);
+	s->state = STATE_READY;
+	smtp_transaction_end(s);
+	smtp_door_hello(s);
+}
+
 /* RFC 5321 section 4.1.4: a new greeting is a reset too. */
 static bool greet(struct smtp_session *s, struct slice argument)
 {
@@ -9,18 +18,13 @@ static bool greet(struct smtp_session *s, struct slice argument)
 
 	if (!smtp_parse_host(argument, &host) || host.len > sizeof(s->helo_bytes))
 		return false;
-	memcpy(s->helo_bytes, host.data, host.len);
-	s->helo = slice_of(s->helo_bytes, host.len);
-	s->state = STATE_READY;
-	smtp_transaction_end(s);
-	smtp_door_hello(s);
+	smtp_take_hello(s, host);
 	return true;
 }
 
-/* Nobody listens on a Unix socket's wire. */
 static bool has_tls(const struct smtp_session *s)
 {
-	return s->env->listener->tls && !((s->is_lmtp || s->is_local) && conn_peer(s->conn)->family == 0);
+	return s->env->listener->tls && !((s->is_lmtp || s->is_local) && s->is_unix);
 }
 
 static bool may_start_tls(const struct smtp_session *s)
@@ -44,6 +48,8 @@ static enum next greet_with_offers(struct smtp_session *s, struct slice argument
 		.starttls = may_start_tls(s),
 		.requiretls = conn_is_tls(s->conn),
 		.auth = offered_mechanisms(s),
+		.xclient = s->may_xclient ? CLIENT_OF_XCLIENT : 0,
+		.xforward = s->may_xforward ? CLIENT_OF_XFORWARD : 0,
 	};
 
 	if (!greet(s, argument))

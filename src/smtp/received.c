@@ -26,6 +26,16 @@ static void write_helo(struct buf *out, const struct received *received)
 		buf_add_byte(out, received->smtputf8 || !(helo.data[i] & 0x80) ? helo.data[i] : '?');
 }
 
+/* RFC 5321 section 4.4, TCP-info */
+static void write_peer(struct buf *out, const struct received *received)
+{
+	if (received->client_name.len > 0 && slice_is_ascii(received->client_name)) {
+		buf_add(out, received->client_name);
+		buf_add_byte(out, ' ');
+	}
+	net_address_format_literal(out, &received->peer);
+}
+
 static void write_from(struct buf *out, const struct received *received)
 {
 	buf_add_literal(out, "Received: from ");
@@ -33,8 +43,8 @@ static void write_from(struct buf *out, const struct received *received)
 	buf_add_literal(out, " (");
 	if (received->local_peer.len > 0)
 		buf_add(out, received->local_peer);
-	else if (received->peer.family != 0)
-		net_address_format_literal(out, &received->peer);
+	else if (received->peer.family != 0 && !received->peer_is_unknown)
+		write_peer(out, received);
 	else
 		buf_add_literal(out, "unknown");
 	buf_add_byte(out, ')');

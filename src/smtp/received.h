@@ -11,6 +11,8 @@ struct received {
 	struct slice queue_id;
 	struct slice tls_version, tls_cipher; /* empty: no TLS */
 	bool extended, authenticated, smtputf8, lmtp;
+	struct slice client_name; /* by its address; empty: not known */
+	bool peer_is_unknown;
 	struct slice local_peer; /* of a program on this machine: "uid 1000"; empty: none */
 	struct slice recipient;  /* the only one; empty: several, of whom none shall hear of the others */
 	int64_t wall_ms;

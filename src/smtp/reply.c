@@ -1,6 +1,7 @@
 #include "smtp/reply.h"
 
 #include "base/base64.h"
+#include "smtp/client_info.h"
 
 /* RFC 5321 section 4.5.3.1.5: a reply line has at most 512 bytes. */
 #define TEXT_MAX (512 - sizeof("250 5.7.100 \r\n"))
@@ -56,6 +57,10 @@ static const struct {
 	[REPLY_BDAT_FAILED] = {503, "5.5.1", "A former chunk was refused, say RSET"},
 	[REPLY_BINARY_DATA] = {503, "5.5.1", "BODY=BINARYMIME needs BDAT"},
 	[REPLY_WRONG_STATE] = {503, "5.5.1", "Not during a mail transaction"},
+	[REPLY_NOT_TRUSTED] = {550, "5.7.0", "You are not trusted to say so"},
+	[REPLY_EXPN_DENIED] = {550, "5.7.1", "Lists are not shown to you"},
+	[REPLY_REPLY_NEEDS_SMTPUTF8] = {252, "2.6.8", "The answer needs SMTPUTF8; send some mail, I'll try my best"},
+	[REPLY_ATTRIBUTE] = {501, "5.5.4", "Bad attribute"},
 	[REPLY_NO_EXPN] = {502, "5.5.1", "Lists are not shown"},
 	[REPLY_NO_TLS] = {502, "5.5.1", "TLS is not offered here"},
 	[REPLY_TLS_ALREADY] = {503, "5.5.1", "TLS is active already"},
@@ -75,11 +80,18 @@ static const struct {
 
 struct reply reply_make(enum reply_id id)
 {
-	return (struct reply){replies[id].code, slice_from_cstr(replies[id].enhanced), slice_from_cstr(replies[id].text)};
+	return (struct reply){.code = replies[id].code,
+			      .enhanced = slice_from_cstr(replies[id].enhanced),
+			      .text = slice_from_cstr(replies[id].text)};
+}
+
+static bool is_printable(char c, bool utf8)
+{
+	return (c >= ' ' && c <= '~') || (utf8 && (c & 0x80));
 }
 
 /* RFC 5321 section 4.2: ASCII. */
-static void add_printable(struct buf *out, struct slice text)
+static void add_printable(struct buf *out, struct slice text, bool utf8)
 {
 	char *to;
 
@@ -89,19 +101,19 @@ static void add_printable(struct buf *out, struct slice text)
 	if (!to)
 		return;
 	for (size_t i = 0; i < text.len; i++)
-		to[i] = text.data[i] < ' ' || text.data[i] > '~' ? '?' : text.data[i];
+		to[i] = is_printable(text.data[i], utf8) ? text.data[i] : '?';
 	buf_advance(out, text.len);
 }
 
 void reply_write(struct buf *out, const struct reply *reply)
 {
 	buf_add_u64(out, reply->code);
-	buf_add_byte(out, ' ');
+	buf_add_byte(out, reply->goes_on ? '-' : ' ');
 	if (reply->enhanced.len > 0) {
 		buf_add(out, reply->enhanced);
 		buf_add_byte(out, ' ');
 	}
-	add_printable(out, reply->text);
+	add_printable(out, reply->text, reply->utf8);
 	buf_add_literal(out, "\r\n");
 }
 
@@ -146,6 +158,14 @@ void reply_write_ehlo(struct buf *out, struct slice hostname, const struct reply
 	if (offer->auth.len > 0) {
 		buf_add_literal(out, "\r\n250-AUTH ");
 		buf_add(out, offer->auth);
+	}
+	if (offer->xclient) {
+		buf_add_literal(out, "\r\n250-XCLIENT ");
+		client_info_write_names(out, offer->xclient);
+	}
+	if (offer->xforward) {
+		buf_add_literal(out, "\r\n250-XFORWARD ");
+		client_info_write_names(out, offer->xforward);
 	}
 	buf_add_literal(out, "\r\n250-ENHANCEDSTATUSCODES\r\n250-8BITMIME\r\n250-BINARYMIME\r\n250-DSN\r\n250-SMTPUTF8\r\n250-LIMITS RCPTMAX=");
 	buf_add_u64(out, offer->max_recipients); /* RFC 9422 section 4.2 */

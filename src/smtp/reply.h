@@ -56,6 +56,10 @@ enum reply_id {
 	REPLY_BDAT_FAILED,
 	REPLY_BINARY_DATA,
 	REPLY_WRONG_STATE,
+	REPLY_NOT_TRUSTED,
+	REPLY_EXPN_DENIED,
+	REPLY_REPLY_NEEDS_SMTPUTF8,
+	REPLY_ATTRIBUTE,
 	REPLY_NO_EXPN,
 	REPLY_NO_TLS,
 	REPLY_TLS_ALREADY,
@@ -78,6 +82,8 @@ struct reply {
 	unsigned code;
 	struct slice enhanced; /* empty: none belongs there (3xx, greeting, EHLO: RFC 2034 section 4) */
 	struct slice text;
+	bool goes_on; /* more lines of it follow */
+	bool utf8;    /* the client takes UTF-8 (RFC 6531 section 3.7.4.2) */
 };
 struct reply reply_make(enum reply_id id);
 
@@ -97,6 +103,7 @@ struct reply_offer {
 	unsigned max_recipients;
 	bool starttls, requiretls;
 	struct slice auth; /* mechanisms; empty: not offered */
+	unsigned xclient, xforward; /* attributes (client_info.h); 0: not offered */
 };
 void reply_write_ehlo(struct buf *out, struct slice hostname, const struct reply_offer *offer);
 void reply_write_helo(struct buf *out, struct slice hostname);

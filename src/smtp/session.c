@@ -34,9 +34,14 @@ enum next smtp_answer(struct smtp_session *s, enum reply_id id)
 	return answer(s, &reply);
 }
 
+enum next smtp_answer_reply(struct smtp_session *s, const struct reply *reply)
+{
+	return answer(s, reply);
+}
+
 enum next smtp_answer_verdict(struct smtp_session *s, const struct deliver_verdict *verdict)
 {
-	struct reply reply = {verdict->code, verdict->enhanced, verdict->text};
+	struct reply reply = {.code = verdict->code, .enhanced = verdict->enhanced, .text = verdict->text};
 
 	return answer(s, &reply);
 }
@@ -111,7 +116,7 @@ static void fill_in_defaults(struct smtp_options *options)
 /* Who may open a Unix socket was decided by its mode. */
 static bool peer_is_trusted(const struct smtp_session *s)
 {
-	if (s->is_local || (s->is_lmtp && conn_peer(s->conn)->family == 0))
+	if (s->is_local || (s->is_lmtp && s->is_unix))
 		return true;
 	for (size_t i = 0; i < s->options.trusted_count; i++)
 		if (net_prefix_contains(&s->options.trusted[i], conn_peer(s->conn)))
@@ -119,12 +124,15 @@ static bool peer_is_trusted(const struct smtp_session *s)
 	return false;
 }
 
-static struct slice peer_text(struct session_env *env)
+struct slice smtp_peer_text(const struct smtp_session *s, struct arena *arena)
 {
 	struct buf text;
 
-	buf_init(&text, env->session_arena, 0);
-	net_address_format(&text, conn_peer(env->conn));
+	buf_init(&text, arena, 0);
+	if (s->told && !xclient_peer_is_known(s))
+		buf_add_literal(&text, "unknown");
+	else
+		net_address_format(&text, conn_peer(s->conn));
 	return buf_slice(&text);
 }
 
@@ -140,16 +148,18 @@ static struct smtp_session *session_new(struct session_env *env)
 	s->ipc = context->ipc;
 	s->log = context->log;
 	s->door = context->door;
-	s->peer = peer_text(env);
+	s->peer = smtp_peer_text(s, env->session_arena);
+	s->is_unix = conn_peer(s->conn)->family == 0;
 	s->is_submission = slice_starts_with(slice_from_cstr(env->listener->name), SLICE("submission"));
 	s->is_lmtp = slice_eq(slice_from_cstr(env->listener->name), SLICE("lmtp"));
 	s->is_local = slice_eq(slice_from_cstr(env->listener->name), SLICE("local"));
-	s->is_trusted = peer_is_trusted(s);
+	xclient_begin(s);
 	if (s->is_local)
 		local_identify(s);
 	s->ends_ms = clock_monotonic_ms() + s->options.session_timeout_ms;
 	s->state = STATE_START;
-	s->helo = s->login = SLICE_EMPTY;
+	s->helo = s->login = s->client_name = SLICE_EMPTY;
+	s->forwarded = (struct client_info){0};
 	arena_init(&s->arena, TRANSACTION_LIMIT);
 	s->transaction.incoming.fd = -1;
 	conn_set_timeout(s->conn, s->options.command_timeout_ms);
@@ -167,32 +177,59 @@ static bool has_spoken(const struct smtp_session *s)
 	return conn_has_input(s->conn) || recv(conn_fd(s->conn), bytes, sizeof(bytes), MSG_DONTWAIT) > 0;
 }
 
+static bool refuse_early_talker(struct smtp_session *s)
+{
+	smtp_log_refused(s, 554, SLICE("spoke before the greeting"), SLICE_EMPTY);
+	smtp_answer(s, REPLY_EARLY_TALKER);
+	return false;
+}
+
+static void greet(struct smtp_session *s)
+{
+	if (s->is_lmtp)
+		reply_write_lmtp_greeting(conn_output(s->conn), s->options.hostname);
+	else
+		reply_write_greeting(conn_output(s->conn), s->is_local ? s->options.origin : s->options.hostname);
+}
+
+static bool may_come_in(struct smtp_session *s)
+{
+	s->is_trusted = peer_is_trusted(s);
+	if (!smtp_door_connect(s))
+		return false;
+	if (!s->is_lmtp || s->is_trusted)
+		return true;
+	smtp_log_refused(s, 554, SLICE("LMTP from a stranger"), SLICE_EMPTY);
+	smtp_answer(s, REPLY_LMTP_STRANGER);
+	return false;
+}
+
+bool smtp_admit(struct smtp_session *s)
+{
+	struct slice words = engine_turned_away(s->env);
+
+	if (words.data) {
+		buf_add(conn_output(s->conn), words);
+		return false;
+	}
+	smtp_door_leave(s);
+	if (!may_come_in(s))
+		return false;
+	greet(s);
+	return true;
+}
+
 static void *session_open(struct session_env *env)
 {
 	struct smtp_session *s = session_new(env);
 
 	LOG_DEBUG(s->log, "smtp.connected", LOG_INT("connection", env->id), LOG_STR("peer", s->peer),
 		  LOG_CSTR("listener", env->listener->name));
-	if (!smtp_door_connect(s)) {
+	if (!may_come_in(s) || (has_spoken(s) && !refuse_early_talker(s))) {
 		conn_flush(s->conn);
 		return NULL;
 	}
-	if (has_spoken(s)) {
-		smtp_log_refused(s, 554, SLICE("spoke before the greeting"), SLICE_EMPTY);
-		smtp_answer(s, REPLY_EARLY_TALKER);
-		conn_flush(s->conn);
-		return NULL;
-	}
-	if (s->is_lmtp && !s->is_trusted) {
-		smtp_log_refused(s, 554, SLICE("LMTP from a stranger"), SLICE_EMPTY);
-		smtp_answer(s, REPLY_LMTP_STRANGER);
-		conn_flush(s->conn);
-		return NULL;
-	}
-	if (s->is_lmtp)
-		reply_write_lmtp_greeting(conn_output(s->conn), s->options.hostname);
-	else
-		reply_write_greeting(conn_output(s->conn), s->is_local ? s->options.origin : s->options.hostname);
+	greet(s);
 	park(s);
 	return s;
 }

@@ -7,6 +7,7 @@
 
 #include "deliver/deliver.h"
 #include "guard/door.h"
+#include "smtp/client_info.h"
 #include "smtp/dots.h"
 #include "smtp/incoming.h"
 #include "smtp/parse.h"
@@ -50,6 +51,12 @@ struct smtp_session {
 	struct slice peer; /* in text */
 	bool is_submission, is_trusted;
 	bool is_lmtp, is_local; /* by the listener */
+	bool is_unix;           /* nobody listens on that wire, and who may open it was decided by its mode */
+	bool may_xclient, may_xforward;
+	struct told_client *told; /* NULL: no XCLIENT has come */
+	struct slice client_name; /* the reverse name that XCLIENT told */
+	enum screen_reverse reverse;
+	struct client_info forwarded; /* by XFORWARD, for the transaction that follows */
 	uid_t uid;              /* of a local program; (uid_t)-1: unknown */
 	int64_t ends_ms;        /* monotonic */
 	enum smtp_state state;
@@ -68,6 +75,7 @@ typedef enum next (*smtp_command)(struct smtp_session *session, struct slice arg
 /* ---- session.c ---- */
 
 enum next smtp_answer(struct smtp_session *session, enum reply_id id);
+enum next smtp_answer_reply(struct smtp_session *session, const struct reply *reply);
 enum next smtp_answer_verdict(struct smtp_session *session, const struct deliver_verdict *verdict);
 /* Says 421 and ends. */
 enum next smtp_say_last(struct smtp_session *session, enum reply_id id);
@@ -76,6 +84,11 @@ void smtp_log_refused(const struct smtp_session *session, unsigned code, struct 
 /* Nothing may take longer than that from now on, nor than the session may last. */
 void smtp_set_time_limit(struct smtp_session *session, int64_t ms);
 bool smtp_may_send_password(const struct smtp_session *session);
+struct slice smtp_peer_text(const struct smtp_session *session, struct arena *arena);
+/* The client, as it is known now, is let in and greeted. False: it has been told why not. */
+bool smtp_admit(struct smtp_session *session);
+/* As by EHLO; host is fit for it. */
+void smtp_take_hello(struct smtp_session *session, struct slice host);
 
 /* ---- transaction.c: what MAIL begins ---- */
 
@@ -115,6 +128,15 @@ enum next lmtp_deliver(struct smtp_session *session, struct incoming *incoming);
 void local_identify(struct smtp_session *session);
 bool local_may_send_as(const struct smtp_session *session, struct slice sender);
 
+/* ---- xclient.c ---- */
+
+/* Who may say such things is decided by the connection's own address. */
+void xclient_begin(struct smtp_session *session);
+/* False: a proxy couldn't tell. */
+bool xclient_peer_is_known(const struct smtp_session *session);
+/* "mail.example.org[192.0.2.1] helo=a.example id=4F2A": whom XFORWARD told of; empty: nobody. */
+struct slice xforward_text(const struct smtp_session *session, struct arena *arena);
+
 /* ---- the commands ---- */
 
 /* NULL: there is none of that name. */
@@ -132,6 +154,10 @@ enum next cmd_lhlo(struct smtp_session *session, struct slice argument);
 enum next cmd_helo(struct smtp_session *session, struct slice argument);
 enum next cmd_starttls(struct smtp_session *session, struct slice argument);
 enum next cmd_auth(struct smtp_session *session, struct slice argument);
+enum next cmd_vrfy(struct smtp_session *session, struct slice argument);
+enum next cmd_expn(struct smtp_session *session, struct slice argument);
+enum next cmd_xclient(struct smtp_session *session, struct slice argument);
+enum next cmd_xforward(struct smtp_session *session, struct slice argument);
 enum next cmd_mail(struct smtp_session *session, struct slice argument);
 enum next cmd_rcpt(struct smtp_session *session, struct slice argument);
 enum next cmd_data(struct smtp_session *session, struct slice argument);

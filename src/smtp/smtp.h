@@ -30,7 +30,7 @@ struct smtp_local_rule {
 	struct slice senders;
 };
 
-/* Whom VRFY tells who exists. */
+/* Whom VRFY tells who exists, and EXPN where aliases lead. */
 enum smtp_vrfy { SMTP_VRFY_NEVER, SMTP_VRFY_TRUSTED /* and who has authenticated */, SMTP_VRFY_ALWAYS };
 
 /* Slices and prefixes outlive the engine. */
@@ -45,8 +45,10 @@ struct smtp_options {
 	int64_t session_timeout_ms;       /* the whole connection; 0: 7,200,000 */
 	const struct net_prefix *trusted; /* may relay without authentication */
 	size_t trusted_count;
+	const struct net_prefix *xclient_from, *xforward_from; /* may tell who the client is; none: nobody may */
+	size_t xclient_from_count, xforward_from_count;
 	enum smtp_plaintext plaintext;
-	enum smtp_vrfy vrfy;
+	enum smtp_vrfy vrfy, expn;
 	struct slice origin; /* the domain of incomplete addresses of local programs: their greeting has it; empty: hostname */
 	const struct smtp_local_rule *local_rules; /* which senders they may use; none matches: none but null */
 	size_t local_rule_count;

@@ -33,6 +33,7 @@ void smtp_transaction_end(struct smtp_session *s)
 {
 	incoming_close(&s->transaction.incoming);
 	s->transaction = (struct smtp_transaction){.incoming.fd = -1};
+	s->forwarded = (struct client_info){0};
 	/* Most envelopes are small; a chunked message isn't to be paid for by the idle session behind it. */
 	if (s->arena.used > ENVELOPE_USUAL)
 		arena_free(&s->arena);
@@ -49,6 +50,8 @@ static struct slice trace_header(struct smtp_session *s, struct arena *arena, in
 	const struct deliver_envelope *envelope = &s->transaction.envelope;
 	struct received received = {
 		.helo = s->helo,
+		.client_name = s->client_name,
+		.peer_is_unknown = s->told && !xclient_peer_is_known(s),
 		.peer = *conn_peer(s->conn),
 		.hostname = s->options.hostname,
 		.queue_id = envelope->queue_id,
@@ -115,12 +118,16 @@ static enum reply_id fault_of(const struct incoming *incoming, bool has_bare)
 	return REPLY_STORAGE;
 }
 
-/* "submission 192.0.2.1 client.example.org" */
+/* "submission 192.0.2.1 client.example.org", "smtp 127.0.0.1 filter.example.org for client.example.org[192.0.2.1]" */
 static struct slice trace_from(const struct smtp_session *s)
 {
-	return slice_join(
-		s->env->command_arena,
-		(const struct slice[]){slice_from_cstr(s->env->listener->name), SLICE(" "), s->peer, SLICE(" "), s->helo}, 5);
+	struct arena *arena = s->env->command_arena;
+	struct slice forwarded = xforward_text(s, arena);
+
+	return slice_join(arena,
+			  (const struct slice[]){slice_from_cstr(s->env->listener->name), SLICE(" "), s->peer, SLICE(" "), s->helo,
+						 forwarded.len ? SLICE(" for ") : SLICE_EMPTY, forwarded},
+			  7);
 }
 
 static enum next answer_accepted(struct smtp_session *s, const struct incoming *incoming, const struct deliver_verdict *verdict)
@@ -132,7 +139,7 @@ static enum next answer_accepted(struct smtp_session *s, const struct incoming *
 	LOG_INFO(s->log, "smtp.accepted", LOG_STR("id", envelope->queue_id), LOG_STR("message_id", incoming->facts.message_id),
 		 LOG_STR("from", envelope->sender.address), LOG_INT("recipients", envelope->recipient_count),
 		 LOG_INT("size", incoming->size), LOG_STR("peer", s->peer), LOG_STR("login", s->login),
-		 LOG_STR("tls", conn_tls_version(s->conn)));
+		 LOG_STR("tls", conn_tls_version(s->conn)), LOG_STR("forwarded", xforward_text(s, s->env->command_arena)));
 	METRIC_ADD(s->log, METRIC_SMTP_BYTES, 0, (int64_t)incoming->size);
 	METRIC_ADD(s->log, METRIC_SMTP_RECIPIENTS, 0, (int64_t)envelope->recipient_count);
 	s->errors = 0;

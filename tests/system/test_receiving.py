@@ -1,12 +1,13 @@
-"""The receiving side of SMTP as peers and clients see it: binary messages, ..."""
+"""The receiving side of SMTP as peers and clients see it: binary messages, proxies and filters that tell of their clients, EXPN."""
 import base64
 import os
 import re
 import socket
+import subprocess
 
 import pytest
 
-from harness import letter, wait_for
+from harness import Postfix, letter, wait_for
 
 
 class Line:
@@ -77,3 +78,79 @@ def test_binary(server, size):
     assert b"\0" not in whole and not re.search(rb"(?<!\r)\n|\r(?!\n)", whole)
     assert base64.b64encode(blob[:57]) in whole
     imap.logout()
+
+
+def swaks(server, *arguments):
+    """What was said, line by line."""
+    command = ["swaks", "--server", "127.0.0.1", "--port", str(server.ports["smtp"]), "--helo", "proxy.test", "--from", "sender@remote.test",
+               "--header", "X-Token: swaks", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60).stdout
+
+
+def test_xclient(make_server):
+    """A proxy tells who the client is, and everything goes by that: Received, relaying, rates, bans."""
+    server = make_server("smtp:\n  trusted_networks: [127.0.0.0/8]\n  xclient_from: [127.0.0.0/8]\nrates:\n  messages: 2\n")
+    said = swaks(server, "--to", "alice@example.test", "--xclient", "ADDR=192.0.2.7 NAME=mail.remote.test HELO=remote.test PROTO=ESMTP")
+    assert "queued as" in said, said
+    assert re.search(rb"Received: from proxy.test \(mail.remote.test \[192.0.2.7\]\)", server.messages()[-1])
+    # The proxy may relay; the client may not, but if it has authenticated.
+    assert "Relaying denied" in swaks(server, "--to", "x@elsewhere.test", "--xclient", "ADDR=192.0.2.7")
+    said = swaks(server, "--to", "x@elsewhere.test", "--from", "alice@example.test", "--xclient", "ADDR=192.0.2.8 LOGIN=alice@example.test")
+    assert "queued as" in said, said
+    assert "Too many messages from you" in swaks(server, "--to", "alice@example.test", "--xclient", "ADDR=192.0.2.7")
+    with Line(server.ports["smtp"]) as proxy, Line(server.ports["smtp"]) as other:
+        assert proxy.say("XCLIENT ADDR=198.51.100.1 HELO=c.test").startswith("220")
+        server.cli("ban", "add", "198.51.100.0/24")
+        # Whoever is banned meanwhile is gone at the next command, and comes in through no proxy.
+        answer = wait_for(lambda: (line := proxy.say("NOOP")).startswith("554") and line, what="the ban")
+        assert answer == "554 You are banned here" and proxy.is_over()
+        assert other.say("XCLIENT ADDR=198.51.100.2") == "554 You are banned here" and other.is_over()
+    with Line(server.ports["smtp"]) as proxy:
+        assert proxy.say("XCLIENT ADDR=192.0.2.9").startswith("220")
+
+
+def test_xclient_is_for_proxies(server):
+    with Line(server.ports["smtp"]) as client:
+        assert not any("XCLIENT" in line or "XFORWARD" in line for line in client.lines("EHLO client.test"))
+        assert client.say("XCLIENT ADDR=127.0.0.1").startswith("550 5.7.0")
+
+
+def test_xforward_from_postfix(make_server, folder):
+    """A Postfix in front tells by XFORWARD where its mail came from: that is in log and trace."""
+    server = make_server("smtp:\n  xforward_from: [127.0.0.0/8]\n")
+    postfix = Postfix(folder, relay=f"127.0.0.1:{server.ports['smtp']}")
+    with open(postfix.dir / "etc/main.cf", "a") as out:
+        out.write("smtp_send_xforward_command = yes\nsmtpd_authorized_xclient_hosts = 127.0.0.0/8\nrelay_domains = example.test\n")
+    postfix.start()
+    try:
+        with Line(postfix.port) as client:
+            assert client.say("XCLIENT ADDR=192.0.2.77 NAME=far.remote.test HELO=hello.remote.test PROTO=ESMTP").startswith("220")
+            assert client.say("EHLO hello.remote.test").startswith("250")
+            for command in ("MAIL FROM:<sender@remote.test>", "RCPT TO:<alice@example.test>", "DATA"):
+                assert client.say(command)[0] in "23"
+            assert client.say(letter("forwarded").decode() + ".").startswith("250")
+        wait_for(lambda: server.count() == 1, what="the message")
+    finally:
+        postfix.stop()
+    line = next(line for line in server.log_text().splitlines() if "event=smtp.accepted" in line)
+    assert 'forwarded="far.remote.test[192.0.2.77] helo=hello.remote.test id=' in line, line
+    traced = server.cli("trace", "alice@example.test").stdout
+    assert "far.remote.test[192.0.2.77]" in traced, traced
+
+
+def test_expn(any_server):
+    """RFC 5321 section 3.5.2, for who has authenticated."""
+    any_server.cli("alias", "add", "all@example.test", "alice@example.test")
+    any_server.cli("alias", "add", "all@example.test", "friend@elsewhere.test")
+    any_server.config.write_text(any_server.config.read_text() + "\nsmtp:\n  expn: trusted\n")
+    any_server.stop()
+    any_server.start()
+    with Line(any_server.ports["smtp"]) as stranger:
+        stranger.say("EHLO client.test")
+        assert stranger.say("EXPN all@example.test").startswith("550 5.7.1")
+    client = any_server.smtp("submission", "alice@example.test")
+    assert client.docmd("EXPN all@example.test") == (250, b"2.1.5 <alice@example.test>\n2.1.5 <friend@elsewhere.test>")
+    assert client.docmd("EXPN alice@example.test") == (250, b"2.1.5 <alice@example.test>")
+    assert client.docmd("EXPN nobody@example.test")[0] == 550
+    assert client.docmd("EXPN x@elsewhere.test")[0] == 252
+    client.quit()

@@ -560,6 +560,60 @@ static void test_faults(void **state)
 	fixture_check_invariants(world->fixture);
 }
 
+/* ---- who is behind an address ---- */
+
+static struct deliver_who who_is(struct world *world, const char *address)
+{
+	struct deliver_who who = {0};
+	struct buf payload, reply;
+
+	buf_init(&payload, &world->arena, 0);
+	buf_init(&reply, &world->arena, 0);
+	pack_slice(&payload, slice_from_cstr(address));
+	struct ipc_request request = {ROLE_SMTP, DELIVER_REQUEST_WHO, buf_slice(&payload), -1, 0};
+
+	assert_int_equal(deliver_service_handle(world->service, &request, &world->arena, &reply), STATUS_OK);
+	assert_true(deliver_unpack_who(buf_slice(&reply), &world->arena, &who));
+	for (size_t length = 0; length < reply.len; length++)
+		assert_false(deliver_unpack_who(slice_sub(buf_slice(&reply), 0, length), &world->arena, &(struct deliver_who){0}));
+	return who;
+}
+
+static void test_who(void **state)
+{
+	static const struct {
+		const char *address;
+		enum directory_kind kind;
+		const char *targets;
+	} rows[] = {
+		{"alice@example.test", DIRECTORY_ACCOUNT, ""},
+		{"ALICE@EXAMPLE.test", DIRECTORY_ACCOUNT, ""},
+		{"off@example.test", DIRECTORY_ACCOUNT, ""},
+		{"alice+detail@example.test", DIRECTORY_UNKNOWN, ""},
+		{"all@example.test", DIRECTORY_ALIAS, "bob@example.test friend@remote.example sales@example.test "},
+		{"whoever@catch.test", DIRECTORY_UNKNOWN, ""},
+		{"@catch.test", DIRECTORY_UNKNOWN, ""},
+		{"nobody@example.test", DIRECTORY_UNKNOWN, ""},
+		{"x@remote.example", DIRECTORY_NOT_LOCAL, ""},
+		{"nonsense", DIRECTORY_UNKNOWN, ""},
+		{"", DIRECTORY_UNKNOWN, ""},
+	};
+	struct world *world = *state;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct deliver_who who = who_is(world, rows[i].address);
+		struct buf targets;
+
+		buf_init(&targets, &world->arena, 0);
+		for (size_t j = 0; j < who.target_count; j++)
+			buf_printf(&targets, "%.*s ", SLICE_ARG(who.targets[j]));
+		assert_int_equal(who.kind, rows[i].kind);
+		assert_string_equal(slice_cstr(&world->arena, buf_slice(&targets)), rows[i].targets);
+	}
+	assert_int_equal(who_is(world, "alice@example.test").account, world->fixture->alice);
+	assert_int_equal(who_is(world, "off@example.test").account, 0);
+}
+
 /* ---- what comes in frames ---- */
 
 static void test_memfd(void **state)
@@ -576,7 +630,7 @@ static void test_memfd(void **state)
 
 	assert_true(slice_ends_with(stored, body));
 	/* Too large, or changeable by whoever sent it. */
-	fd = ipc_memfd(fixture_message(&world->arena, "too large", 1200000));
+	fd = ipc_memfd(fixture_message(&world->arena, "too large", 2000000));
 	assert_int_equal(ask(world, &world->arena, DELIVER_REQUEST_MESSAGE, buf_slice(&payload), fd), TEMPORARY);
 	close(fd);
 	assert_int_equal(ask(world, &world->arena, DELIVER_REQUEST_MESSAGE, buf_slice(&payload), open_fd), TEMPORARY);
@@ -631,6 +685,7 @@ int main(int argc, char **argv)
 		WORLD_TEST(test_again),
 		WORLD_TEST(test_again_at_the_same_time),
 		WORLD_TEST(test_faults),
+		WORLD_TEST(test_who),
 		WORLD_TEST(test_memfd),
 		WORLD_TEST(test_bad_frames),
 	};

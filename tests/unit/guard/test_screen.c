@@ -201,7 +201,7 @@ static struct screen *make(int no_reverse, int bad_hello, int timeout_ms)
 static int points(struct screen *screen, const char *from, const char *hello, const char *reasons_have)
 {
 	struct net_address peer = address(from);
-	struct assessment *assessment = screen_begin(screen, &peer, slice_from_cstr(hello));
+	struct assessment *assessment = screen_begin(screen, &peer, slice_from_cstr(hello), SCREEN_REVERSE_ASK);
 	struct slice reasons;
 	int found = screen_points(assessment, &reasons);
 
@@ -270,8 +270,8 @@ static void who_does_not_answer_counts_nothing(void **state)
 	assert_int_equal(points(screen, "192.0.2.98", "localhost", "bad HELO 4"), 4);
 	/* A session that is gone before its answers, and a screen before its questions. */
 	for (int i = 0; i < 100; i++)
-		assessment_free(screen_begin(screen, &peer, SLICE("a.test")));
-	struct assessment *last = screen_begin(screen, &peer, SLICE("a.test"));
+		assessment_free(screen_begin(screen, &peer, SLICE("a.test"), SCREEN_REVERSE_ASK));
+	struct assessment *last = screen_begin(screen, &peer, SLICE("a.test"), SCREEN_REVERSE_ASK);
 
 	go_on = true;
 	screen_free(screen);

@@ -436,6 +436,10 @@ static void who_is_not_wanted_gets_no_session(void **state)
 	}
 	assert_int_equal(engine_counts(f.engine).refused_total, 10);
 	assert_int_equal(engine_counts(f.engine).connections_total, 1);
+	/* Whoever was there before is told at the next command. */
+	say(a, "echo me\r\n");
+	expect(a, "go away");
+	assert_int_equal(conn_read_line(a, 1000, &line), CONN_LINE_ERROR);
 	unwanted = false;
 	struct conn *c = greeted(&f);
 

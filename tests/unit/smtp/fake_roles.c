@@ -49,6 +49,26 @@ struct deliver_verdict deliver_check_recipient(struct ipc *ipc, struct arena *ar
 	return verdict(STATUS_OK, 250, "2.1.5", "Ok");
 }
 
+enum status deliver_look_up(struct ipc *ipc, struct arena *arena, struct slice address, struct deliver_who *who)
+{
+	(void)ipc;
+	*who = (struct deliver_who){.kind = DIRECTORY_UNKNOWN};
+	if (slice_starts_with(address, SLICE("temp@")))
+		return STATUS_TEMPORARY;
+	if (slice_starts_with(address, SLICE("many@")))
+		return STATUS_LIMIT;
+	if (slice_eq(address, SLICE("alice@example.test"))) {
+		*who = (struct deliver_who){.kind = DIRECTORY_ACCOUNT, .account = 7};
+	} else if (slice_eq(address, SLICE("all@example.test"))) {
+		*who = (struct deliver_who){.kind = DIRECTORY_ALIAS, .targets = ARENA_ARRAY(arena, struct slice, 2), .target_count = 2};
+		who->targets[0] = SLICE("alice@example.test");
+		who->targets[1] = SLICE("j\xc3\xb6rg@elsewhere.test");
+	} else if (!slice_ends_with(address, SLICE("@example.test"))) {
+		who->kind = DIRECTORY_NOT_LOCAL;
+	}
+	return STATUS_OK;
+}
+
 static struct slice list_recipients(const struct deliver_envelope *envelope)
 {
 	struct buf out;

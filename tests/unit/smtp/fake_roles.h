@@ -4,6 +4,7 @@
  *     unknown@            550    full@ 452    temp@ 451
  *     elsewhere           550 unless may_relay
  *     a body that holds "FAIL": 451; "QUOTA": 452
+ * Looked up: alice is account 7, all@ is an alias, many@ one with too many targets, temp@ isn't known now.
  * alice@example.test has the password "secret", may send as herself only, and is account 7.
  */
 #pragma once

@@ -56,7 +56,24 @@ void engine_set_deadline(struct session_env *env, int64_t deadline_ms)
 	env->conn->parked_until_ms = deadline_ms;
 }
 
+struct slice engine_turned_away(struct session_env *env)
+{
+	/* Whom XCLIENT makes 203.0.113.66 is banned. */
+	return env->conn->peer.bytes[3] == 66 ? SLICE("554 You are banned here\r\n") : slice_of(NULL, 0);
+}
+
 /* ---- net/conn.h ---- */
+
+const struct net_address *conn_local(const struct conn *conn)
+{
+	return &conn->local;
+}
+
+void conn_set_addresses(struct conn *conn, const struct net_address *peer, const struct net_address *local)
+{
+	conn->peer = *peer;
+	conn->local = *local;
+}
 
 bool memory_conn_arrive(struct conn *conn)
 {

@@ -1,7 +1,7 @@
 /* Golden transcripts: tests/data/smtp/NAME.txt, replayed through a session as a client would speak it, with what it says coming whole,
  * byte by byte, and in pieces of seven bytes. A line begins with what it is:
  *
- *     set KEY VALUE      before the greeting: listener, tls (offered, broken, on), session, peer, senders (of local programs), vrfy, plaintext, trusted, size, recipients, errors, hops;
+ *     set KEY VALUE      before the greeting: listener, tls (offered, broken, on), session, peer, senders (of local programs), vrfy, expn, plaintext, trusted, proxies (XCLIENT, XFORWARD), size, recipients, errors, hops;
  *                        files, filesize: what the system gives at most;
  *                        early, buffered: what it said before the greeting, still in the socket or read with a PROXY header
  *     C: text            the client says that, with CRLF; \r \n \0 \xHH are bytes
@@ -259,6 +259,15 @@ static void say_early(struct script *s, struct slice text)
 	s->conn.fd = pair[1];
 }
 
+/* What the peer says of others is believed; 192.0.2.1 alone may relay. */
+static void trust_proxies(struct script *s)
+{
+	s->everybody = (struct net_prefix){{.family = AF_INET, .bytes = {192, 0, 2, 1}}, 32};
+	s->context.options.xclient_from = s->context.options.xforward_from = &s->everybody;
+	s->context.options.xclient_from_count = s->context.options.xforward_from_count = 1;
+	s->context.options.trusted_count = 1;
+}
+
 static void allow_senders(struct script *s, struct slice senders)
 {
 	struct smtp_local_rule *rule = ARENA_NEW(&s->arena, struct smtp_local_rule);
@@ -287,6 +296,8 @@ static void set(struct script *s, struct slice key, struct slice value)
 		s->conn.peer.family = 0;
 	else if (slice_eq(key, SLICE("vrfy")))
 		options->vrfy = slice_eq(value, SLICE("always")) ? SMTP_VRFY_ALWAYS : SMTP_VRFY_TRUSTED;
+	else if (slice_eq(key, SLICE("expn")))
+		options->expn = slice_eq(value, SLICE("always")) ? SMTP_VRFY_ALWAYS : SMTP_VRFY_TRUSTED;
 	else if (slice_eq(key, SLICE("senders")))
 		allow_senders(s, value);
 	else if (slice_eq(key, SLICE("plaintext")))
@@ -297,6 +308,8 @@ static void set(struct script *s, struct slice key, struct slice value)
 		say_early(s, value);
 	else if (slice_eq(key, SLICE("buffered")))
 		buf_add(&s->conn.input, value);
+	else if (slice_eq(key, SLICE("proxies")))
+		trust_proxies(s);
 	else if (slice_eq(key, SLICE("trusted")))
 		options->trusted_count = 1;
 	else if (slice_eq(key, SLICE("files")) && is_number)
@@ -507,6 +520,8 @@ int main(int argc, char **argv)
 					    "early_submission",
 					    "envelope",
 					    "errors",
+					    "expn",
+					    "expn_stranger",
 					    "hostile",
 					    "http",
 					    "implicit_tls",
@@ -538,7 +553,11 @@ int main(int argc, char **argv)
 					    "trusted",
 					    "utf8",
 					    "vrfy",
-					    "vrfy_stranger"};
+					    "vrfy_stranger",
+					    "xclient",
+					    "xclient_banned",
+					    "xclient_stranger",
+					    "xforward"};
 	struct CMUnitTest tests[sizeof(names) / sizeof(*names)];
 	size_t count = 0;
 
