@@ -17,11 +17,33 @@ static bool wants(const struct queue_item *item, unsigned what)
 	return item->notify == 0 ? what != NOTIFY_SUCCESS : (item->notify & what) != 0;
 }
 
-static int64_t expires_at(const struct settling *s, const struct queue_item *item)
+static int64_t expires_at(const struct outcome_policy *policy, const struct queue_item *item)
 {
-	int64_t by_policy = item->created_ms + s->policy->expire_ms;
+	int64_t by_policy = item->created_ms + policy->expire_ms;
 
 	return item->expires_ms > 0 && item->expires_ms < by_policy ? item->expires_ms : by_policy;
+}
+
+/* When its sender is told of a delay; INT64_MAX: never. */
+static int64_t warns_at(const struct outcome_policy *policy, const struct queue_item *item)
+{
+	if (item->delay_warned || policy->warn_after_ms < 0 || !wants(item, NOTIFY_DELAY))
+		return INT64_MAX;
+	return item->created_ms + policy->warn_after_ms;
+}
+
+bool outcome_is_urgent(const struct outcome_policy *policy, const struct queue_item *item, int64_t now_ms)
+{
+	return now_ms >= expires_at(policy, item) || now_ms >= warns_at(policy, item);
+}
+
+int64_t outcome_put_off(const struct outcome_policy *policy, const struct queue_item *item, int64_t until_ms)
+{
+	int64_t expires = expires_at(policy, item), warns = warns_at(policy, item);
+
+	if (warns < until_ms)
+		until_ms = warns;
+	return expires < until_ms ? expires : until_ms;
 }
 
 /* RFC 3461 section 4.2: the type stands as it is, the address is xtext. */
@@ -46,7 +68,7 @@ static void report(struct settling *s, const struct recipient *recipient, enum d
 		.diagnostic = action == DSN_RELAYED ? SLICE_EMPTY : recipient->reply.text,
 		.diagnostic_is_ours = recipient->reply.is_ours,
 		.last_attempt_ms = s->now_ms,
-		.retry_until_ms = action == DSN_DELAYED ? expires_at(s, &recipient->item) : 0,
+		.retry_until_ms = action == DSN_DELAYED ? expires_at(s->policy, &recipient->item) : 0,
 	};
 	s->settlement->has_failed_report |= action == DSN_FAILED;
 }
@@ -69,16 +91,17 @@ static void settle_failed(struct settling *s, const struct recipient *recipient,
 		report(s, recipient, DSN_FAILED, status);
 }
 
-/* When the next attempt is made: after the delay that follows so many failures, but never behind the time the message is given
- * up, so that the last attempt is made then. */
+/* When the next attempt is made: after the delay that follows so many failures, or when a dead host is tried again; but never behind the
+ * time the message is given up, so that the last attempt is made then. */
 static int64_t next_attempt(const struct settling *s, const struct queue_item *item)
 {
 	const struct outcome_policy *policy = s->policy;
+	const struct parcel *parcel = s->parcel;
 	size_t step = item->attempts < policy->retry_count ? item->attempts : policy->retry_count - 1;
-	int64_t delay = policy->retry_ms[step], expires = expires_at(s, item), due;
+	int64_t delay = policy->retry_ms[step], expires = expires_at(policy, item), due;
 
-	if (s->parcel->put_off_ms > delay)
-		delay = s->parcel->put_off_ms;
+	if (parcel->put_off_ms > 0 && (!parcel->was_tried || parcel->put_off_ms > delay))
+		delay = parcel->put_off_ms;
 	due = s->now_ms + delay;
 	return due > expires && expires > s->now_ms ? expires : due;
 }
@@ -94,17 +117,17 @@ static struct slice temporary(struct arena *arena, struct slice status)
 static void settle_deferred(struct settling *s, struct recipient *recipient, struct queue_result *result)
 {
 	const struct queue_item *item = &recipient->item;
-	int64_t warn_after = s->policy->warn_after_ms;
 
-	if (s->now_ms >= expires_at(s, item)) {
+	if (s->now_ms >= expires_at(s->policy, item)) {
 		settle_failed(s, recipient, result, SLICE("4.4.7")); /* RFC 3463 section 3.5: delivery time expired */
 		return;
 	}
 	result->outcome = QUEUE_DEFERRED;
 	result->due_ms = next_attempt(s, item);
+	result->is_untried = s->parcel->put_off_ms > 0 && !s->parcel->was_tried;
 	result->delay_warned = item->delay_warned;
 	s->settlement->deferred++;
-	if (!item->delay_warned && warn_after >= 0 && s->now_ms - item->created_ms >= warn_after && wants(item, NOTIFY_DELAY)) {
+	if (s->now_ms >= warns_at(s->policy, item)) {
 		struct arena *arena = &s->parcel->arena;
 
 		report(s, recipient, DSN_DELAYED, temporary(arena, reply_status(arena, &recipient->reply)));

@@ -23,3 +23,7 @@ struct settlement { /* in the parcel's arena */
 
 /* Whoever is neither delivered nor failed is deferred. */
 void outcome_settle(const struct outcome_policy *policy, struct parcel *parcel, int64_t now_ms, struct settlement *settlement);
+/* A recipient whose hop is known to be dead: must its sender be told something now, of a delay or of the end? */
+bool outcome_is_urgent(const struct outcome_policy *policy, const struct queue_item *item, int64_t now_ms);
+/* When it is due again if its hop is dead until `until_ms`: not after the time when its sender is to be told something. */
+int64_t outcome_put_off(const struct outcome_policy *policy, const struct queue_item *item, int64_t until_ms);

@@ -1,4 +1,4 @@
-/* The relay's life, and its feeder: the thread that takes due recipients from the queue and hands them to the scheduler.
+/* The relay's life.
  *
  * Lock order: relay->lock, then the recorder's. Neither is held while the store or a peer is asked. */
 #include "relay/relay.h"
@@ -8,17 +8,10 @@
 
 #include "base/clock.h"
 #include "base/thread.h"
+#include "relay/feeder.h"
 #include "relay/keeper.h"
 #include "relay/relay_internal.h"
 
-#define TAKE_MAX          500              /* recipients taken from the queue in one transaction */
-#define LEASE_MS          (60 * 60 * 1000) /* of what is in hand; renewed in time, for what waits for long or is sent slowly */
-#define RENEW_LEASES_MS   (LEASE_MS / 4)
-#define GATHER_MS         10          /* announcements that come together cost one look into the queue */
-#define LOOK_AT_LEAST_MS  (30 * 1000) /* also for a wall clock that was set */
-#define LOOK_AGAIN_MS     1000        /* when the store is away, or what is due is in hand already */
-#define SWEEP_MS          (60 * 1000)
-#define CLOCK_JUMP_MS     (60 * 1000)
 #define SUSPENSION_MAX_MS (60 * 1000) /* of the first one, which is never longer than the first retry */
 
 static const int64_t RETRY_DEFAULT_MS[] = {300000, 600000, 1200000, 2400000, 3600000, 7200000, 14400000};
@@ -35,217 +28,6 @@ bool relay_tls_parse(struct slice name, enum relay_tls *policy)
 	return false;
 }
 
-/* ---- the feeder ---- */
-
-struct feeder {
-	struct relay *relay;
-	int64_t clock_offset_ms; /* wall minus monotonic */
-	int64_t swept_ms;        /* monotonic, as the next */
-	int64_t renewed_ms;
-};
-
-/* Where the recipient's mail goes: the hop of a rule, the smarthost, the hop that deliver chose, or the domain. A hop with a port that no
- * rule has set is a smarthost of former times. */
-static struct slice hop_of(const struct relay *relay, struct arena *arena, const struct queue_item *item)
-{
-	struct slice host;
-	uint16_t port;
-
-	if (route_is_rule(item->next_hop))
-		return slice_lower(arena, item->next_hop);
-	if (relay->smarthost.len > 0)
-		return relay->smarthost;
-	if (item->next_hop.len > 0 && !route_parse_host_port(item->next_hop, &host, &port))
-		return slice_lower(arena, item->next_hop);
-	return route_domain_of(arena, item->recipient);
-}
-
-/* Due times are wall-clock times. When the clock is set back, what waits for a time that is now far away would be stuck: all of it
- * is made due, and gets new times from the new clock. A clock set forward only makes things due. */
-static void watch_clock(struct feeder *feeder)
-{
-	const struct queue_filter all = {.state = QUEUE_DUE};
-	int64_t offset = clock_wall_ms() - clock_monotonic_ms();
-	size_t count = 0;
-
-	if (offset < feeder->clock_offset_ms - CLOCK_JUMP_MS) {
-		if (queue_retry(feeder->relay->environment.store, &all, &count) != STATUS_OK)
-			return; /* noticed again next time */
-		LOG_WARNING(feeder->relay->environment.log, "relay.clock_set_back",
-			    LOG_INT("ms", feeder->clock_offset_ms - offset), LOG_INT("recipients", count));
-	}
-	feeder->clock_offset_ms = offset;
-}
-
-/* How many were new. */
-static unsigned take_in(struct relay *relay, struct arena *arena, const struct queue_item *items, size_t count)
-{
-	int64_t now = clock_monotonic_ms();
-	struct parcel *put_off;
-	unsigned added = 0;
-
-	pthread_mutex_lock(&relay->lock);
-	for (size_t i = 0; i < count; i++)
-		added += scheduler_add(relay->scheduler, &items[i],
-				       route_join_wish(arena, hop_of(relay, arena, &items[i]), items[i].tls_wish), now);
-	put_off = scheduler_take_put_off(relay->scheduler, now);
-	workers_dispatch(relay);
-	pthread_mutex_unlock(&relay->lock);
-	relay_defer_list(relay, put_off);
-	return added;
-}
-
-/* Hops that have enough in hand already: what waits for them may not keep the feeder from seeing what waits for others. With a
- * smarthost there are no others. */
-static size_t find_greedy(struct relay *relay, struct arena *arena, struct slice hops[SCHEDULER_GREEDY_MAX])
-{
-	enum tls_wish wish;
-	size_t count = 0;
-
-	pthread_mutex_lock(&relay->lock);
-	if (relay->smarthost.len == 0)
-		count = scheduler_greedy(relay->scheduler, hops);
-	for (size_t i = 0; i < count; i++)
-		hops[i] = slice_dup(arena, route_split_wish(hops[i], &wish));
-	relay->passed_over = count > 0;
-	pthread_mutex_unlock(&relay->lock);
-	return count;
-}
-
-/* One batch. True: there may be more at once. *next_due_ms (wall) tells when otherwise. */
-static bool feed(struct relay *relay, unsigned room, int64_t *next_due_ms)
-{
-	struct arena arena SCOPED_ARENA;
-	struct slice greedy[SCHEDULER_GREEDY_MAX];
-	struct queue_take take = {
-		.now_ms = clock_wall_ms(),
-		.lease_ms = LEASE_MS,
-		.node = relay->options.node,
-		.max = room < TAKE_MAX ? room : TAKE_MAX,
-		.except_hops = greedy,
-		.except_count = find_greedy(relay, &arena, greedy),
-	};
-	struct queue_item *items = NULL;
-	int64_t now = take.now_ms;
-	size_t count = 0;
-
-	*next_due_ms = now + LOOK_AGAIN_MS;
-	if (queue_take(relay->environment.store, &arena, &take, &items, &count) != STATUS_OK)
-		return false;
-	if (take_in(relay, &arena, items, count) > 0 && count == take.max)
-		return true;
-	if (queue_next_due(relay->environment.store, next_due_ms) != STATUS_OK || *next_due_ms <= now)
-		*next_due_ms = now + LOOK_AGAIN_MS; /* what is due is in hand already */
-	return false;
-}
-
-/* With the lock held. Room that is worth a look into the queue. */
-static unsigned worthwhile_room(const struct relay *relay)
-{
-	unsigned room = scheduler_room(relay->scheduler);
-
-	return room >= relay->options.in_hand / 8 ? room : 0;
-}
-
-/* With the lock held. Until there is a reason to look into the queue, or it is time to look anyway; returns the room there is. */
-static unsigned wait_for_reason(struct relay *relay)
-{
-	int64_t tick = clock_monotonic_ms() + LOOK_AT_LEAST_MS;
-	unsigned room = 0;
-
-	while (!relay->stopping) {
-		int64_t now = clock_monotonic_ms(), due_in = relay->next_due_ms - clock_wall_ms();
-
-		room = worthwhile_room(relay);
-		if (now >= tick || (room > 0 && (relay->woken || due_in <= 0)))
-			break;
-		thread_wait_until(&relay->feed, &relay->lock, room > 0 && due_in < tick - now ? now + due_in : tick);
-	}
-	return room;
-}
-
-/* Now and then, without the lock. */
-static void keep_house(struct feeder *feeder)
-{
-	struct relay *relay = feeder->relay;
-	int64_t now = clock_monotonic_ms();
-
-	watch_clock(feeder);
-	if (now < feeder->swept_ms + SWEEP_MS)
-		return;
-	feeder->swept_ms = now;
-	if (now >= feeder->renewed_ms + RENEW_LEASES_MS &&
-	    queue_renew_leases(relay->environment.store, relay->options.node, clock_wall_ms() + LEASE_MS) == STATUS_OK)
-		feeder->renewed_ms = now;
-	pthread_mutex_lock(&relay->lock);
-	scheduler_sweep(relay->scheduler, now);
-	pthread_mutex_unlock(&relay->lock);
-}
-
-/* With the lock held, which it gives up while the store is asked. True: there is more to be had at once. */
-static bool look_into_queue(struct relay *relay, unsigned room)
-{
-	int64_t next_due_ms;
-	bool more;
-
-	relay->woken = false;
-	relay->next_due_ms = INT64_MAX;
-	pthread_mutex_unlock(&relay->lock);
-	more = feed(relay, room, &next_due_ms);
-	pthread_mutex_lock(&relay->lock);
-	relay->woken |= more;
-	if (next_due_ms < relay->next_due_ms)
-		relay->next_due_ms = next_due_ms;
-	return more;
-}
-
-/* What this node had in hand in its former life is due again. Until that is done nothing is taken: it could not be told apart. */
-static void release_leases(struct relay *relay)
-{
-	bool is_released = false;
-
-	while (!is_released) {
-		is_released = queue_release_leases(relay->environment.store, relay->options.node) == STATUS_OK;
-		pthread_mutex_lock(&relay->lock);
-		if (!is_released && !relay->stopping) {
-			LOG_WARNING(relay->environment.log, "relay.leases_kept");
-			thread_wait_until(&relay->feed, &relay->lock, clock_monotonic_ms() + LOOK_AGAIN_MS);
-		}
-		is_released |= relay->stopping;
-		pthread_mutex_unlock(&relay->lock);
-	}
-}
-
-static void *feeder_run(void *context)
-{
-	struct relay *relay = context;
-	struct feeder feeder = {
-		.relay = relay,
-		.clock_offset_ms = clock_wall_ms() - clock_monotonic_ms(),
-		.renewed_ms = clock_monotonic_ms(),
-	};
-	int64_t fed_ms = 0;
-	bool more = false;
-
-	release_leases(relay);
-	pthread_mutex_lock(&relay->lock);
-	while (!relay->stopping) {
-		unsigned room = wait_for_reason(relay);
-
-		/* Announcements come one for each message: those of a moment are served together. */
-		while (!more && !relay->stopping && clock_monotonic_ms() < fed_ms + GATHER_MS)
-			thread_wait_until(&relay->feed, &relay->lock, fed_ms + GATHER_MS);
-		if (room > 0 && !relay->stopping)
-			more = look_into_queue(relay, room);
-		fed_ms = clock_monotonic_ms();
-		pthread_mutex_unlock(&relay->lock);
-		keep_house(&feeder);
-		pthread_mutex_lock(&relay->lock);
-	}
-	pthread_mutex_unlock(&relay->lock);
-	return NULL;
-}
-
 /* ---- what the recorder tells ---- */
 
 static void recorded(void *context, struct parcel *parcels, int64_t due_ms, bool queued)
@@ -256,8 +38,8 @@ static void recorded(void *context, struct parcel *parcels, int64_t due_ms, bool
 	pthread_mutex_lock(&relay->lock);
 	DL_FOREACH_SAFE(parcels, parcel, next)
 	scheduler_forget(relay->scheduler, parcel);
-	relay->woken |= queued || (relay->passed_over && scheduler_is_half_empty(relay->scheduler));
-	if (relay->woken || due_ms < relay->next_due_ms)
+	relay->woken |= queued;
+	if (relay->woken || relay->scheduler->is_hungry || due_ms < relay->next_due_ms)
 		pthread_cond_signal(&relay->feed);
 	if (due_ms < relay->next_due_ms)
 		relay->next_due_ms = due_ms;
@@ -377,7 +159,7 @@ static void set_up_recorder(struct relay *relay)
 		.store = relay->environment.store,
 		.ipc = relay->environment.ipc,
 		.log = relay->environment.log,
-		.policy = {options->retry_ms, options->retry_count, options->expire_ms, options->warn_after_ms},
+		.policy = relay->policy,
 		.bounce = {options->hostname, options->smarthost, options->separator},
 		.done = recorded,
 		.context = relay,
@@ -398,6 +180,8 @@ struct relay *relay_new(const struct relay_options *options, const struct relay_
 	copy_options(relay, options);
 	fill_defaults(&relay->options);
 	set_up_client(relay);
+	relay->policy = (struct outcome_policy){relay->options.retry_ms, relay->options.retry_count, relay->options.expire_ms,
+						relay->options.warn_after_ms};
 	limits = (struct scheduler_limits){
 		.in_hand = relay->options.in_hand,
 		.per_hop = relay->options.concurrency_per_hop,
@@ -436,6 +220,7 @@ void relay_retry(struct relay *relay)
 {
 	pthread_mutex_lock(&relay->lock);
 	scheduler_forgive(relay->scheduler);
+	relay->is_asked_to_retry = true;
 	pthread_mutex_unlock(&relay->lock);
 	relay_wake(relay);
 }
@@ -501,6 +286,7 @@ struct relay_counts relay_counts(struct relay *relay)
 	};
 
 	pthread_mutex_lock(&relay->lock);
+	counts.deferred += relay->put_off;
 	counts.connections = relay->connections;
 	counts.transactions = relay->transactions;
 	counts.in_hand = relay->scheduler->in_hand;

@@ -23,6 +23,7 @@ struct worker {
 	bool is_released;        /* lingering is over: somebody needs the thread */
 	int fd;                  /* of its connection; -1 */
 	struct slice domain;     /* whose mail hosts it talks to, while it does; empty: no domain's */
+	struct sender *works_for; /* whose parcel it has; NULL: none */
 	struct record_gate *gate;
 	struct worker *prev, *next;           /* in relay->workers */
 	struct worker *list_prev, *list_next; /* in relay->idle or relay->lingering */
@@ -34,6 +35,7 @@ struct relay {
 	struct relay_environment environment;
 	struct route_options route;
 	struct client_options client;
+	struct outcome_policy policy;
 	struct recorder *recorder;
 	struct sts *sts;    /* NULL: no MTA-STS */
 	struct tls_counts *tls_counts;
@@ -52,9 +54,10 @@ struct relay {
 	bool stopping;       /* no new work */
 	bool breaking;       /* work that runs is broken off */
 	bool woken;          /* something new may be in the queue */
-	bool passed_over;    /* mail of greedy hops was left in the queue */
+	bool is_asked_to_retry; /* all of the queue is to be looked at again */
 	int64_t next_due_ms; /* wall clock: when to look again */
 	uint64_t connections, transactions;
+	uint64_t put_off; /* recipients, without having been in hand */
 };
 
 /* With the lock held: gives what waits to lingering and idle workers, and starts workers as long as there may be more. */

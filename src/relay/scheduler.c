@@ -1,15 +1,18 @@
-/* Invariants: a hop is in the ring that fits its `doubtful` and `active` exactly if it has pending parcels and active < allowed.
- * doubtful_active is the sum of `active` over the doubtful hops. A hop with `in_hand` or `active` is never freed. */
-#include "relay/scheduler.h"
-
+/* Invariants: a hop is in the ring that fits its `doubtful` and `active` exactly if it has pending parcels and active < allowed; until its
+ * interval is over in `paced` instead. doubtful_active is the sum of `active` over the doubtful hops. A hop with `in_hand` or `active` is
+ * never freed. */
 #include <stdlib.h>
 #include <utlist.h>
+
+#include "relay/scheduler_internal.h"
 
 #define HOPS_REMEMBERED      10000
 #define REMEMBER_MS          (60 * 60 * 1000)
 #define CONNECTIONS_AT_FIRST 2
 #define SUSPENSION_MAX_MS    (10 * 60 * 1000)
 #define SUSPENSION_DOUBLINGS 10
+#define STREAMS_LOOKED_AT    32 /* for one whose sender may have another connection */
+#define HOPS_LOOKED_AT       64 /* likewise */
 
 struct scheduler *scheduler_new(const struct scheduler_limits *limits)
 {
@@ -18,6 +21,7 @@ struct scheduler *scheduler_new(const struct scheduler_limits *limits)
 	if (!scheduler)
 		abort();
 	scheduler->limits = *limits;
+	scheduler->lap = 1;
 	return scheduler;
 }
 
@@ -29,14 +33,15 @@ static void hop_free(struct scheduler *scheduler, struct hop *hop)
 	free(hop);
 }
 
-static struct parcel *parcel_new(struct hop *hop, int64_t message)
+static struct parcel *parcel_new(struct stream *stream, int64_t message)
 {
 	struct parcel *parcel = calloc(1, sizeof(*parcel));
 
 	if (!parcel)
 		abort();
 	arena_init(&parcel->arena, 0);
-	parcel->hop = hop;
+	parcel->hop = stream->of.hop;
+	parcel->stream = stream;
 	parcel->message = message;
 	return parcel;
 }
@@ -49,8 +54,10 @@ static void parcel_free(struct parcel *parcel)
 
 static struct hop **ring_of(struct scheduler *scheduler, const struct hop *hop)
 {
-	if (!hop->pending || hop->active >= hop->allowed)
+	if (!hop->streams || hop->active >= hop->allowed)
 		return NULL;
+	if (hop->not_before_ms > scheduler->now_ms)
+		return &scheduler->paced;
 	if (hop->doubtful)
 		return &scheduler->doubtful;
 	return hop->active == 0 ? &scheduler->starving : &scheduler->ready;
@@ -63,6 +70,16 @@ static void leave_ring(struct hop *hop)
 	hop->ring = NULL;
 }
 
+/* In order of time. Intervals are mostly alike: its place is near the end. */
+static void enter_paced(struct scheduler *scheduler, struct hop *hop)
+{
+	struct hop *before = scheduler->paced ? scheduler->paced->prev : NULL;
+
+	while (before && before->not_before_ms > hop->not_before_ms)
+		before = before == scheduler->paced ? NULL : before->prev;
+	DL_APPEND_ELEM(scheduler->paced, before, hop);
+}
+
 static void update_ready(struct scheduler *scheduler, struct hop *hop)
 {
 	struct hop **ring = ring_of(scheduler, hop);
@@ -71,8 +88,22 @@ static void update_ready(struct scheduler *scheduler, struct hop *hop)
 		return;
 	leave_ring(hop);
 	hop->ring = ring;
-	if (ring)
+	if (ring == &scheduler->paced)
+		enter_paced(scheduler, hop);
+	else if (ring)
 		DL_APPEND(*ring, hop);
+}
+
+void scheduler_tick(struct scheduler *scheduler, int64_t now_ms)
+{
+	scheduler->now_ms = now_ms;
+	while (scheduler->paced && scheduler->paced->not_before_ms <= now_ms)
+		update_ready(scheduler, scheduler->paced);
+}
+
+int64_t scheduler_next_turn(const struct scheduler *scheduler)
+{
+	return scheduler->paced ? scheduler->paced->not_before_ms : INT64_MAX;
 }
 
 static void set_doubtful(struct scheduler *scheduler, struct hop *hop, bool doubtful)
@@ -86,19 +117,31 @@ static void set_doubtful(struct scheduler *scheduler, struct hop *hop, bool doub
 
 static void put_pending(struct scheduler *scheduler, struct parcel *parcel, bool in_front)
 {
+	struct stream *stream = parcel->stream;
 	struct hop *hop = parcel->hop;
 
+	if (!stream->pending && in_front)
+		DL_PREPEND(hop->streams, stream);
+	else if (!stream->pending)
+		DL_APPEND(hop->streams, stream);
 	if (in_front)
-		DL_PREPEND(hop->pending, parcel);
+		DL_PREPEND(stream->pending, parcel);
 	else
-		DL_APPEND(hop->pending, parcel);
+		DL_APPEND(stream->pending, parcel);
 	hop->pending_count++;
 	update_ready(scheduler, hop);
 }
 
-static struct parcel *take_pending(struct scheduler *scheduler, struct hop *hop, struct parcel *parcel)
+/* The stream's first; then it is the others' turn. */
+static struct parcel *take_pending(struct scheduler *scheduler, struct stream *stream)
 {
-	DL_DELETE(hop->pending, parcel);
+	struct hop *hop = stream->of.hop;
+	struct parcel *parcel = stream->pending;
+
+	DL_DELETE(stream->pending, parcel);
+	DL_DELETE(hop->streams, stream);
+	if (stream->pending)
+		DL_APPEND(hop->streams, stream);
 	hop->pending_count--;
 	update_ready(scheduler, hop);
 	return parcel;
@@ -109,8 +152,7 @@ static void drop_rows(struct scheduler *scheduler, struct parcel *parcel)
 {
 	for (struct recipient *recipient = parcel->recipients; recipient; recipient = recipient->next)
 		HASH_DEL(scheduler->rows, recipient);
-	scheduler->in_hand -= parcel->count;
-	parcel->hop->in_hand -= parcel->count;
+	scheduler_give_share(scheduler, parcel->stream, parcel->count);
 }
 
 void scheduler_free(struct scheduler *scheduler)
@@ -119,8 +161,8 @@ void scheduler_free(struct scheduler *scheduler)
 
 	HASH_ITER(hh, scheduler->hops, hop, next_hop)
 	{
-		while (hop->pending)
-			scheduler_forget(scheduler, take_pending(scheduler, hop, hop->pending));
+		while (hop->streams)
+			scheduler_forget(scheduler, take_pending(scheduler, hop->streams));
 		hop_free(scheduler, hop);
 	}
 	free(scheduler);
@@ -131,8 +173,11 @@ unsigned scheduler_room(const struct scheduler *scheduler)
 	return scheduler->in_hand >= scheduler->limits.in_hand ? 0 : scheduler->limits.in_hand - scheduler->in_hand;
 }
 
+/* Before its share is taken: then we know whether anything else is in hand. */
 static struct hop *find_or_make_hop(struct scheduler *scheduler, struct slice name, bool tried_before)
 {
+	const struct scheduler_limits *limits = &scheduler->limits;
+	struct hop_limits set = {0};
 	struct hop *hop;
 
 	HASH_FIND(hh, scheduler->hops, name.data, name.len, hop);
@@ -145,9 +190,22 @@ static struct hop *find_or_make_hop(struct scheduler *scheduler, struct slice na
 	if (!hop->name.data)
 		abort();
 	arena_init(&hop->failure_arena, 0);
-	hop->allowed = scheduler->limits.per_hop < CONNECTIONS_AT_FIRST ? scheduler->limits.per_hop : CONNECTIONS_AT_FIRST;
+	if (limits->look_up)
+		limits->look_up(limits->context, name, &set);
+	hop->most = set.connections > 0 ? set.connections : limits->per_hop;
+	hop->interval_ms = set.interval_ms;
+	hop->allowed = hop->most < CONNECTIONS_AT_FIRST ? hop->most : CONNECTIONS_AT_FIRST;
 	hop->doubtful = tried_before;
 	HASH_ADD_KEYPTR(hh, scheduler->hops, hop->name.data, hop->name.len, hop);
+	return hop;
+}
+
+struct hop *scheduler_hop(struct scheduler *scheduler, const struct queue_item *item, struct slice name)
+{
+	struct hop *hop = find_or_make_hop(scheduler, name, item->attempts > 0);
+
+	if (!hop->known_good && hop->failures == 0 && hop->in_hand == 0 && hop->active == 0)
+		set_doubtful(scheduler, hop, item->attempts > 0);
 	return hop;
 }
 
@@ -175,13 +233,13 @@ static struct recipient *copy_item(struct parcel *parcel, const struct queue_ite
 }
 
 /* Recipients of one message come one after the other: only the last parcel is looked at. */
-static struct parcel *parcel_for(struct scheduler *scheduler, struct hop *hop, int64_t message)
+static struct parcel *parcel_for(struct scheduler *scheduler, struct stream *stream, int64_t message)
 {
-	struct parcel *last = hop->pending ? hop->pending->prev : NULL;
+	struct parcel *last = stream->pending ? stream->pending->prev : NULL;
 
 	if (last && last->message == message && last->count < PARCEL_RECIPIENTS)
 		return last;
-	last = parcel_new(hop, message);
+	last = parcel_new(stream, message);
 	put_pending(scheduler, last, false);
 	return last;
 }
@@ -190,16 +248,16 @@ bool scheduler_add(struct scheduler *scheduler, const struct queue_item *item, s
 {
 	struct recipient *recipient;
 	struct parcel *parcel;
+	struct stream *stream;
 	struct hop *hop;
 
 	HASH_FIND(hh, scheduler->rows, &item->id, sizeof(item->id), recipient);
 	if (recipient)
 		return false;
-	hop = find_or_make_hop(scheduler, hop_name, item->attempts > 0);
-	if (!hop->known_good && hop->failures == 0 && hop->in_hand == 0 && hop->active == 0)
-		set_doubtful(scheduler, hop, item->attempts > 0);
+	hop = scheduler_hop(scheduler, item, hop_name);
 	hop->used_ms = now_ms;
-	parcel = parcel_for(scheduler, hop, item->message);
+	stream = scheduler_take_share(scheduler, hop, item->sender);
+	parcel = parcel_for(scheduler, stream, item->message);
 	recipient = copy_item(parcel, item);
 	if (parcel->last_recipient)
 		parcel->last_recipient->next = recipient;
@@ -207,8 +265,6 @@ bool scheduler_add(struct scheduler *scheduler, const struct queue_item *item, s
 		parcel->recipients = recipient;
 	parcel->last_recipient = recipient;
 	parcel->count++;
-	hop->in_hand++;
-	scheduler->in_hand++;
 	HASH_ADD(hh, scheduler->rows, item.id, sizeof(recipient->item.id), recipient);
 	return true;
 }
@@ -222,30 +278,10 @@ static void give_reply(struct parcel *parcel, const struct reply *reply)
 			recipient->reply = copy;
 }
 
-bool scheduler_is_half_empty(const struct scheduler *scheduler)
-{
-	return scheduler->in_hand <= scheduler->limits.in_hand / 2;
-}
-
-size_t scheduler_greedy(const struct scheduler *scheduler, struct slice names[SCHEDULER_GREEDY_MAX])
-{
-	struct hop *hop, *next_hop;
-	size_t count = 0;
-
-	if (scheduler_is_half_empty(scheduler))
-		return 0;
-	HASH_ITER(hh, scheduler->hops, hop, next_hop)
-	{
-		if (hop->in_hand > scheduler->limits.in_hand / 4 && count < SCHEDULER_GREEDY_MAX)
-			names[count++] = hop->name;
-	}
-	return count;
-}
-
 static void take_suspended(struct scheduler *scheduler, struct hop *hop, int64_t now_ms, struct parcel **taken)
 {
-	while (hop->pending) {
-		struct parcel *parcel = take_pending(scheduler, hop, hop->pending);
+	while (hop->streams) {
+		struct parcel *parcel = take_pending(scheduler, hop->streams);
 
 		parcel->put_off_ms = hop->suspended_until_ms - now_ms;
 		give_reply(parcel, &hop->failure);
@@ -266,43 +302,82 @@ struct parcel *scheduler_take_put_off(struct scheduler *scheduler, int64_t now_m
 	return taken;
 }
 
-static struct hop *next_ready(const struct scheduler *scheduler)
-{
-	if (scheduler->starving)
-		return scheduler->starving;
-	if (scheduler->ready)
-		return scheduler->ready;
-	if (scheduler->doubtful_active < (scheduler->limits.concurrency + 1) / 2)
-		return scheduler->doubtful;
-	return NULL;
-}
-
 bool scheduler_is_starving(const struct scheduler *scheduler)
 {
 	return scheduler->starving != NULL;
 }
 
+/* The first whose sender may have another connection. */
+static struct stream *find_stream(const struct scheduler *scheduler, const struct hop *hop)
+{
+	unsigned looked_at = 0;
+
+	for (struct stream *stream = hop->streams; stream && looked_at < STREAMS_LOOKED_AT; stream = stream->next, looked_at++)
+		if (scheduler_may_work(scheduler, stream->of.sender))
+			return stream;
+	return NULL;
+}
+
+/* A new interval begins. */
+static void pace(struct hop *hop, int64_t now_ms)
+{
+	if (hop->interval_ms > 0)
+		hop->not_before_ms = now_ms + hop->interval_ms;
+}
+
+/* The first of the ring that has something for a sender with a connection left; it and those passed go to the ring's end, so that the
+ * others come before their next turn. */
+static struct parcel *take_from(struct scheduler *scheduler, struct hop *const *ring)
+{
+	for (unsigned looked_at = 0; looked_at < HOPS_LOOKED_AT && *ring; looked_at++) {
+		struct hop *hop = *ring;
+		struct stream *stream = find_stream(scheduler, hop);
+
+		leave_ring(hop);
+		if (!stream) {
+			update_ready(scheduler, hop);
+			continue;
+		}
+		hop->active++;
+		scheduler->doubtful_active += hop->doubtful;
+		pace(hop, scheduler->now_ms);
+		return take_pending(scheduler, stream);
+	}
+	return NULL;
+}
+
+static bool may_doubt(const struct scheduler *scheduler)
+{
+	return scheduler->doubtful && scheduler->doubtful_active < (scheduler->limits.concurrency + 1) / 2;
+}
+
 bool scheduler_is_waiting(const struct scheduler *scheduler)
 {
-	return next_ready(scheduler) != NULL;
+	return scheduler->starving || scheduler->ready || may_doubt(scheduler);
 }
 
 struct parcel *scheduler_take(struct scheduler *scheduler)
 {
-	struct hop *hop = next_ready(scheduler);
+	struct parcel *parcel = take_from(scheduler, &scheduler->starving);
 
-	if (!hop)
-		return NULL;
-	/* To the end of the ring: the others come before its next turn. */
-	leave_ring(hop);
-	hop->active++;
-	scheduler->doubtful_active += hop->doubtful;
-	return take_pending(scheduler, hop, hop->pending);
+	if (!parcel)
+		parcel = take_from(scheduler, &scheduler->ready);
+	if (!parcel && may_doubt(scheduler))
+		parcel = take_from(scheduler, &scheduler->doubtful);
+	return parcel;
 }
 
 struct parcel *scheduler_take_more(struct scheduler *scheduler, struct hop *hop)
 {
-	return hop->pending ? take_pending(scheduler, hop, hop->pending) : NULL;
+	if (!hop->streams || hop->not_before_ms > scheduler->now_ms)
+		return NULL;
+	pace(hop, scheduler->now_ms);
+	return take_pending(scheduler, hop->streams);
+}
+
+struct parcel *scheduler_take_any(struct scheduler *scheduler, struct hop *hop)
+{
+	return hop->streams ? take_pending(scheduler, hop->streams) : NULL;
 }
 
 void scheduler_return(struct scheduler *scheduler, struct parcel *parcel)
@@ -323,12 +398,28 @@ void scheduler_connected(struct scheduler *scheduler, struct hop *hop)
 	hop->suspended_until_ms = 0;
 	hop->known_good = true;
 	set_doubtful(scheduler, hop, false);
+	scheduler_note_hunger(scheduler, hop);
 }
 
+/* One more for each round of successes: so it grows by one in the time that all connections need for a message. */
 void scheduler_succeeded(struct scheduler *scheduler, struct hop *hop)
 {
-	if (hop->allowed < scheduler->limits.per_hop)
+	if (hop->allowed < hop->most && ++hop->credit >= hop->active) {
+		hop->credit = 0;
 		hop->allowed++;
+		scheduler_note_hunger(scheduler, hop);
+	}
+	update_ready(scheduler, hop);
+}
+
+/* Below those that there are: for the one that had the trouble isn't wanted. */
+void scheduler_troubled(struct scheduler *scheduler, struct hop *hop)
+{
+	unsigned fewer = hop->active > 1 ? hop->active - 1 : 1;
+
+	if (fewer < hop->allowed)
+		hop->allowed = fewer;
+	hop->credit = 0;
 	update_ready(scheduler, hop);
 }
 
@@ -344,19 +435,21 @@ bool scheduler_failed(struct scheduler *scheduler, struct hop *hop, bool was_con
 		      int64_t now_ms)
 {
 	if (hop->connected > was_connected) {
-		hop->allowed = hop->active > 1 ? hop->active - 1 : 1;
-		update_ready(scheduler, hop);
+		scheduler_troubled(scheduler, hop);
 		return false;
 	}
 	if (hop->suspended_until_ms <= now_ms) /* connections that were opened together fail together: that counts once */
 		hop->failures++;
 	hop->known_good = false;
 	hop->allowed = 1;
+	hop->credit = 0;
 	hop->suspended_until_ms = now_ms + suspension_ms(scheduler, hop->failures);
 	arena_reset(&hop->failure_arena);
 	hop->failure = reply_dup(&hop->failure_arena, failure);
 	set_doubtful(scheduler, hop, true);
 	update_ready(scheduler, hop);
+	if (scheduler_was_passed(scheduler, hop->passed_lap))
+		scheduler->is_hungry = true; /* what waits in the queue is put off, too */
 	return true;
 }
 

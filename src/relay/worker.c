@@ -24,8 +24,21 @@ static void linger_end(struct relay *relay, struct worker *worker)
 	worker->lingers_for = NULL;
 }
 
+static void begin_work(struct worker *worker, struct parcel *parcel)
+{
+	worker->works_for = scheduler_begin_work(worker->relay->scheduler, parcel);
+}
+
+static void end_work(struct worker *worker)
+{
+	if (worker->works_for)
+		scheduler_end_work(worker->relay->scheduler, worker->works_for);
+	worker->works_for = NULL;
+}
+
 static void give(struct worker *worker, struct parcel *parcel)
 {
+	begin_work(worker, parcel);
 	worker->parcel = parcel;
 	pthread_cond_signal(&worker->wake);
 }
@@ -78,27 +91,45 @@ static struct worker *worker_start(struct relay *relay)
 	return worker;
 }
 
+/* NULL: all threads are taken. */
+static struct worker *free_worker(struct relay *relay)
+{
+	struct worker *worker = relay->idle;
+
+	if (!worker)
+		return worker_start(relay);
+	DL_DELETE2(relay->idle, worker, list_prev, list_next);
+	return worker;
+}
+
 void workers_dispatch(struct relay *relay)
 {
-	struct worker *worker;
+	struct scheduler *scheduler = relay->scheduler;
 
 	if (relay->stopping)
 		return;
+	scheduler_tick(scheduler, clock_monotonic_ms());
 	give_to_lingering(relay);
-	while (scheduler_is_waiting(relay->scheduler)) {
-		worker = relay->idle;
-		if (worker)
-			DL_DELETE2(relay->idle, worker, list_prev, list_next);
-		else
-			worker = worker_start(relay);
-		if (!worker) {
+	while (scheduler_is_waiting(scheduler)) {
+		struct worker *worker;
+		struct parcel *parcel;
+
+		if (!relay->idle && relay->worker_count >= relay->options.concurrency) {
 			if (relay->lingering) { /* the oldest gives up its connection */
 				relay->lingering->is_released = true;
 				pthread_cond_signal(&relay->lingering->wake);
 			}
 			return;
 		}
-		give(worker, scheduler_take(relay->scheduler));
+		parcel = scheduler_take(scheduler);
+		worker = parcel ? free_worker(relay) : NULL;
+		if (parcel && !worker) { /* the system has no thread for us; the feeder asks again */
+			scheduler_return(scheduler, parcel);
+			scheduler_leave(scheduler, parcel->hop, false, clock_monotonic_ms());
+		}
+		if (!worker)
+			return;
+		give(worker, parcel);
 	}
 }
 
@@ -319,8 +350,11 @@ static void fail_hop(struct worker *worker, struct hop *hop, struct parcel *parc
 		set_all(parcel, RECIPIENT_FAILED, failure);
 		recorder_submit(relay->recorder, parcel, worker->gate);
 		pthread_mutex_lock(&relay->lock);
-		parcel = scheduler_take_more(relay->scheduler, hop);
-		if (!parcel)
+		end_work(worker);
+		parcel = scheduler_take_any(relay->scheduler, hop);
+		if (parcel)
+			begin_work(worker, parcel);
+		else
 			scheduler_leave(relay->scheduler, hop, false, clock_monotonic_ms());
 		pthread_mutex_unlock(&relay->lock);
 	}
@@ -328,15 +362,19 @@ static void fail_hop(struct worker *worker, struct hop *hop, struct parcel *parc
 
 /* The hop can't be reached now. `parcel` may be NULL: it was dealt with. When it was we who broke the connection that says nothing
  * about the hop. */
-static void suspend_hop(struct relay *relay, struct hop *hop, bool was_connected, struct parcel *parcel,
+static void suspend_hop(struct worker *worker, struct hop *hop, bool was_connected, struct parcel *parcel,
 			const struct reply *failure)
 {
+	struct relay *relay = worker->relay;
 	struct parcel *put_off = NULL;
 	int64_t now = clock_monotonic_ms();
 
 	pthread_mutex_lock(&relay->lock);
-	if (parcel) /* put off with the others, or tried again by those that work */
+	end_work(worker);
+	if (parcel) { /* put off with the others, or tried again by those that work */
+		parcel->was_tried = true;
 		scheduler_return(relay->scheduler, parcel);
+	}
 	if (!relay->breaking && scheduler_failed(relay->scheduler, hop, was_connected, failure, now))
 		put_off = scheduler_take_put_off(relay->scheduler, now);
 	scheduler_leave(relay->scheduler, hop, was_connected, now);
@@ -473,13 +511,18 @@ static struct parcel *next_parcel(struct worker *worker, struct client *client, 
 
 	pthread_mutex_lock(&relay->lock);
 	relay->transactions++;
+	end_work(worker);
 	if (!client->broken)
 		scheduler_succeeded(relay->scheduler, hop);
+	else if (client->trouble.code != 0)
+		scheduler_troubled(relay->scheduler, hop);
 	workers_dispatch(relay);
 	if (!client->broken && !relay->stopping && client->transactions < relay->options.messages_per_connection &&
 	    !must_give_way(relay, client->transactions)) {
 		parcel = scheduler_take_more(relay->scheduler, hop);
-		if (!parcel && relay->options.timeouts.linger_ms > 0)
+		if (parcel)
+			begin_work(worker, parcel);
+		else if (relay->options.timeouts.linger_ms > 0)
 			parcel = linger(worker, hop);
 	}
 	pthread_mutex_unlock(&relay->lock);
@@ -502,7 +545,7 @@ static void serve_connection(struct worker *worker, struct client *client, struc
 	}
 	client_close(client);
 	if (client->broken && completed == 0 && client->trouble.code != 0) {
-		suspend_hop(relay, hop, true, NULL, &client->trouble);
+		suspend_hop(worker, hop, true, NULL, &client->trouble);
 		return;
 	}
 	pthread_mutex_lock(&relay->lock);
@@ -561,7 +604,7 @@ static void serve(struct worker *worker, struct parcel *parcel)
 	else if (is_fatal(relay, name, wish, &failure))
 		fail_hop(worker, hop, parcel, &failure);
 	else
-		suspend_hop(relay, hop, false, parcel, &failure);
+		suspend_hop(worker, hop, false, parcel, &failure);
 }
 
 /* With the lock held. NULL: the thread is to end. */
@@ -582,6 +625,7 @@ static struct parcel *wait_for_work(struct worker *worker)
 	parcel = worker->parcel;
 	worker->parcel = NULL;
 	if (parcel && relay->stopping) {
+		end_work(worker);
 		scheduler_return(relay->scheduler, parcel);
 		scheduler_leave(relay->scheduler, parcel->hop, false, clock_monotonic_ms());
 		return NULL;

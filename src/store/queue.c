@@ -120,111 +120,213 @@ void queue_item_take(struct db_query *query, struct arena *arena, struct queue_i
 	};
 }
 
-enum status queue_next_due(struct store *store, int64_t *due_ms)
+enum status queue_next_due_after(struct store *store, int64_t after_ms, int64_t *due_ms)
 {
 	struct db *db SCOPED_DB = db_acquire(store->pool);
 
 	*due_ms = INT64_MAX;
 	if (!db)
 		return STATUS_TEMPORARY;
-	struct db_query query = db_query(db, "SELECT due_ms FROM queue_recipient WHERE state = $1 ORDER BY due_ms LIMIT 1");
+	struct db_query query =
+		db_query(db, "SELECT due_ms FROM queue_recipient WHERE state = $1 AND due_ms > $2 ORDER BY due_ms LIMIT 1");
 
 	db_bind_i64(&query, QUEUE_DUE);
+	db_bind_i64(&query, after_ms);
 	if (db_row(&query))
 		*due_ms = db_i64(&query, 0);
 	db_done(&query);
 	return db_status(db);
 }
 
+enum status queue_next_due(struct store *store, int64_t *due_ms)
+{
+	return queue_next_due_after(store, INT64_MIN, due_ms);
+}
+
+enum status queue_newest(struct store *store, int64_t *id)
+{
+	struct db *db SCOPED_DB = db_acquire(store->pool);
+
+	*id = 0;
+	if (!db)
+		return STATUS_TEMPORARY;
+	struct db_query query = db_query(db, "SELECT id FROM queue_recipient WHERE account = $1 ORDER BY id DESC LIMIT 1");
+
+	db_bind_i64(&query, QUEUE_ACCOUNT);
+	if (db_row(&query))
+		*id = db_i64(&query, 0);
+	db_done(&query);
+	return db_status(db);
+}
+
+/* ---- looking ---- */
+
+/* The page is cut before the join: so it costs the same wherever it lies, whatever a planner thinks. */
+static struct db_query query_due(struct db *db, const struct queue_look *look)
+{
+	struct db_query query = db_query(db, "SELECT " ITEM_COLUMNS
+					     " FROM (SELECT * FROM queue_recipient WHERE state = $1 AND due_ms <= $2 AND due_ms >= $3"
+					     " AND (due_ms > $3 OR id > $4) ORDER BY due_ms, id LIMIT $5) r"
+					     " JOIN queue_message m ON m.account = r.account AND m.id = r.message ORDER BY r.due_ms, r.id");
+
+	db_bind_i64(&query, QUEUE_DUE);
+	db_bind_i64(&query, look->now_ms);
+	db_bind_i64(&query, look->after.due_ms);
+	db_bind_i64(&query, look->after.id);
+	db_bind_i64(&query, (int64_t)look->max);
+	return query;
+}
+
+static struct db_query query_arrivals(struct db *db, const struct queue_look *look)
+{
+	struct db_query query =
+		db_query(db, "SELECT " ITEM_COLUMNS " FROM (SELECT * FROM queue_recipient WHERE account = $1 AND id > $2 ORDER BY id LIMIT $3) r"
+			     " JOIN queue_message m ON m.account = r.account AND m.id = r.message ORDER BY r.id");
+
+	db_bind_i64(&query, QUEUE_ACCOUNT);
+	db_bind_i64(&query, look->after.id);
+	db_bind_i64(&query, (int64_t)look->max);
+	return query;
+}
+
+enum status queue_look(struct store *store, struct arena *arena, const struct queue_look *look, struct queue_item **items,
+		       size_t *count)
+{
+	struct db *db SCOPED_DB = db_acquire(store->pool);
+	struct list found = LIST(arena, struct queue_item);
+	struct queue_item *item;
+
+	*items = NULL;
+	*count = 0;
+	if (!db)
+		return STATUS_TEMPORARY;
+	struct db_query query = look->by_arrival ? query_arrivals(db, look) : query_due(db, look);
+
+	while (db_row(&query) && (item = list_add(&found)))
+		queue_item_take(&query, arena, item);
+	db_done(&query);
+	*items = found.items;
+	*count = found.count;
+	return found.failed ? STATUS_LIMIT : db_status(db);
+}
+
 /* ---- taking ---- */
 
 struct take_work {
-	struct arena *arena;
-	const struct queue_take *take;
-	struct list items;
+	const struct queue_lease *lease;
+	const struct queue_item *items;
+	size_t count;
+	bool *is_taken;
 };
 
-/* No hop is called that. */
-static struct slice except_hop(const struct queue_take *take, size_t i)
-{
-	return i < take->except_count ? take->except_hops[i] : SLICE("\n");
-}
-
-static void find_due(struct db *db, struct take_work *work)
-{
-	struct queue_item *item;
-	struct db_query query = db_query(db, "SELECT " ITEM_COLUMNS ITEM_TABLES " WHERE r.state = $1 AND r.due_ms <= $2"
-					     " AND r.next_hop NOT IN ($4, $5, $6, $7) ORDER BY r.due_ms LIMIT $3");
-
-	db_bind_i64(&query, QUEUE_DUE);
-	db_bind_i64(&query, work->take->now_ms);
-	db_bind_i64(&query, (int64_t)work->take->max);
-	for (size_t i = 0; i < QUEUE_EXCEPT_MAX; i++)
-		db_bind_bytes(&query, except_hop(work->take, i));
-	while (db_row(&query) && (item = list_add(&work->items)))
-		queue_item_take(&query, work->arena, item);
-	db_done(&query);
-}
-
-/* False: on PostgreSQL another node has just taken it. */
-static bool lease(struct db *db, const struct take_work *work, const struct queue_item *item)
+static bool take_one(struct db *db, const struct queue_lease *lease, const struct queue_item *item)
 {
 	struct db_query query = db_query(
-		db, "UPDATE queue_recipient SET due_ms = $3, node = $4 WHERE account = $1 AND id = $2 AND due_ms = $5");
+		db, "UPDATE queue_recipient SET due_ms = $3, node = $4 WHERE account = $1 AND id = $2 AND due_ms = $5 AND state = $6");
 
 	db_bind_i64(&query, QUEUE_ACCOUNT);
 	db_bind_i64(&query, item->id);
-	db_bind_i64(&query, work->take->now_ms + work->take->lease_ms);
-	db_bind_bytes(&query, work->take->node);
+	db_bind_i64(&query, lease->now_ms + lease->lease_ms);
+	db_bind_bytes(&query, lease->node);
 	db_bind_i64(&query, item->due_ms);
+	db_bind_i64(&query, QUEUE_DUE);
 	db_run(&query);
 	return db_changes(db) == 1;
 }
 
-static enum status take_due(struct db *db, void *context)
+static enum status take_all(struct db *db, void *context)
 {
 	struct take_work *work = context;
-	size_t kept = 0;
 
-	work->items = LIST(work->arena, struct queue_item);
-	find_due(db, work);
-	struct queue_item *items = work->items.items;
-
-	for (size_t i = 0; i < work->items.count && db_status(db) == STATUS_OK; i++)
-		if (lease(db, work, &items[i]))
-			items[kept++] = items[i];
-	work->items.count = kept;
+	for (size_t i = 0; i < work->count && db_status(db) == STATUS_OK; i++)
+		work->is_taken[i] = take_one(db, work->lease, &work->items[i]);
 	return db_status(db);
 }
 
-enum status queue_take(struct store *store, struct arena *arena, const struct queue_take *take, struct queue_item **items,
-		       size_t *count)
+enum status queue_take(struct store *store, const struct queue_lease *lease, struct queue_item *items, size_t *count)
 {
-	struct take_work work = {.arena = arena, .take = take};
-	int64_t due_ms;
+	struct arena arena SCOPED_ARENA;
+	struct take_work work = {.lease = lease, .items = items, .count = *count, .is_taken = ARENA_ARRAY(&arena, bool, *count)};
+	size_t kept = 0;
 
-	*items = NULL;
 	*count = 0;
-	/* Mostly nothing is due: that is found out without the writer's lock. */
-	enum status status = queue_next_due(store, &due_ms);
+	if (work.count == 0)
+		return STATUS_OK;
+	enum status status = db_write(store->pool, take_all, &work);
 
-	if (status != STATUS_OK || due_ms > take->now_ms)
+	if (status != STATUS_OK)
 		return status;
-	status = db_write(store->pool, take_due, &work);
-	if (status == STATUS_OK) {
-		*items = work.items.items;
-		*count = work.items.count;
-	}
-	return status;
+	for (size_t i = 0; i < work.count; i++)
+		if (work.is_taken[i])
+			items[kept++] = items[i];
+	*count = kept;
+	return STATUS_OK;
 }
 
 enum status queue_take_due(struct store *store, struct arena *arena, int64_t now_ms, int64_t lease_ms, struct slice node,
 			   size_t max, struct queue_item **items, size_t *count)
 {
-	const struct queue_take take = {.now_ms = now_ms, .lease_ms = lease_ms, .node = node, .max = max};
+	const struct queue_look look = {.after = {INT64_MIN, 0}, .now_ms = now_ms, .max = max};
+	const struct queue_lease lease = {now_ms, lease_ms, node};
+	enum status status = queue_look(store, arena, &look, items, count);
 
-	return queue_take(store, arena, &take, items, count);
+	return status == STATUS_OK ? queue_take(store, &lease, *items, count) : status;
 }
+
+/* ---- putting off ---- */
+
+struct put_off_work {
+	const struct queue_put_off *all;
+	size_t count;
+};
+
+static bool put_off_one(struct db *db, const struct queue_put_off *one)
+{
+	struct db_query query = db_query(db, "UPDATE queue_recipient SET due_ms = $3, last_reply = $4"
+					     " WHERE account = $1 AND id = $2 AND due_ms = $5 AND state = $6");
+
+	db_bind_i64(&query, QUEUE_ACCOUNT);
+	db_bind_i64(&query, one->item->id);
+	db_bind_i64(&query, one->until_ms);
+	db_bind_bytes(&query, slice_sub(present(one->reason), 0, REPLY_MAX));
+	db_bind_i64(&query, one->item->due_ms);
+	db_bind_i64(&query, QUEUE_DUE);
+	db_run(&query);
+	return db_changes(db) == 1;
+}
+
+/* A trace of a reason once is enough. */
+static void trace_put_off(struct db *db, const struct queue_put_off *one, size_t number)
+{
+	const struct queue_item *item = one->item;
+	struct trace_step step = {.at_ms = clock_wall_ms(),
+				  .queue_id = item->queue_id,
+				  .event = SLICE("deferred"),
+				  .subject = item->recipient,
+				  .detail = present(one->reason)};
+
+	if (item->queue_id.len > 0 && !slice_eq(item->last_reply, slice_sub(present(one->reason), 0, REPLY_MAX)))
+		trace_insert(db, &step, number, SLICE_EMPTY);
+}
+
+static enum status put_off_all(struct db *db, void *context)
+{
+	const struct put_off_work *work = context;
+
+	for (size_t i = 0; i < work->count && db_status(db) == STATUS_OK; i++)
+		if (put_off_one(db, &work->all[i]))
+			trace_put_off(db, &work->all[i], i);
+	return db_status(db);
+}
+
+enum status queue_put_off(struct store *store, const struct queue_put_off *put_off, size_t count)
+{
+	struct put_off_work work = {put_off, count};
+
+	return count > 0 ? db_write(store->pool, put_off_all, &work) : STATUS_OK;
+}
+
+/* ---- leases ---- */
 
 struct lease_work {
 	struct slice node;
@@ -294,7 +396,7 @@ bool queue_drop_recipient(struct db *db, int64_t id, int64_t message)
 static bool defer(struct db *db, const struct queue_result *result)
 {
 	struct db_query query =
-		db_query(db, "UPDATE queue_recipient SET due_ms = $3, attempts = attempts + 1, delay_warned = $4,"
+		db_query(db, "UPDATE queue_recipient SET due_ms = $3, attempts = attempts + $7, delay_warned = $4,"
 			     " last_reply = $5, node = $6 WHERE account = $1 AND id = $2");
 
 	db_bind_i64(&query, QUEUE_ACCOUNT);
@@ -303,6 +405,7 @@ static bool defer(struct db *db, const struct queue_result *result)
 	db_bind_i64(&query, result->delay_warned);
 	db_bind_bytes(&query, slice_sub(present(result->reply), 0, REPLY_MAX));
 	db_bind_bytes(&query, SLICE_EMPTY);
+	db_bind_i64(&query, result->is_untried ? 0 : 1);
 	db_run(&query);
 	return db_changes(db) > 0;
 }

@@ -30,23 +30,47 @@ struct queue_item {      /* one recipient of one message */
 	struct slice last_reply; /* the remote's answer or our own reason */
 };
 
-/* Due at `now_ms`, oldest due first, and not leased by another node; at most `max`. Takes the lease:
- * what is returned isn't due again before now + lease_ms, whoever asks. `due_ms` is the time it was due at. */
-MUST_CHECK enum status queue_take_due(struct store *store, struct arena *arena, int64_t now_ms, int64_t lease_ms,
-				      struct slice node, size_t max, struct queue_item **items, size_t *count);
-/* The same, past what goes to these hops: they have enough in hand. */
-#define QUEUE_EXCEPT_MAX 4
-struct queue_take {
+/* Reads a page of the queue, and takes nothing: in the order in which it is due (what is due at now_ms and behind that place), or in the
+ * order in which it came (whatever its state and time). */
+struct queue_place {
+	int64_t due_ms; /* with by_arrival: no matter */
+	int64_t id;
+};
+struct queue_look {
+	bool by_arrival;
+	struct queue_place after;
+	int64_t now_ms;
+	size_t max;
+};
+MUST_CHECK enum status queue_look(struct store *store, struct arena *arena, const struct queue_look *look, struct queue_item **items,
+				  size_t *count);
+/* The row that came last; 0: the queue is empty. */
+MUST_CHECK enum status queue_newest(struct store *store, int64_t *id);
+
+/* Takes the lease on what was read: what is left in `items` isn't due again before now + lease_ms, whoever asks. What another node was
+ * faster to take, or a person's hand has changed, is left out. */
+struct queue_lease {
 	int64_t now_ms, lease_ms;
 	struct slice node;
-	size_t max;
-	const struct slice *except_hops;
-	size_t except_count; /* at most QUEUE_EXCEPT_MAX */
 };
-MUST_CHECK enum status queue_take(struct store *store, struct arena *arena, const struct queue_take *take,
-				  struct queue_item **items, size_t *count);
+MUST_CHECK enum status queue_take(struct store *store, const struct queue_lease *lease, struct queue_item *items, size_t *count);
+/* Both in one: due at `now_ms`, oldest due first; at most `max`. `due_ms` of an item is the time it was due at. */
+MUST_CHECK enum status queue_take_due(struct store *store, struct arena *arena, int64_t now_ms, int64_t lease_ms,
+				      struct slice node, size_t max, struct queue_item **items, size_t *count);
+
+/* Recipients that wait for a host that can't be reached are put off together, without an attempt: no lease is taken, none is counted as
+ * tried; the reason is kept with each. What has changed since it was read is left alone. */
+struct queue_put_off {
+	const struct queue_item *item;
+	int64_t until_ms;
+	struct slice reason;
+};
+MUST_CHECK enum status queue_put_off(struct store *store, const struct queue_put_off *put_off, size_t count);
+
 /* When the next becomes due; INT64_MAX: none. */
 MUST_CHECK enum status queue_next_due(struct store *store, int64_t *due_ms);
+/* The same of those that are due after that time. */
+MUST_CHECK enum status queue_next_due_after(struct store *store, int64_t after_ms, int64_t *due_ms);
 /* What this node has in hand stays its own until then. */
 MUST_CHECK enum status queue_renew_leases(struct store *store, struct slice node, int64_t until_ms);
 /* At start: leases of this node's former life are given up. */
@@ -57,6 +81,7 @@ struct queue_result {
 	int64_t id, message;
 	enum queue_outcome outcome;
 	int64_t due_ms; /* deferred: when again */
+	bool is_untried; /* deferred without an attempt */
 	bool delay_warned;
 	struct slice reply;  /* the remote's answer, in full */
 	struct slice remote; /* "mx.example.org [192.0.2.1]" */

@@ -110,11 +110,34 @@ static void put_off(void **state)
 
 	(void)state;
 	outcome_settle(&POLICY, &parcel, 1000000, &settlement);
+	assert_int_equal(settlement.results[0].due_ms, 1000600); /* with its hop */
+	assert_true(settlement.results[0].is_untried);
+	parcel.was_tried = true;
+	outcome_settle(&POLICY, &parcel, 1000000, &settlement);
 	assert_int_equal(settlement.results[0].due_ms, 1001000); /* never sooner than the schedule */
+	assert_false(settlement.results[0].is_untried);
 	parcel.put_off_ms = 7000;
 	outcome_settle(&POLICY, &parcel, 1000000, &settlement);
 	assert_int_equal(settlement.results[0].due_ms, 1007000);
 	arena_free(&parcel.arena);
+}
+
+/* In the queue itself: till the hop is tried again, but not past what the sender is to be told. */
+static void put_off_in_the_queue(void **state)
+{
+	struct queue_item item = {.sender = SLICE("a@b"), .created_ms = 1000000};
+
+	(void)state;
+	assert_false(outcome_is_urgent(&POLICY, &item, 1039999));
+	assert_true(outcome_is_urgent(&POLICY, &item, 1040000)); /* the warning */
+	assert_int_equal(outcome_put_off(&POLICY, &item, 1030000), 1030000);
+	assert_int_equal(outcome_put_off(&POLICY, &item, 1050000), 1040000);
+	item.delay_warned = true;
+	assert_false(outcome_is_urgent(&POLICY, &item, 1099999));
+	assert_true(outcome_is_urgent(&POLICY, &item, 1100000)); /* the end */
+	assert_int_equal(outcome_put_off(&POLICY, &item, 1150000), 1100000);
+	item.expires_ms = 1060000;
+	assert_int_equal(outcome_put_off(&POLICY, &item, 1150000), 1060000);
 }
 
 /* What the notification is made of. */
@@ -152,7 +175,7 @@ static void report(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(table), cmocka_unit_test(put_off), cmocka_unit_test(report)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(table), cmocka_unit_test(put_off), cmocka_unit_test(put_off_in_the_queue), cmocka_unit_test(report)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

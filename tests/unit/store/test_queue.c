@@ -136,22 +136,82 @@ static void test_take_and_finish(void **state)
 	fixture_check_invariants(fixture);
 }
 
-/* What goes to a hop that has enough in hand stays where it is, and is still due. */
-static void test_except(void **state)
+static struct items look(struct fixture *fixture, struct queue_look look)
 {
-	static const struct slice HOPS[] = {SLICE("other.example"), SLICE("remote.example")};
-	struct fixture *fixture = *state;
-	struct queue_take except = {
-		.now_ms = 1000, .lease_ms = 60000, .node = NODE, .max = 10, .except_hops = HOPS, .except_count = 2};
 	struct items items;
 
+	assert_int_equal(queue_look(fixture->store, &fixture->arena, &look, &items.items, &items.count), STATUS_OK);
+	return items;
+}
+
+/* Looking takes nothing; pages follow each other, by arrival and by time; what was looked at is taken if it is as it was. */
+static void test_look_and_take(void **state)
+{
+	struct fixture *fixture = *state;
+	struct slice message = fixture_message(&fixture->arena, "out", 500);
+	const struct queue_lease lease = {1000, 60000, NODE};
+	struct queue_place place = {INT64_MIN, 0};
+	struct items all, page;
+	int64_t newest, due_ms;
+
+	assert_int_equal(queue_newest(fixture->store, &newest), STATUS_OK);
+	assert_int_equal(newest, 0);
+	assert_int_equal(enqueue(fixture, SLICE("Q1"), message, two, 2), STATUS_OK);
+	assert_int_equal(enqueue(fixture, SLICE("Q2"), message, two, 2), STATUS_OK);
+	all = look(fixture, (struct queue_look){.after = place, .now_ms = 1000, .max = 10});
+	assert_int_equal(all.count, 4);
+	assert_int_equal(look(fixture, (struct queue_look){.after = place, .now_ms = 999, .max = 10}).count, 0);
+	for (size_t i = 0; i < 4; i++) {
+		page = look(fixture, (struct queue_look){.after = place, .now_ms = 1000, .max = 1});
+		assert_int_equal(page.count, 1);
+		assert_int_equal(page.items[0].id, all.items[i].id);
+		place = (struct queue_place){page.items[0].due_ms, page.items[0].id};
+	}
+	assert_int_equal(look(fixture, (struct queue_look){.after = place, .now_ms = 1000, .max = 1}).count, 0);
+	assert_int_equal(queue_newest(fixture->store, &newest), STATUS_OK);
+	assert_int_equal(newest, all.items[3].id);
+	page = look(fixture, (struct queue_look){.by_arrival = true, .after = {0, all.items[1].id}, .max = 10});
+	assert_int_equal(page.count, 2);
+	assert_int_equal(page.items[0].id, all.items[2].id);
+
+	/* One goes by another hand in between, one is held. */
+	finish(fixture, &all.items[0], QUEUE_DELIVERED, 0);
+	assert_int_equal(queue_hold(fixture->store, &(struct queue_filter){.state = -1, .queue_id = SLICE("Q1")}, true, &page.count),
+			 STATUS_OK);
+	assert_int_equal(queue_take(fixture->store, &lease, all.items, &all.count), STATUS_OK);
+	assert_int_equal(all.count, 2);
+	assert_true(slice_eq(all.items[0].queue_id, SLICE("Q2")) && slice_eq(all.items[1].queue_id, SLICE("Q2")));
+	assert_int_equal(queue_next_due_after(fixture->store, 1000, &due_ms), STATUS_OK);
+	assert_int_equal(due_ms, 61000);
+	assert_int_equal(queue_next_due_after(fixture->store, 61000, &due_ms), STATUS_OK);
+	assert_true(due_ms == INT64_MAX);
+}
+
+/* Together, with the reason, without an attempt; a trace tells of it once. */
+static void test_put_off(void **state)
+{
+	struct fixture *fixture = *state;
+	struct items due, after;
+	struct queue_put_off put_off[2];
+
 	assert_int_equal(enqueue(fixture, SLICE("Q1"), fixture_message(&fixture->arena, "out", 500), two, 2), STATUS_OK);
-	assert_int_equal(queue_take(fixture->store, &fixture->arena, &except, &items.items, &items.count), STATUS_OK);
-	assert_int_equal(items.count, 0);
-	assert_int_equal(next_due(fixture), 1000);
-	except.except_count = 1;
-	assert_int_equal(queue_take(fixture->store, &fixture->arena, &except, &items.items, &items.count), STATUS_OK);
-	assert_int_equal(items.count, 2);
+	for (int64_t now = 1000; now <= 3000; now += 1000) {
+		due = look(fixture, (struct queue_look){.after = {INT64_MIN, 0}, .now_ms = now, .max = 10});
+		assert_int_equal(due.count, 2);
+		for (size_t i = 0; i < 2; i++)
+			put_off[i] = (struct queue_put_off){&due.items[i], now + 1000, SLICE("connect: refused")};
+		assert_int_equal(queue_put_off(fixture->store, put_off, 2), STATUS_OK);
+	}
+	assert_int_equal(queue_put_off(fixture->store, put_off, 2), STATUS_OK); /* they aren't what was read any more */
+	after = list(fixture, (struct queue_filter){.state = QUEUE_DUE});
+	for (size_t i = 0; i < 2; i++) {
+		assert_int_equal(after.items[i].due_ms, 4000);
+		assert_int_equal(after.items[i].attempts, 0);
+		assert_false(after.items[i].in_hand);
+		assert_true(slice_eq(after.items[i].last_reply, SLICE("connect: refused")));
+	}
+	assert_int_equal(fixture_number(fixture, "SELECT count(*) FROM trace WHERE length(detail) = 16"), 2);
+	fixture_check_invariants(fixture);
 }
 
 static void test_leases(void **state)
@@ -318,7 +378,8 @@ static void test_hostile_bytes(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		FIXTURE_TEST(test_take_and_finish), FIXTURE_TEST(test_except), FIXTURE_TEST(test_leases),
+		FIXTURE_TEST(test_take_and_finish), FIXTURE_TEST(test_look_and_take), FIXTURE_TEST(test_put_off),
+		FIXTURE_TEST(test_leases),
 		FIXTURE_TEST(test_filters),         FIXTURE_TEST(test_bounce), FIXTURE_TEST(test_trace),
 		FIXTURE_TEST(test_hostile_bytes),
 	};

@@ -1,0 +1,118 @@
+"""Many letters of one sender, in a queue before a slow host, keep nobody else's waiting: shown by what arrived before what."""
+import sqlite3
+import threading
+
+from harness import Nsd, Sink, letter, tokens_in, wait_for
+
+ALICE, BOB = "alice@example.test", "bob@example.test"
+MAILING = 3000
+
+
+def slow(seconds):
+    """A reply that takes its time."""
+    done = threading.Event()
+
+    def answer(_):
+        done.wait(seconds)
+        return None
+    return answer
+
+
+def waiting(server):
+    return int(sqlite3.connect(server.dir / "data/store/posthorn.db").execute("SELECT count(*) FROM queue_recipient").fetchone()[0])
+
+
+def mailing(server, recipients, token="bulk", sender=ALICE):
+    """One recipient a message, as mailing programs do it; several connections, to be quick."""
+    def run(part):
+        client = server.smtp("submission", sender)
+        for i, recipient in part:
+            client.sendmail(sender, [recipient], letter(f"{token}{i}", recipient, sender))
+        client.quit()
+    parts = [list(enumerate(recipients))[i::4] for i in range(4)]
+    threads = [threading.Thread(target=run, args=(part,)) for part in parts]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def place(sink, token):
+    return wait_for(lambda: (t := tokens_in(sink.messages)) and token in t and t.index(token) + 1, 30, token)
+
+
+def test_letter_overtakes_mailing(make_server, folder):
+    """3,000 letters to one slow host: a letter of another sender to it, and one of the same sender elsewhere, overtake them."""
+    bulk, other = Sink(replies={"final": slow(0.05)}), Sink(host="127.0.0.2", port=0)
+    zones = ["slow.test", "quick.test"]
+    nsd = Nsd(folder, {"slow.test": f"@ MX 10 mx\nmx A 127.0.0.1", "quick.test": "@ MX 10 mx\nmx A 127.0.0.2"}).start()
+    quick = Sink(host="127.0.0.2", port=bulk.port)
+    other.close()
+    try:
+        server = make_server(f"relay:\n  port: {bulk.port}\n  concurrency_per_hop: 2\n" + nsd.settings(zones))
+        mailing(server, [f"r{i}@slow.test" for i in range(MAILING)])
+        before = len(bulk.messages)
+        assert before < MAILING // 2, "the mailing is too quick for this test"
+        for sender, to, token in ((BOB, "x@slow.test", "same-host"), (BOB, "x@quick.test", "other-host"), (ALICE, "y@quick.test", "same-sender")):
+            client = server.smtp("submission", sender)
+            client.sendmail(sender, [to], letter(token, to, sender))
+            client.quit()
+        after = place(bulk, "same-host")
+        assert after < before + 60, (before, after)
+        wait_for(lambda: set(tokens_in(quick.messages)) == {"other-host", "same-sender"}, 30, "letters to the other host")
+        assert len(bulk.messages) < MAILING - 500 and waiting(server) > 500
+    finally:
+        nsd.stop()
+        bulk.close()
+        quick.close()
+
+
+def test_mailing_to_many_domains(make_server, folder):
+    """3,000 letters to 300 domains whose host is slow: they fill neither the memory nor the connections."""
+    bulk = Sink(replies={"final": slow(0.5)})
+    quick = Sink(host="127.0.0.2", port=bulk.port)
+    nsd = Nsd(folder, {"many.test": "* MX 10 mx\nmx A 127.0.0.1", "quick.test": "@ MX 10 mx\nmx A 127.0.0.2"}).start()
+    try:
+        server = make_server(f"relay:\n  port: {bulk.port}\n" + nsd.settings(["many.test", "quick.test"]))
+        mailing(server, [f"r{i}@d{i % 300}.many.test" for i in range(MAILING)])
+        before = len(bulk.messages)
+        for sender, to, token in ((BOB, "x@d7.many.test", "same-host"), (BOB, "x@quick.test", "other-host")):
+            client = server.smtp("submission", sender)
+            client.sendmail(sender, [to], letter(token, to, sender))
+            client.quit()
+        after = place(bulk, "same-host")
+        assert after < before + 200, (before, after)
+        assert place(quick, "other-host") == 1
+        assert len(bulk.messages) < MAILING - 500, "the mailing is too quick for this test"
+    finally:
+        nsd.stop()
+        bulk.close()
+        quick.close()
+
+
+def test_dead_host_is_put_off_together(make_server, folder):
+    """1,000 letters to a host that refuses, 20 to one that lives: few attempts, a reason with each letter, and all arrive when it comes back."""
+    alive = Sink(host="127.0.0.2")
+    nsd = Nsd(folder, {"dead.test": "@ MX 10 mx\nmx A 127.0.0.1", "alive.test": "@ MX 10 mx\nmx A 127.0.0.2"}).start()
+    try:
+        server = make_server(f"relay:\n  port: {alive.port}\n  retry: 1h\n" + nsd.settings(["dead.test", "alive.test"]))
+        mailing(server, [f"r{i}@dead.test" for i in range(1000)])
+        mailing(server, [f"r{i}@alive.test" for i in range(20)], "live")
+        wait_for(lambda: len(alive.messages) == 20, 30, "letters to the living host")
+
+        def reasons():
+            with sqlite3.connect(server.dir / "data/store/posthorn.db") as db:
+                return db.execute("SELECT count(*), max(attempts) FROM queue_recipient WHERE instr(CAST(last_reply AS TEXT), 'refused')"
+                                  " AND node = x''").fetchone()
+        wait_for(lambda: reasons()[0] == 1000, 30, "a reason with each letter", every=0.2)
+        assert reasons()[1] <= 1
+        attempts = server.log_text().count("event=relay.host_failed")
+        assert 1 <= attempts <= 10, attempts
+        back = Sink(port=alive.port)
+        server.cli("queue", "retry", "--all")
+        wait_for(lambda: len(back.messages) == 1000, 60, "all letters, after the host came back")
+        assert len(set(tokens_in(back.messages))) == 1000
+        back.close()
+    finally:
+        nsd.stop()
+        alive.close()
