@@ -1,7 +1,7 @@
 /* ENABLE: RFC 9051 section 6.3.1. */
 #include "imap/session.h"
 
-enum { ENABLE_REV2 = 1 << 0, ENABLE_CONDSTORE = 1 << 1, ENABLE_QRESYNC = 1 << 2, ENABLE_UTF8 = 1 << 3 };
+enum { ENABLE_REV2 = 1 << 0, ENABLE_CONDSTORE = 1 << 1, ENABLE_QRESYNC = 1 << 2, ENABLE_UTF8 = 1 << 3, ENABLE_UIDONLY = 1 << 4 };
 
 static const struct {
 	struct slice name;
@@ -11,6 +11,7 @@ static const struct {
 	{{"CONDSTORE", 9}, ENABLE_CONDSTORE},
 	{{"QRESYNC", 7}, ENABLE_QRESYNC},
 	{{"UTF8=ACCEPT", 11}, ENABLE_UTF8},
+	{{"UIDONLY", 7}, ENABLE_UIDONLY},
 };
 #define FEATURES (sizeof(features) / sizeof(features[0]))
 
@@ -43,6 +44,7 @@ enum next imap_enable(struct imap_session *s, struct imap_command *command)
 	if (wanted & ENABLE_REV2 && mailbox_viewer_is_open(&s->viewer))
 		mailbox_viewer_set_recent(&s->viewer, s->read_only ? VIEW_RECENT_NONE : VIEW_RECENT_TAKEN);
 	s->utf8 |= (wanted & ENABLE_UTF8) != 0;
+	s->uid_only |= (wanted & ENABLE_UIDONLY) != 0;
 	s->qresync |= (wanted & ENABLE_QRESYNC) != 0;
 	buf_add_literal(out, "* ENABLED");
 	for (size_t i = 0; i < FEATURES; i++) {

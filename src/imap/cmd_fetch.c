@@ -24,8 +24,8 @@ void fetch_begin(struct buf *out, const struct view_message *message, unsigned i
 	if (!start)
 		return;
 	to = imap_write(to, SLICE("* "));
-	to = imap_write_u64(to, message->sequence);
-	to = imap_write(to, SLICE(" FETCH ("));
+	to = imap_write_u64(to, items & FETCH_UID_ONLY ? message->uid : message->sequence);
+	to = imap_write(to, items & FETCH_UID_ONLY ? SLICE(" UIDFETCH (") : SLICE(" FETCH ("));
 	if (items & FETCH_UID) {
 		to = imap_write(to, SLICE("UID "));
 		to = imap_write_u64(to, message->uid);
@@ -351,7 +351,7 @@ static void mark_seen(struct fetch *f, struct imap_command *command, const struc
 	imap_announce(s);
 	f->marked = uids;
 	f->marked_count = request.uid_count;
-	f->marked_items = FETCH_FLAGS | (s->condstore ? FETCH_MODSEQ : 0) | (s->qresync ? FETCH_UID : 0);
+	f->marked_items = FETCH_FLAGS | (s->condstore ? FETCH_MODSEQ : 0) | (s->qresync ? imap_uid_item(s) : 0);
 	command->own = (struct view_own_change){.uids = uids, .count = request.uid_count, .modseq = modseq};
 }
 
@@ -437,7 +437,7 @@ enum next imap_fetch(struct imap_session *s, struct imap_command *command)
 	if (!imap_resolve(s, command->uid, false, &set))
 		return imap_bad(s, command, SLICE("FETCH: there are not so many messages"));
 	if (command->uid)
-		f.request.items |= FETCH_UID;
+		f.request.items |= imap_uid_item(s);
 	f.status = narrow(&f, set.saved ? &set : &ever, &set);
 	if (f.status == STATUS_OK && f.request.sets_seen && !s->read_only)
 		mark_seen(&f, command, &set);

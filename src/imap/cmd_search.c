@@ -15,7 +15,7 @@ enum next imap_search(struct imap_session *s, struct imap_command *command)
 	if (!imap_parse_end(&command->args))
 		return imap_bad_arguments(s, command);
 	request.extended |= s->rev2;
-	status = imap_search_run(s, request.key, &hits);
+	status = imap_search_run(s, &request, &hits);
 	imap_search_saved(s, &request, status, &hits);
 	if (status == STATUS_OK)
 		imap_put_hits(s, command, &request, &hits, SLICE("SEARCH"));

@@ -29,7 +29,7 @@ static void put_state(struct imap_session *s, const struct mailbox *mailbox)
 	struct mailbox_view_state state = mailbox_viewer_state(&s->viewer);
 	struct imap_flag_texts *texts = imap_flag_texts_new(s);
 	struct buf *out = imap_output(s);
-	uint32_t unseen = s->rev2 ? 0 : mailbox_viewer_first_unseen(&s->viewer);
+	uint32_t unseen = s->rev2 || s->uid_only ? 0 : mailbox_viewer_first_unseen(&s->viewer);
 
 	imap_put_flags_response(s, &texts->keywords);
 	put_permanent_flags(out, &texts->keywords, s->told_keywords, s->read_only);
@@ -78,7 +78,7 @@ static bool parse_known_set(struct imap_parser *p, struct imap_set *set)
 
 static bool parse_match(struct imap_parser *p, struct select_request *request)
 {
-	return imap_parse_byte(p, '(') && parse_known_set(p, &request->match_sequences) && imap_parse_space(p) &&
+	return imap_parse_byte(p, '(') && imap_allow_sequence(p) && parse_known_set(p, &request->match_sequences) && imap_parse_space(p) &&
 	       parse_known_set(p, &request->match_uids) && imap_parse_byte(p, ')');
 }
 
@@ -173,7 +173,7 @@ static void tell_changed(struct imap_session *s, const struct imap_set *set, uin
 			if (message->modseq <= since)
 				continue;
 			imap_flag_texts_need(s, texts, message->flags);
-			fetch_begin(out, message, FETCH_UID | FETCH_FLAGS | FETCH_MODSEQ,
+			fetch_begin(out, message, imap_uid_item(s) | FETCH_FLAGS | FETCH_MODSEQ,
 				    imap_flag_text(texts, message->flags));
 			fetch_end(out);
 		}

@@ -6,20 +6,40 @@
 
 struct sorting {
 	const struct sort_request *request;
+	const struct search_hits *hits;
+	size_t at; /* in the hits */
 	struct arena keys, scratch;
 	struct sort_entry *entries;
 	size_t count;
 };
 
+/* Messages come in the order of the hits; some may lack. */
+static unsigned score_of(struct sorting *sorting, uint32_t uid)
+{
+	const struct search_hits *hits = sorting->hits;
+
+	if (!hits->scores)
+		return 0;
+	while (sorting->at < hits->count && hits->uids[sorting->at] < uid)
+		sorting->at++;
+	return sorting->at < hits->count ? hits->scores[sorting->at] : 0;
+}
+
 static bool add_entry(void *context, const struct view_message *message, const struct email *email)
 {
 	struct sorting *sorting = context;
+	unsigned score = score_of(sorting, message->uid);
 	struct buf key;
 
 	buf_init(&key, &sorting->scratch, 0);
-	sort_key(&key, &sorting->scratch, sorting->request, message, email);
-	sorting->entries[sorting->count++] = (struct sort_entry){message->sequence, message->uid, message->modseq,
-								 slice_dup(&sorting->keys, buf_slice(&key))};
+	sort_key(&key, &sorting->scratch, sorting->request, message, email, score);
+	sorting->entries[sorting->count++] = (struct sort_entry){
+		.sequence = message->sequence,
+		.uid = message->uid,
+		.score = score,
+		.modseq = message->modseq,
+		.key = slice_dup(&sorting->keys, buf_slice(&key)),
+	};
 	arena_reset(&sorting->scratch);
 	return !arena_is_full(&sorting->keys);
 }
@@ -27,7 +47,7 @@ static bool add_entry(void *context, const struct view_message *message, const s
 /* Into *hits, in order. */
 static enum status sort_hits(struct imap_session *s, const struct sort_request *request, struct search_hits *hits)
 {
-	struct sorting sorting = {.request = request};
+	struct sorting sorting = {.request = request, .hits = hits};
 	enum status status = STATUS_LIMIT;
 
 	arena_init(&sorting.keys, GATHER_BYTES_MAX);
@@ -41,6 +61,8 @@ static enum status sort_hits(struct imap_session *s, const struct sort_request *
 		hits->uids[i] = sorting.entries[i].uid;
 		if (hits->modseqs)
 			hits->modseqs[i] = sorting.entries[i].modseq;
+		if (hits->scores)
+			hits->scores[i] = (uint8_t)sorting.entries[i].score;
 	}
 	hits->count = sorting.count;
 	arena_free(&sorting.keys);
@@ -60,7 +82,7 @@ enum next imap_sort(struct imap_session *s, struct imap_command *command)
 		return imap_no_charset(s, command, &request->search);
 	if (!imap_parse_end(&command->args))
 		return imap_bad_arguments(s, command);
-	status = imap_search_run(s, request->search.key, &hits);
+	status = imap_search_run(s, &request->search, &hits);
 	if (status == STATUS_OK)
 		status = sort_hits(s, request, &hits);
 	imap_search_saved(s, &request->search, status, &hits);

@@ -90,7 +90,7 @@ static bool find_targets(struct imap_session *s, const struct store_request *req
 static void tell_flags(struct imap_session *s, const struct imap_command *command, const struct store_request *request,
 		       const struct imap_set *set)
 {
-	unsigned items = (request->silent ? 0 : FETCH_FLAGS) | (command->uid || s->qresync ? FETCH_UID : 0) |
+	unsigned items = (request->silent ? 0 : FETCH_FLAGS) | (command->uid || s->qresync ? imap_uid_item(s) : 0) |
 			 (s->condstore ? FETCH_MODSEQ : 0);
 	struct imap_flag_texts *texts = imap_flag_texts_new(s);
 	struct imap_walk walk;

@@ -80,7 +80,7 @@ enum next imap_thread(struct imap_session *s, struct imap_command *command)
 		return imap_bad_arguments(s, command);
 	buf_init(&threads, NULL, GATHER_BYTES_MAX);
 	arena_init(&t.kept, GATHER_BYTES_MAX);
-	status = imap_search_run(s, request.search.key, &hits);
+	status = imap_search_run(s, &request.search, &hits);
 	if (status == STATUS_OK)
 		status = put_threads(s, &t, &hits, request.algorithm, &threads);
 	arena_free(&t.kept);

@@ -13,6 +13,7 @@ struct esearch {
 	const uint32_t *numbers;
 	size_t count;
 	uint64_t modseq; /* 0: not told */
+	const uint8_t *scores;
 };
 
 static void put_numbers(struct imap_session *s, struct slice name, const uint32_t *numbers, size_t count, uint64_t modseq)
@@ -95,6 +96,22 @@ static void put_one(struct buf *out, struct slice name, uint64_t number)
 	buf_add_u64(out, number);
 }
 
+/* RFC 6203 section 4: of the results that are shown. */
+static void put_scores(struct buf *out, const struct esearch *esearch)
+{
+	size_t first = 0, length = esearch->count;
+
+	if (esearch->returns & SEARCH_RETURN_PARTIAL)
+		search_window_clip(esearch->window, esearch->count, &first, &length);
+	buf_add_literal(out, " RELEVANCY (");
+	for (size_t i = first; i < first + length; i++) {
+		if (i > first)
+			buf_add_byte(out, ' ');
+		buf_add_u64(out, esearch->scores[i]);
+	}
+	buf_add_byte(out, ')');
+}
+
 static void put_esearch(struct imap_session *s, const struct esearch *esearch)
 {
 	struct buf *out = imap_output(s);
@@ -116,6 +133,8 @@ static void put_esearch(struct imap_session *s, const struct esearch *esearch)
 		buf_add_literal(out, " ALL ");
 		imap_put_numbers_as_set(out, esearch->numbers, esearch->count);
 	}
+	if (esearch->returns & SEARCH_RETURN_RELEVANCY && esearch->scores)
+		put_scores(out, esearch);
 	if (esearch->modseq > 0)
 		put_one(out, SLICE(" MODSEQ "), esearch->modseq);
 	buf_add_literal(out, "\r\n");
@@ -131,6 +150,7 @@ void imap_put_hits(struct imap_session *s, const struct imap_command *command, c
 		.window = request->window,
 		.numbers = command->uid ? hits->uids : hits->sequences,
 		.count = hits->count,
+		.scores = hits->scores,
 	};
 
 	esearch.modseq = modseq_of(hits, esearch.returns, esearch.window);

@@ -23,6 +23,7 @@ enum {
 	FETCH_THREAD_ID = 1 << 9,
 	FETCH_PREVIEW = 1 << 10,
 	FETCH_SAVE_DATE = 1 << 11,
+	FETCH_UID_ONLY = 1 << 12, /* the form of the response: UIDFETCH (RFC 9586 section 3.3) */
 };
 
 enum fetch_kind { FETCH_RAW, FETCH_BINARY, FETCH_BINARY_SIZE };
@@ -58,7 +59,7 @@ MUST_CHECK bool imap_parse_fetch_modifiers(struct imap_parser *p, struct fetch_r
 
 /* ---- responses ---- */
 
-/* "* 7 FETCH (UID 9 FLAGS (\Seen) ": what is known without the message's texts; more items may follow, each with a space behind. */
+/* "* 7 FETCH (UID 9 FLAGS (\Seen) ", or "* 9 UIDFETCH (FLAGS (\Seen) ": what is known without the message's texts; more items may follow, each with a space behind. */
 void fetch_begin(struct buf *out, const struct view_message *message, unsigned items, struct slice flags);
 /* Puts the bracket in place of the last space. */
 void fetch_end(struct buf *out);

@@ -28,7 +28,7 @@ static enum status scan(struct imap_session *s, struct gathering *g, unsigned wa
 
 	for (size_t i = 0; i < g->count; i++)
 		uids[i] = g->messages[i].uid;
-	return email_scan(imap_store(s), s->account, mailbox_viewer_state(&s->viewer).mailbox, uids, g->count, wanted,
+	return email_scan(imap_store(s), s->account, mailbox_viewer_state(imap_viewer(s)).mailbox, uids, g->count, wanted,
 			  each_email, g);
 }
 
@@ -48,9 +48,12 @@ enum status imap_gather(struct imap_session *s, const struct search_hits *hits, 
 	struct gathering g = {.each = each, .context = context};
 	enum status status = STATUS_OK;
 	struct imap_walk walk;
+	size_t gathered = 0;
 
 	imap_walk_begin(&walk, s, &set);
 	while (status == STATUS_OK && imap_walk_next(&walk)) {
+		imap_progress(s, gathered, hits->count);
+		gathered += walk.count;
 		g.messages = walk.messages;
 		g.count = walk.count;
 		g.next = 0;

@@ -18,6 +18,12 @@ bool imap_fault(struct imap_parser *p, struct slice fault)
 	return false;
 }
 
+bool imap_allow_sequence(struct imap_parser *p)
+{
+	p->needs_uid = p->uid_only;
+	return !p->uid_only || imap_fault(p, SLICE("UIDONLY is enabled: no sequence numbers"));
+}
+
 static struct slice take(struct imap_parser *p, size_t count)
 {
 	struct slice taken = slice_sub(p->rest, 0, count);

@@ -26,12 +26,17 @@ struct imap_parser {
 	struct arena *arena;
 	struct slice fault; /* the first; empty: none */
 	bool is_impossible; /* the fault isn't one of grammar: no mailbox can have such a name (RFC 5530 section 3: CANNOT) */
+	bool uid_only;      /* sequence numbers are a fault (RFC 9586) */
+	bool needs_uid;     /* it is that */
 	bool utf8;          /* mailbox names are UTF-8 (IMAP4rev2 enabled), else modified UTF-7 */
 };
 
 void imap_parser_init(struct imap_parser *p, struct arena *arena, struct slice text, bool utf8);
 /* Notes the fault if it is the first; always false, so that a function can end with it. */
 bool imap_fault(struct imap_parser *p, struct slice fault);
+
+/* The fault of a sequence number where there are none; true where there are. */
+bool imap_allow_sequence(struct imap_parser *p);
 
 /* The next byte, 0 at the end. */
 static inline char imap_peek(const struct imap_parser *p)

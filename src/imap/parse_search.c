@@ -6,6 +6,8 @@
 struct search_parser {
 	struct imap_parser *p;
 	unsigned depth, keys;
+	unsigned fuzzy; /* FUZZY keys around */
+	bool has_fuzzy;
 };
 
 static struct search_key *parse_key(struct search_parser *sp);
@@ -212,6 +214,20 @@ static struct search_key *parse_not(struct search_parser *sp)
 	return key->children ? key : NULL;
 }
 
+/* RFC 6203 section 3. */
+static struct search_key *parse_fuzzy(struct search_parser *sp)
+{
+	struct search_key *key = new_key(sp, SEARCH_FUZZY);
+
+	if (!key || !imap_parse_space(sp->p))
+		return NULL;
+	sp->fuzzy++;
+	sp->has_fuzzy = true;
+	key->children = parse_key(sp);
+	sp->fuzzy--;
+	return key->children ? key : NULL;
+}
+
 static struct search_key *parse_or(struct search_parser *sp)
 {
 	struct search_key *key = new_key(sp, SEARCH_OR);
@@ -229,7 +245,9 @@ static struct search_key *parse_sequences(struct search_parser *sp)
 {
 	struct search_key *key = new_key(sp, SEARCH_SEQUENCES);
 
-	return key && imap_parse_set(sp->p, &key->set) ? key : NULL;
+	if (!key || !imap_parse_set(sp->p, &key->set))
+		return NULL;
+	return key->set.saved || imap_allow_sequence(sp->p) ? key : NULL;
 }
 
 static struct search_key *parse_named(struct search_parser *sp)
@@ -243,6 +261,8 @@ static struct search_key *parse_named(struct search_parser *sp)
 		return parse_not(sp);
 	if (slice_eq_nocase(word, SLICE("OR")))
 		return parse_or(sp);
+	if (slice_eq_nocase(word, SLICE("FUZZY")))
+		return parse_fuzzy(sp);
 	for (size_t i = 0; i < sizeof(key_table) / sizeof(key_table[0]); i++) {
 		if (!slice_eq_nocase(word, key_table[i].name))
 			continue;
@@ -251,7 +271,11 @@ static struct search_key *parse_named(struct search_parser *sp)
 			return NULL;
 		key->mask = key_table[i].mask;
 		key->value = key_table[i].value;
-		return key_table[i].take(sp->p, key) ? key : NULL;
+		if (!key_table[i].take(sp->p, key))
+			return NULL;
+		/* RFC 6203 section 5: other keys mean the same fuzzily. */
+		key->fuzzy = sp->fuzzy > 0 && key->text.len > 0 && key->type >= SEARCH_ENVELOPE && key->type <= SEARCH_TEXT;
+		return key;
 	}
 	(void)imap_fault(sp->p, SLICE("there is no such search key"));
 	return NULL;
@@ -284,6 +308,7 @@ static const struct {
 } return_table[] = {
 	{{"MIN", 3}, SEARCH_RETURN_MIN},     {{"MAX", 3}, SEARCH_RETURN_MAX},   {{"ALL", 3}, SEARCH_RETURN_ALL},
 	{{"COUNT", 5}, SEARCH_RETURN_COUNT}, {{"SAVE", 4}, SEARCH_RETURN_SAVE}, {{"PARTIAL", 7}, SEARCH_RETURN_PARTIAL},
+	{{"RELEVANCY", 9}, SEARCH_RETURN_RELEVANCY},
 };
 
 static bool parse_window_number(struct imap_parser *p, bool from_end, uint32_t *number)
@@ -369,6 +394,11 @@ static bool parse_keys(struct imap_parser *p, struct search_request *request)
 	if (request->unknown_charset)
 		return true;
 	request->key = parse_all_of(&sp);
+	request->has_fuzzy = sp.has_fuzzy;
+	request->wants_scores |= (request->returns & SEARCH_RETURN_RELEVANCY) != 0;
+	/* RFC 6203 section 4. */
+	if (request->key && request->wants_scores && !request->has_fuzzy)
+		return imap_fault(p, SLICE("RELEVANCY takes a FUZZY key"));
 	return request->key != NULL;
 }
 

@@ -10,6 +10,7 @@ static const struct {
 	{{"DISPLAYFROM", 11}, SORT_DISPLAYFROM},
 	{{"DISPLAYTO", 9}, SORT_DISPLAYTO},
 	{{"FROM", 4}, SORT_FROM},
+	{{"RELEVANCY", 9}, SORT_RELEVANCY},
 	{{"SIZE", 4}, SORT_SIZE},
 	{{"SUBJECT", 7}, SORT_SUBJECT},
 	{{"TO", 2}, SORT_TO},
@@ -47,8 +48,11 @@ static bool parse_criteria(struct imap_parser *p, struct sort_request *request)
 bool imap_parse_sort(struct imap_parser *p, struct sort_request *request)
 {
 	*request = (struct sort_request){0};
-	return imap_parse_search_return(p, &request->search) && parse_criteria(p, request) && imap_parse_space(p) &&
-	       imap_parse_search_program(p, &request->search);
+	if (!imap_parse_search_return(p, &request->search) || !parse_criteria(p, request) || !imap_parse_space(p))
+		return false;
+	for (unsigned i = 0; i < request->count; i++)
+		request->search.wants_scores |= request->criteria[i].by == SORT_RELEVANCY;
+	return imap_parse_search_program(p, &request->search);
 }
 
 static const struct {

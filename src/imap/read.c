@@ -132,6 +132,7 @@ static enum imap_read answered(enum next next)
 static void find_tag(struct imap_session *s, struct slice text, struct imap_command *command)
 {
 	imap_parser_init(&command->args, imap_arena(s), text, imap_utf8_names(s));
+	command->args.uid_only = s->uid_only;
 	if (!imap_parse_tag(&command->args, &command->tag))
 		command->tag = SLICE_EMPTY;
 }

@@ -8,6 +8,7 @@
 #define BAD_COMMANDS_MAX 20
 /* A command that isn't about news has the store asked for them if nobody has for so long. */
 #define REFRESH_MS 500
+#define PROGRESS_MS 10000 /* RFC 9585 section 3 */
 
 uint64_t imap_append_limit(const struct imap_session *s)
 {
@@ -96,6 +97,9 @@ static const char *const capabilities[] = {
 	"QUOTA",
 	"QUOTA=RES-STORAGE",
 	"QUOTA=RES-MESSAGE",
+	"INPROGRESS",
+	"UIDONLY",
+	"SEARCH=FUZZY",
 	/* clang-format on */
 };
 
@@ -170,14 +174,19 @@ enum next imap_bye(struct imap_session *s, struct slice code, struct slice text)
 	return NEXT_CLOSE;
 }
 
-enum next imap_bad(struct imap_session *s, struct imap_command *command, struct slice text)
+enum next imap_bad_code(struct imap_session *s, struct imap_command *command, struct slice code, struct slice text)
 {
 	unsigned max = s->context->options.max_bad_commands ? s->context->options.max_bad_commands : BAD_COMMANDS_MAX;
 
-	put_answer(s, command->tag.len ? command->tag : SLICE("*"), SLICE(" BAD "), SLICE_EMPTY, text);
+	put_answer(s, command->tag.len ? command->tag : SLICE("*"), SLICE(" BAD "), code, text);
 	if (++s->bad_commands >= max)
 		return imap_bye(s, SLICE_EMPTY, SLICE("Too many bad commands"));
 	return NEXT_PARK;
+}
+
+enum next imap_bad(struct imap_session *s, struct imap_command *command, struct slice text)
+{
+	return imap_bad_code(s, command, SLICE_EMPTY, text);
 }
 
 enum next imap_bad_arguments(struct imap_session *s, struct imap_command *command)
@@ -192,7 +201,7 @@ enum next imap_bad_arguments(struct imap_session *s, struct imap_command *comman
 	buf_add(&text, command->args.fault.len ? command->args.fault : SLICE("malformed"));
 	if (command->args.is_impossible)
 		return imap_no(s, command, SLICE("CANNOT"), buf_slice(&text));
-	return imap_bad(s, command, buf_slice(&text));
+	return imap_bad_code(s, command, command->args.needs_uid ? SLICE("UIDREQUIRED") : SLICE_EMPTY, buf_slice(&text));
 }
 
 /* RFC 5530: the one place where a class of failure becomes a response code. */
@@ -236,6 +245,23 @@ enum next imap_answer_missing(struct imap_session *s, struct imap_command *comma
 
 	return command->uid ? imap_ok_code(s, command, SLICE("EXPUNGEISSUED"), text)
 			    : imap_no(s, command, SLICE("EXPUNGEISSUED"), text);
+}
+
+/* RFC 9585 section 4: a tag with a bracket would end the code; `done` stays below `goal`. */
+void imap_progress(struct imap_session *s, uint64_t done, uint64_t goal)
+{
+	int every = s->context->options.progress_ms > 0 ? s->context->options.progress_ms : PROGRESS_MS;
+	int64_t now = clock_monotonic_ms();
+	bool has_tag = slice_find_byte(s->progress_tag, ']') == SLICE_NOT_FOUND;
+
+	if (goal == 0 || now - s->progress_ms < every)
+		return;
+	s->progress_ms = now;
+	done = done < goal ? done : goal - 1;
+	buf_printf(imap_output(s), "* OK [INPROGRESS (%s%.*s%s %llu %llu)] Still at it\r\n", has_tag ? "\"" : "",
+		   SLICE_ARG(has_tag ? s->progress_tag : SLICE("NIL")), has_tag ? "\"" : "", (unsigned long long)done,
+		   (unsigned long long)goal);
+	conn_flush(imap_conn(s));
 }
 
 void imap_continue(struct imap_session *s, struct slice text)

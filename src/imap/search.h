@@ -34,7 +34,8 @@ enum search_type {
 	SEARCH_HEADER,   /* `name` holds `text` */
 	SEARCH_BODY,
 	SEARCH_TEXT,
-	SEARCH_NOT, /* of the first child */
+	SEARCH_FUZZY, /* the first child, fuzzily (RFC 6203) */
+	SEARCH_NOT,   /* of the first child */
 	SEARCH_AND,
 	SEARCH_OR,
 };
@@ -45,6 +46,7 @@ struct search_key {
 	int64_t number;
 	struct slice name, text; /* text: folded for comparison (RFC 5051) */
 	struct imap_set set;
+	bool fuzzy;    /* a text that is looked for fuzzily */
 	const struct text_hits *index; /* BODY, TEXT: what the full-text index says; NULL: nothing */
 	struct search_key *children, *next;
 };
@@ -56,6 +58,7 @@ enum {
 	SEARCH_RETURN_COUNT = 1 << 3,
 	SEARCH_RETURN_SAVE = 1 << 4,
 	SEARCH_RETURN_PARTIAL = 1 << 5,
+	SEARCH_RETURN_RELEVANCY = 1 << 6,
 };
 
 /* RFC 9394 section 3.1: results first..last, counted from 1, from the end with `from_end`. */
@@ -72,6 +75,8 @@ struct search_request {
 	struct search_window window; /* PARTIAL */
 	bool unknown_charset;        /* answered by BADCHARSET; the keys have not been read */
 	struct search_key *key;
+	bool has_fuzzy;    /* there is a FUZZY key */
+	bool wants_scores; /* RELEVANCY is asked for */
 };
 MUST_CHECK bool imap_parse_search(struct imap_parser *p, struct search_request *request);
 /* The pieces, for SORT and THREAD: "RETURN (...) " if it is there; a charset and the keys behind it. */
@@ -91,3 +96,14 @@ unsigned search_needs(const struct search_key *key);
 /* With the bytes (and the structure, if needed); `arena` for the work on this message. */
 bool search_matches(const struct search_key *key, const struct view_message *message, const struct email *email,
 		    struct arena *arena);
+
+/* ---- fuzzily (RFC 6203): search_score.c ---- */
+
+/* 0 to 100: how much of the key's text is in a value; what isn't looked into counts as nothing. */
+unsigned search_key_score(const struct search_key *key, const struct view_message *message, const struct email *email,
+			  struct arena *arena);
+/* RFC 6203 section 4: 1 to 100, of a message that matches. `email` may be NULL: its texts have not been needed. */
+unsigned search_score(const struct search_key *key, const struct view_message *message, const struct email *email,
+		      struct arena *arena);
+/* What the full-text index knows of a fuzzy BODY or TEXT key; false: nothing. */
+MUST_CHECK bool search_index_score(const struct search_key *key, int64_t email, unsigned *percent);

@@ -2,6 +2,7 @@
 
 #include "imap/envelope.h"
 #include "imap/fetch.h"
+#include "imap/fuzzy.h"
 #include "mime/search_text.h"
 #include "mime/words.h"
 
@@ -42,6 +43,8 @@ static enum search_answer opposite(enum search_answer one)
 
 enum search_answer search_facts(const struct search_key *key, const struct view_message *message)
 {
+	unsigned percent;
+
 	switch (key->type) {
 	case SEARCH_ALL:
 		return SEARCH_YES;
@@ -82,7 +85,11 @@ enum search_answer search_facts(const struct search_key *key, const struct view_
 		return SEARCH_UNKNOWN;
 	case SEARCH_BODY:
 	case SEARCH_TEXT:
+		if (key->fuzzy)
+			return search_index_score(key, message->email, &percent) ? answer(percent >= FUZZY_LEAST) : SEARCH_UNKNOWN;
 		return key->index && text_hits_exclude(key->index, message->email) ? SEARCH_NO : SEARCH_UNKNOWN;
+	case SEARCH_FUZZY:
+		return search_facts(key->children, message);
 	case SEARCH_NOT:
 		return opposite(search_facts(key->children, message));
 	case SEARCH_AND:
@@ -224,6 +231,8 @@ bool search_matches(const struct search_key *key, const struct view_message *mes
 
 	if (known != SEARCH_UNKNOWN)
 		return known == SEARCH_YES;
+	if (key->fuzzy)
+		return search_key_score(key, message, email, arena) >= FUZZY_LEAST;
 	switch (key->type) {
 	case SEARCH_SAVED_BEFORE:
 	case SEARCH_SAVED_ON:
@@ -240,6 +249,8 @@ bool search_matches(const struct search_key *key, const struct view_message *mes
 	case SEARCH_BODY:
 	case SEARCH_TEXT:
 		return body_matches(key, email, arena);
+	case SEARCH_FUZZY:
+		return search_matches(key->children, message, email, arena);
 	case SEARCH_NOT:
 		return !search_matches(key->children, message, email, arena);
 	default:

@@ -4,6 +4,7 @@
 #include "imap/search_run.h"
 
 #include "base/clock.h"
+#include "imap/fuzzy.h"
 #include "imap/session.h"
 #include "imap/write.h"
 
@@ -23,7 +24,9 @@ struct search {
 	/* the piece at work */
 	const struct view_message *messages;
 	size_t piece_count;
-	bool matched[IMAP_PIECE];
+	bool matched[IMAP_PIECE], wants_scores;
+	uint8_t scores[IMAP_PIECE];
+	uint64_t looked_at, all; /* messages */
 	uint32_t open_uids[IMAP_PIECE]; /* those whose texts have to be seen, and where they stand in the piece */
 	uint16_t open_at[IMAP_PIECE];
 	size_t open_count, next;
@@ -45,7 +48,7 @@ static enum status ask_index(struct search *search, struct search_key *key)
 		return STATUS_OK;
 	search->questions++;
 	hits = ARENA_NEW(imap_arena(s), struct text_hits);
-	status = text_index_find(imap_store(s), &search->index, s->account, key->text, 100, hits);
+	status = text_index_find(imap_store(s), &search->index, s->account, key->text, key->fuzzy ? FUZZY_LEAST : 100, hits);
 	if (status == STATUS_OK && hits->covered)
 		key->index = hits;
 	return status == STATUS_LIMIT ? STATUS_OK : status;
@@ -92,6 +95,8 @@ static void judge(struct search *search, const struct email *email)
 	size_t at = search->open_at[search->next];
 
 	search->matched[at] = search_matches(search->key, &search->messages[at], email, &search->scratch);
+	if (search->matched[at] && search->wants_scores)
+		search->scores[at] = (uint8_t)search_score(search->key, &search->messages[at], email, &search->scratch);
 	search->next++;
 	arena_reset(&search->scratch);
 }
@@ -148,13 +153,14 @@ static enum status judge_large(struct search *search)
 
 static enum status judge_open(struct search *search)
 {
-	int64_t mailbox = mailbox_viewer_state(&search->s->viewer).mailbox;
+	int64_t mailbox = mailbox_viewer_state(imap_viewer(search->s)).mailbox;
 	enum status status = STATUS_OK;
 
 	search->next = 0;
 	while (search->next < search->open_count && status == STATUS_OK) {
 		size_t before = search->next;
 
+		imap_progress(search->s, search->looked_at + search->next, search->all);
 		search->until_ms = clock_monotonic_ms() + SNAPSHOT_MS;
 		status = email_scan(imap_store(search->s), search->s->account, mailbox, search->open_uids + search->next,
 				    search->open_count - search->next, search->needs, each_email, search);
@@ -176,6 +182,8 @@ static enum status search_piece(struct search *search, const struct imap_walk *w
 		enum search_answer answer = search_facts(search->key, &walk->messages[i]);
 
 		search->matched[i] = answer == SEARCH_YES && !walk->messages[i].expunged;
+		if (search->matched[i] && search->wants_scores)
+			search->scores[i] = (uint8_t)search_score(search->key, &walk->messages[i], NULL, &search->scratch);
 		if (answer != SEARCH_UNKNOWN || walk->messages[i].expunged)
 			continue;
 		search->open_at[search->open_count] = (uint16_t)i;
@@ -187,9 +195,12 @@ static enum status search_piece(struct search *search, const struct imap_walk *w
 			continue;
 		if (search->hits->modseqs)
 			search->hits->modseqs[search->hits->count] = walk->messages[i].modseq;
+		if (search->hits->scores)
+			search->hits->scores[search->hits->count] = search->scores[i];
 		search->hits->uids[search->hits->count] = walk->messages[i].uid;
 		search->hits->sequences[search->hits->count++] = walk->messages[i].sequence;
 	}
+	search->looked_at += walk->count;
 	return status;
 }
 
@@ -197,13 +208,16 @@ static enum status run(struct search *search)
 {
 	struct imap_range all = {1, UINT32_MAX};
 	struct imap_set set = {.ranges = &all, .count = 1};
-	size_t most = mailbox_viewer_state(&search->s->viewer).messages + (size_t)1;
+	size_t most = mailbox_viewer_state(imap_viewer(search->s)).messages + (size_t)1;
 	struct imap_walk walk;
 	enum status status = STATUS_OK;
 
 	search->hits->uids = arena_try_alloc(imap_arena(search->s), most * sizeof(*search->hits->uids));
 	search->hits->sequences = arena_try_alloc(imap_arena(search->s), most * sizeof(*search->hits->sequences));
-	if (!search->hits->uids || !search->hits->sequences)
+	if (search->wants_scores)
+		search->hits->scores = arena_try_alloc(imap_arena(search->s), most);
+	search->all = most;
+	if (!search->hits->uids || !search->hits->sequences || (search->wants_scores && !search->hits->scores))
 		return STATUS_LIMIT;
 	if (search_uses_modseq(search->key)) {
 		imap_use_condstore(search->s);
@@ -217,18 +231,19 @@ static enum status run(struct search *search)
 	return status;
 }
 
-enum status imap_search_run(struct imap_session *s, struct search_key *key, struct search_hits *hits)
+enum status imap_search_run(struct imap_session *s, const struct search_request *request, struct search_hits *hits)
 {
 	struct search *search = ARENA_NEW(imap_arena(s), struct search);
 	enum status status;
 
 	*hits = (struct search_hits){0};
 	search->s = s;
-	search->key = key;
-	search->needs = search_needs(key);
+	search->key = request->key;
+	search->wants_scores = request->wants_scores;
+	search->needs = search_needs(request->key);
 	search->hits = hits;
 	arena_init(&search->index, INDEX_BYTES_MAX);
-	status = prepare(search, key);
+	status = prepare(search, request->key);
 	if (status == STATUS_OK)
 		status = run(search);
 	arena_free(&search->index);

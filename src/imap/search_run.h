@@ -12,10 +12,11 @@ struct imap_session;
 struct search_hits {
 	uint32_t *uids, *sequences;
 	uint64_t *modseqs; /* NULL: nobody asks */
+	uint8_t *scores;   /* RFC 6203 section 4; NULL: nobody asks */
 	size_t count;
 };
-/* `key` is changed on the way: names become bits, sequence numbers uids. */
-MUST_CHECK enum status imap_search_run(struct imap_session *s, struct search_key *key, struct search_hits *hits);
+/* The keys are changed on the way: names become bits, sequence numbers uids. */
+MUST_CHECK enum status imap_search_run(struct imap_session *s, const struct search_request *request, struct search_hits *hits);
 /* SAVE, where it was asked for: "$" becomes what was found and told (`hits` in any order), or empty where the search failed. */
 void imap_search_saved(struct imap_session *s, const struct search_request *request, enum status status,
 		       const struct search_hits *hits);

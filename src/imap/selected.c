@@ -21,6 +21,11 @@ void imap_refresh(struct imap_session *s)
 			    LOG_STR("status", status_name(status)));
 }
 
+unsigned imap_uid_item(const struct imap_session *s)
+{
+	return s->uid_only ? FETCH_UID_ONLY : FETCH_UID;
+}
+
 void imap_announce(struct imap_session *s)
 {
 	struct buf payload;
@@ -135,7 +140,7 @@ enum status imap_flags_to_bits(struct imap_session *s, const struct imap_flags *
 
 static void tell_changed(struct imap_session *s, const struct view_news *news)
 {
-	unsigned items = FETCH_UID | FETCH_FLAGS | (s->condstore ? FETCH_MODSEQ : 0);
+	unsigned items = imap_uid_item(s) | FETCH_FLAGS | (s->condstore ? FETCH_MODSEQ : 0);
 	struct imap_flag_texts *texts = imap_flag_texts_new(s);
 	struct buf *out = imap_output(s);
 
@@ -149,12 +154,12 @@ static void tell_changed(struct imap_session *s, const struct view_news *news)
 	}
 }
 
-/* RFC 7162 section 3.2.10: VANISHED stands for all EXPUNGE responses. */
+/* RFC 7162 section 3.2.10, RFC 9586 section 3.2: VANISHED stands for all EXPUNGE responses. */
 static void tell_expunged(struct imap_session *s, const struct view_news *news)
 {
 	struct buf *out = imap_output(s);
 
-	if (s->qresync && news->expunged_count > 0) {
+	if ((s->qresync || s->uid_only) && news->expunged_count > 0) {
 		buf_add_literal(out, "* VANISHED ");
 		imap_put_numbers_as_set(out, news->vanished, news->expunged_count);
 		buf_add_literal(out, "\r\n");
@@ -230,8 +235,8 @@ static void sequences_to_uids(struct imap_session *s, struct imap_set *set, uint
 		if (r.first > messages)
 			break;
 		set->ranges[count++] = (struct imap_range){
-			mailbox_viewer_uid(&s->viewer, r.first),
-			mailbox_viewer_uid(&s->viewer, r.last < messages ? r.last : messages),
+			mailbox_viewer_uid(imap_viewer(s), r.first),
+			mailbox_viewer_uid(imap_viewer(s), r.last < messages ? r.last : messages),
 		};
 	}
 	set->count = count;
@@ -240,7 +245,7 @@ static void sequences_to_uids(struct imap_session *s, struct imap_set *set, uint
 /* Lenient: "1:*" of an empty mailbox is nothing instead of BAD; many clients don't look at EXISTS before they ask. */
 bool imap_resolve(struct imap_session *s, bool is_uid, bool clamp, struct imap_set *set)
 {
-	uint32_t messages = mailbox_viewer_state(&s->viewer).messages;
+	uint32_t messages = mailbox_viewer_state(imap_viewer(s)).messages;
 
 	if (set->saved) {
 		take_saved(s, set);
@@ -253,7 +258,7 @@ bool imap_resolve(struct imap_session *s, bool is_uid, bool clamp, struct imap_s
 		return fits;
 	}
 	if (is_uid) {
-		imap_set_resolve(set, mailbox_viewer_last_uid(&s->viewer));
+		imap_set_resolve(set, mailbox_viewer_last_uid(imap_viewer(s)));
 		return true;
 	}
 	imap_set_resolve(set, messages);
@@ -265,7 +270,7 @@ bool imap_resolve(struct imap_session *s, bool is_uid, bool clamp, struct imap_s
 
 void imap_walk_begin(struct imap_walk *walk, struct imap_session *s, const struct imap_set *set)
 {
-	size_t most = mailbox_viewer_state(&s->viewer).messages;
+	size_t most = mailbox_viewer_state(imap_viewer(s)).messages;
 	uint64_t asked = 0;
 
 	for (size_t i = 0; i < set->count && asked < IMAP_PIECE; i++)
@@ -285,7 +290,7 @@ bool imap_walk_next(struct imap_walk *walk)
 		size_t room = walk->room - walk->count, got = 0;
 
 		if (from <= range->last)
-			got = mailbox_viewer_read(&walk->s->viewer, (uint32_t)from, range->last, walk->messages + walk->count,
+			got = mailbox_viewer_read(imap_viewer(walk->s), (uint32_t)from, range->last, walk->messages + walk->count,
 						  room);
 		walk->count += got;
 		if (got < room)
@@ -298,7 +303,7 @@ bool imap_walk_next(struct imap_walk *walk)
 
 uint32_t *imap_uids(struct imap_session *s, const struct imap_set *set, size_t *count)
 {
-	size_t most = mailbox_viewer_state(&s->viewer).messages;
+	size_t most = mailbox_viewer_state(imap_viewer(s)).messages;
 	uint32_t *uids = arena_try_alloc(imap_arena(s), (most + 1) * sizeof(*uids));
 	struct imap_walk walk;
 

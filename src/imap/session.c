@@ -61,11 +61,25 @@ static bool may_run(struct imap_session *s, struct imap_command *command, enum n
 								    : SLICE("Not after log-in"));
 		return false;
 	}
+	/* RFC 9586 section 3: EXPUNGE takes no numbers. */
+	if (spec->has_uid && spec->has_arguments && !command->uid && spec->handler != imap_expunge &&
+	    !imap_allow_sequence(&command->args)) {
+		*next = imap_bad_arguments(s, command);
+		return false;
+	}
 	if (!spec->has_arguments && !imap_parse_end(&command->args)) {
 		*next = imap_bad_arguments(s, command);
 		return false;
 	}
 	return true;
+}
+
+/* A refused APPEND or REPLACE whose message comes all the same. */
+static bool skip_message(struct imap_session *s, const struct imap_command *command)
+{
+	if (!command->has_literal || command->literal.waits)
+		return true;
+	return imap_skip_literal(s, &command->literal) && imap_skip_command(s);
 }
 
 static enum next session_command(void *session)
@@ -87,8 +101,12 @@ static enum next session_command(void *session)
 	case IMAP_READ_OK:
 		/* The client has had its time to say it; an answer may take as long as the client keeps reading. */
 		conn_set_deadline(imap_conn(s), 0);
+		s->progress_tag = command.tag;
+		s->progress_ms = s->heard_ms;
 		if (may_run(s, &command, &next))
 			next = command.spec->handler(s, &command);
+		else if (next == NEXT_PARK && !skip_message(s, &command))
+			next = NEXT_CLOSE;
 		break;
 	}
 	if (next == NEXT_PARK && arena_is_full(imap_arena(s)))

@@ -60,6 +60,7 @@ struct imap_session {
 	bool condstore;                        /* changed messages are told with their MODSEQ (RFC 7162) */
 	bool qresync;                          /* VANISHED instead of EXPUNGE */
 	bool utf8;                             /* ENABLE UTF8=ACCEPT (RFC 6855) */
+	bool uid_only;                         /* ENABLE UIDONLY (RFC 9586): no sequence numbers, in either direction */
 	bool read_only;
 	bool stale; /* an announcement came that hasn't been looked at */
 	bool idling;
@@ -68,6 +69,9 @@ struct imap_session {
 	uint64_t told_keywords;
 	struct mailbox_viewer viewer;
 	struct buf saved; /* struct imap_range: the search result "$", uids */
+	struct slice progress_tag; /* of the command at work, and when its client was last told something */
+	int64_t progress_ms;
+	struct mailbox_viewer *searched; /* another mailbox that is searched; NULL: the selected one */
 	char idle_tag[IMAP_TAG_MAX];
 	size_t idle_tag_len;
 };
@@ -84,6 +88,13 @@ static inline struct arena *imap_arena(struct imap_session *s)
 {
 	return s->env->command_arena;
 }
+/* What sets, walks and searches are about. */
+static inline struct mailbox_viewer *imap_viewer(struct imap_session *s)
+{
+	return s->searched ? s->searched : &s->viewer;
+}
+/* FETCH_* that name a message in responses about it: UID FETCH's, and unsolicited ones (RFC 9586 section 3.3). */
+unsigned imap_uid_item(const struct imap_session *s);
 /* Mailbox names as UTF-8, else as modified UTF-7. */
 static inline bool imap_utf8_names(const struct imap_session *s)
 {
@@ -108,6 +119,7 @@ enum next imap_ok_code(struct imap_session *s, struct imap_command *command, str
 enum next imap_no(struct imap_session *s, struct imap_command *command, struct slice code, struct slice text);
 /* The client's mistake: counted, and BYE when there are too many. */
 enum next imap_bad(struct imap_session *s, struct imap_command *command, struct slice text);
+enum next imap_bad_code(struct imap_session *s, struct imap_command *command, struct slice code, struct slice text);
 /* What the parser found wrong: BAD, or NO if only a mailbox's name is. */
 enum next imap_bad_arguments(struct imap_session *s, struct imap_command *command);
 /* The store's answer as NO with the right code; `text` for STATUS_OK. */
@@ -118,6 +130,8 @@ enum next imap_answer_target(struct imap_session *s, struct imap_command *comman
 enum next imap_answer_missing(struct imap_session *s, struct imap_command *command);
 /* "* BYE [code] text", and the end. */
 enum next imap_bye(struct imap_session *s, struct slice code, struct slice text);
+/* Tells a client that waits for long how far its command is: `done` things of `goal` (RFC 9585). Cheap to call often. */
+void imap_progress(struct imap_session *s, uint64_t done, uint64_t goal);
 /* "+ text", sent at once. */
 void imap_continue(struct imap_session *s, struct slice text);
 

@@ -15,6 +15,7 @@ unsigned sort_needs(const struct sort_request *request)
 	for (unsigned i = 0; i < request->count; i++) {
 		switch (request->criteria[i].by) {
 		case SORT_ARRIVAL:
+		case SORT_RELEVANCY:
 		case SORT_SIZE:
 			break;
 		case SORT_DATE:
@@ -84,7 +85,7 @@ static struct slice text_of(struct arena *arena, enum sort_by by, struct slice e
 }
 
 void sort_key(struct buf *key, struct arena *arena, const struct sort_request *request, const struct view_message *message,
-	      const struct email *email)
+	      const struct email *email, unsigned score)
 {
 	for (unsigned i = 0; i < request->count; i++) {
 		const struct sort_criterion *criterion = &request->criteria[i];
@@ -96,6 +97,8 @@ void sort_key(struct buf *key, struct arena *arena, const struct sort_request *r
 			add_number(key, sort_sent_ms(email->sent_ms, message->received_ms));
 		else if (criterion->by == SORT_SIZE)
 			add_number(key, message->size);
+		else if (criterion->by == SORT_RELEVANCY)
+			add_number(key, -(int64_t)score); /* RFC 6203 section 6: the most relevant first */
 		else
 			add_text(key, arena, text_of(arena, criterion->by, email->envelope));
 		for (size_t at = start; criterion->reverse && at < key->len; at++)

@@ -16,6 +16,7 @@ enum sort_by {
 	SORT_DISPLAYFROM,
 	SORT_DISPLAYTO,
 	SORT_FROM,
+	SORT_RELEVANCY, /* RFC 6203 section 6 */
 	SORT_SIZE,
 	SORT_SUBJECT,
 	SORT_TO,
@@ -48,10 +49,11 @@ unsigned sort_needs(const struct sort_request *request);
 int64_t sort_sent_ms(int64_t sent_ms, int64_t received_ms);
 /* `email` may be all empty where nothing is needed; `arena` for the work. */
 void sort_key(struct buf *key, struct arena *arena, const struct sort_request *request, const struct view_message *message,
-	      const struct email *email);
+	      const struct email *email, unsigned score);
 
 struct sort_entry {
 	uint32_t sequence, uid;
+	unsigned score; /* RFC 6203 section 4 */
 	uint64_t modseq;
 	struct slice key;
 };

@@ -56,7 +56,7 @@ static bool sort(struct imap_parser *p)
 	if (request.count == 0 || request.count > SORT_CRITERIA_MAX)
 		abort();
 	buf_init(&key, p->arena, 0);
-	sort_key(&key, p->arena, &request, &message, &email);
+	sort_key(&key, p->arena, &request, &message, &email, 0);
 	touch(buf_slice(&key));
 	return true;
 }

@@ -28,6 +28,8 @@ static const char *const searches[] = {
 	/* its triples are there, the text isn't */
 	"SEARCH BODY \"abcabd\"",
 	"SORT (REVERSE SUBJECT) UTF-8 BODY needle",
+	"SEARCH FUZZY TEXT needles",
+	"SEARCH FUZZY OR TEXT nedle BODY \"sold bought\"",
 };
 #define SEARCHES (sizeof(searches) / sizeof(searches[0]))
 

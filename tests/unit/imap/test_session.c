@@ -494,6 +494,36 @@ static void test_faults_of_the_store(void **state)
 	harness_free(h);
 }
 
+/* RFC 9585: a search that takes long says how far it is. */
+static void test_progress(void **state)
+{
+	struct harness *h = harness_new();
+	struct buf command SCOPED_BUF;
+
+	(void)state;
+	harness_context(h)->options.progress_ms = 1;
+	log_in(h);
+	for (int i = 0; i < 2; i++) {
+		buf_clear(&command);
+		buf_add_literal(&command, "b APPEND INBOX");
+		for (int j = 0; j < 1000; j++)
+			buf_add_literal(&command, " {18+}\r\nSubject: a\r\n\r\nxx\r\n");
+		buf_add_literal(&command, "\r\n");
+		harness_send(h, 0, buf_slice(&command), false);
+		assert_true(harness_read_until(h, 0, SLICE("b OK")) > 0);
+	}
+	harness_send(h, 0, SLICE("c SELECT INBOX\r\n"), false);
+	assert_true(harness_read_until(h, 0, SLICE("c OK")) > 0);
+	/* The second piece begins later than a millisecond after the command. */
+	harness_send(h, 0, SLICE("d SEARCH BODY nothing\r\n"), false);
+	expect_line(h, SLICE("* OK [INPROGRESS (\"d\" {{*}})] {{*}}"));
+	assert_true(harness_read_until(h, 0, SLICE("d OK")) > 0);
+	harness_send(h, 0, SLICE("d] SEARCH BODY nothing\r\n"), false);
+	expect_line(h, SLICE("* OK [INPROGRESS (NIL {{*}})] {{*}}"));
+	assert_true(harness_read_until(h, 0, SLICE("d] OK")) > 0);
+	harness_free(h);
+}
+
 static uint32_t stored_recent_uid(struct harness *h)
 {
 	struct arena arena SCOPED_ARENA;
@@ -565,6 +595,7 @@ int main(void)
 	tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_long_commands);
 	tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_faults_of_the_store);
 	tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_recent_is_kept);
+	tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_progress);
 	failures = _cmocka_run_group_tests("imap sessions", tests, count, NULL, NULL);
 	for (int i = 0; i < found; i++)
 		free(files[i]);

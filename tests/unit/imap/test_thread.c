@@ -113,7 +113,7 @@ static struct slice key_of(const char *criteria, const struct view_message *mess
 	imap_parser_init(&p, &arena, slice_dup(&arena, slice_from_cstr(text)), false);
 	assert_true(imap_parse_sort(&p, &request));
 	buf_init(&key, &arena, 0);
-	sort_key(&key, &arena, &request, message, email);
+	sort_key(&key, &arena, &request, message, email, 0);
 	return buf_slice(&key);
 }
 
