@@ -239,6 +239,10 @@ const struct command commands[] = {
 	 command_queue_hold},
 	{"queue release", QUEUE_WHICH_USAGE, "undo queue hold",
 	 QUEUE_WHICH_HELP "Example:\n  posthorn queue release --all\n", command_queue_release},
+	{"queue schedule", QUEUE_WHICH_USAGE " --at TIME", "set when to send",
+	 QUEUE_WHICH_HELP "  --at TIME            now, how far ahead (90s, 30m, 2h, 5d), or 2026-11-25T10:53 (UTC)\n\n"
+	 "For what users have scheduled, and what waits because of sending.undo: \"now\" sends it at once.\n"
+	 "Example:\n  posthorn queue schedule 4C7XPGH2T0ZQ6W3K --at 2h\n", command_queue_schedule},
 	{"queue bounce", QUEUE_WHICH_USAGE " [--text TEXT] [--yes]", "return to its senders now",
 	 QUEUE_WHICH_HELP "  --text TEXT          what the sender reads as the reason\n"
 	 "  --yes                don't ask on a terminal\n\n"

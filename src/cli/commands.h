@@ -55,6 +55,7 @@ int command_queue_bounce(struct cli *cli);
 int command_queue_retry(struct cli *cli);
 int command_queue_hold(struct cli *cli);
 int command_queue_release(struct cli *cli);
+int command_queue_schedule(struct cli *cli);
 int command_queue_remove(struct cli *cli);
 /* trace.c */
 int command_trace(struct cli *cli);

@@ -1,13 +1,15 @@
-/* queue retry, hold, release, remove, bounce: changing the queue. The server may be running: what its relay has in hand is treated as
+/* queue retry, hold, release, schedule, remove, bounce: changing the queue. The server may be running: what its relay has in hand is treated as
  * store/queue.h says, and told of. */
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/random.h"
 #include "cli/commands.h"
 #include "cli/output.h"
 #include "cli/queue_select.h"
+#include "cli/when.h"
 #include "ipc/pack.h"
 #include "relay/give_up.h"
 
@@ -175,6 +177,39 @@ int command_queue_remove(struct cli *cli)
 				{.done = "removed, without a bounce", .note = "of them were with the relay: an attempt that runs may still deliver"}};
 
 	return run(cli, &acting, "Remove, without a bounce, the mail to", SLICE_EMPTY);
+}
+
+/* ---- schedule ---- */
+
+struct scheduling {
+	int64_t at_ms;
+	struct outcome outcome;
+};
+
+static enum status schedule(struct cli *cli, const struct queue_filter *filter, void *context)
+{
+	struct scheduling *scheduling = context;
+	struct queue_acted acted;
+	enum status status = queue_schedule(cli->store, filter, scheduling->at_ms, &acted);
+
+	scheduling->outcome.count += acted.count;
+	scheduling->outcome.in_hand += acted.in_hand;
+	return status;
+}
+
+int command_queue_schedule(struct cli *cli)
+{
+	struct scheduling scheduling = {.outcome = {.done = "scheduled", .note = "being tried now were left alone"}};
+	const char *at = cli_option(cli, "--at");
+	struct change change;
+
+	if (!at || !when_parse_ahead(slice_from_cstr(at), clock_wall_ms(), &scheduling.at_ms))
+		return cli_fail(cli, EXIT_USAGE, "--at wants now, how far ahead as 90s, 30m, 2h, 5d, or a time as 2026-11-25T10:53 (UTC)");
+	if (!begin(cli, &change))
+		return cli->failed;
+	enum status status = for_each_id(cli, &change, schedule, &scheduling);
+
+	return end(cli, status, &scheduling.outcome, SLICE_EMPTY);
 }
 
 /* ---- bounce ---- */

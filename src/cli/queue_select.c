@@ -6,6 +6,7 @@ static const struct slice phase_names[] = {
 	[QUEUE_PHASE_ANY] = {"", 0},
 	[QUEUE_PHASE_DUE] = {"due", 3},
 	[QUEUE_PHASE_WAITING] = {"waiting", 7},
+	[QUEUE_PHASE_SCHEDULED] = {"scheduled", 9},
 	[QUEUE_PHASE_IN_HAND] = {"in-hand", 7},
 	[QUEUE_PHASE_HELD] = {"held", 4},
 };
@@ -59,7 +60,7 @@ static bool take_phase(struct cli *cli, struct queue_selection *selection)
 			return true;
 		}
 	}
-	cli_fail(cli, EXIT_USAGE, "--state wants one of due, waiting, in-hand, held");
+	cli_fail(cli, EXIT_USAGE, "--state wants one of due, waiting, scheduled, in-hand, held");
 	return false;
 }
 

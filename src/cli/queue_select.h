@@ -15,7 +15,8 @@
 	"  --older TIME         come in longer ago than that: 90s, 30m, 2h, 5d\n"                                          \
 	"  --newer TIME         come in since then\n"                                                                      \
 	"  --reason TEXT        whose last reply holds that text\n"                                                        \
-	"  --state STATE        due, waiting (for the next attempt), in-hand (being tried now) or held\n"
+	"  --state STATE        due, waiting (for the next attempt), scheduled (for its release time),\n" \
+	"                       in-hand (being tried now) or held\n"
 
 struct queue_selection {
 	struct queue_filter filter;

@@ -57,6 +57,19 @@ bool when_parse(struct slice text, int64_t now_ms, int64_t *at_ms)
 	return text.len == 0;
 }
 
+bool when_parse_ahead(struct slice text, int64_t now_ms, int64_t *at_ms)
+{
+	int64_t ahead_ms;
+
+	*at_ms = now_ms;
+	if (slice_eq(text, SLICE("now")))
+		return true;
+	if (!config_duration(text, &ahead_ms))
+		return when_parse(text, now_ms, at_ms);
+	*at_ms = now_ms + ahead_ms;
+	return true;
+}
+
 bool cli_when(struct cli *cli, const char *name, int64_t *at_ms)
 {
 	const char *text = cli_option(cli, name);

@@ -70,6 +70,7 @@ struct config {
 		char **local_senders;      /* "USER:SENDER": which senders local users may use */
 		unsigned local_senders_count;
 		bool require_sender_match; /* submission: MAIL FROM must be the login's or its alias */
+		unsigned future_release_s; /* the longest that a submission may be held (RFC 4865); 0: not offered */
 	} smtp;
 	struct {
 		char *smarthost; /* "relay.example.net:587"; none: MX */
@@ -106,6 +107,7 @@ struct config {
 	} rates;
 	struct {
 		uint64_t messages_per_hour, recipients_per_hour; /* of one account; 0: no limit */
+		unsigned undo_s;                                 /* what an account submits waits so long */
 	} sending;
 	struct {
 		unsigned first_s, longest_s, remember_days, unknown_recipients;

@@ -130,6 +130,10 @@ const struct setting settings[] = {
 	{"smtp.require_sender_match", "A submitted message's sender must be the user's own address or alias.",
 	 .kind = SETTING_BOOL, AT(smtp.require_sender_match), .default_text = "true"},
 
+	{"smtp.future_release",
+	 "How far ahead a user may schedule a message with FUTURERELEASE (RFC 4865) of submission; 0s: it is not offered.", SECONDS(0, 31536000),
+	 AT(smtp.future_release_s), .default_text = "30d"},
+
 	{"relay.smarthost",
 	 "Host that all outgoing mail is handed to, as relay.example.net:587. Without it mail goes to each "
 	 "domain's own mail exchangers.",
@@ -221,6 +225,10 @@ const struct setting settings[] = {
 	 NUMBER(0, 100000000), AT(sending.messages_per_hour), .default_text = "0"},
 	{"sending.recipients_per_hour", "The same for the recipients of these messages.", NUMBER(0, 100000000),
 	 AT(sending.recipients_per_hour), .default_text = "0"},
+	{"sending.undo",
+	 "How long what an account submits waits in the queue, for recipients here too, so that it can be taken back (posthorn queue "
+	 "remove). 0s: it goes at once.",
+	 SECONDS(0, 3600), AT(sending.undo_s), .default_text = "0s"},
 
 	{"ban.first",
 	 "How long an address is banned that has been locked out for wrong passwords or has asked for too many unknown "

@@ -75,6 +75,7 @@ struct deliver_envelope {
 	bool requires_tls; /* REQUIRETLS (RFC 8689) */
 	bool needs_utf8, body_8bit;
 	bool each; /* LMTP: a verdict for each recipient */
+	struct envelope_timing timing;
 	const struct deliver_recipient *recipients;
 	size_t recipient_count;
 	struct slice trace_from; /* "smtp 192.0.2.1 mx.example.org" */

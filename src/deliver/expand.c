@@ -74,7 +74,7 @@ static enum expand_outcome take_account(struct expansion *x, const struct accoun
 	if (take(x, slice_lower(x->arena, account->address))) {
 		local = ARENA_NEW(x->arena, struct expand_local);
 		local->account = *account;
-		local->recipient = x->recipient->address;
+		local->recipient = x->recipient;
 		DL_APPEND(x->locals, local);
 		x->local_count++;
 	}

@@ -26,7 +26,7 @@ enum expand_outcome {
 
 struct expand_local {
 	struct account account;
-	struct slice recipient; /* that of the envelope which led here first */
+	const struct deliver_recipient *recipient; /* that of the envelope which led here first */
 	struct expand_local *prev, *next;
 };
 struct expand_remote {

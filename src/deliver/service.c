@@ -37,6 +37,7 @@ struct work {
 	bool again;
 	struct expansion expansion;
 	bool was_routed;
+	struct envelope_timing timing; /* the envelope's, and what is the house's habit */
 	enum verdict_id *verdicts; /* one for each recipient, if the envelope wants them; else NULL */
 };
 
@@ -343,18 +344,24 @@ static struct slice headers_for(struct arena *arena, struct slice sender, const 
 	struct buf out;
 
 	buf_init(&out, arena, 0);
-	buf_reserve(&out, 64 + sender.len + 2 * local->account.address.len + local->recipient.len);
+	buf_reserve(&out, 64 + sender.len + 2 * local->account.address.len + local->recipient->address.len);
 	buf_add_literal(&out, "Return-Path: <");
 	buf_add(&out, sender);
 	buf_add_literal(&out, ">\r\nDelivered-To: ");
 	buf_add(&out, local->account.address);
 	buf_add_literal(&out, "\r\n");
-	if (!slice_eq_nocase(local->recipient, local->account.address)) {
+	if (!slice_eq_nocase(local->recipient->address, local->account.address)) {
 		buf_add_literal(&out, "X-Original-To: ");
-		buf_add(&out, local->recipient);
+		buf_add(&out, local->recipient->address);
 		buf_add_literal(&out, "\r\n");
 	}
 	return buf_slice(&out);
+}
+
+/* Held whole, for recipients here and elsewhere alike (RFC 4865 section 4.2). */
+static bool must_wait(const struct delivery *delivery)
+{
+	return delivery->timing.release_ms > delivery->received_ms;
 }
 
 static void fill_targets(const struct work *work, struct slice sender, struct delivery *delivery)
@@ -370,15 +377,33 @@ static void fill_targets(const struct work *work, struct slice sender, struct de
 	}
 }
 
+/* For a mailbox here, whose message has to wait for its time. */
+static void queue_local(const struct expand_local *local, struct queue_target *target)
+{
+	*target = (struct queue_target){
+		.recipient = local->account.address,
+		.original_recipient = local->recipient->original,
+		.notify = local->recipient->notify,
+		.next_hop = QUEUE_HOP_LOCAL,
+		.account = local->account.id,
+		.addressed_to = SLICE_EMPTY,
+	};
+	if (!slice_eq_nocase(local->recipient->address, local->account.address))
+		target->addressed_to = local->recipient->address;
+}
+
 /* All of it has one sender: where some is forwarded and some was sent to its recipient, that is rewritten as well. */
 static enum status fill_queue(const struct work *work, struct delivery *delivery)
 {
 	struct policy *policy = work->service->policy;
+	size_t local_count = must_wait(delivery) ? work->expansion.local_count : 0;
 	enum status status = STATUS_OK;
 
-	struct queue_target *target = ARENA_ARRAY(work->arena, struct queue_target, work->expansion.remote_count);
+	delivery->queue_count = work->expansion.remote_count + local_count;
+	struct queue_target *target = ARENA_ARRAY(work->arena, struct queue_target, delivery->queue_count);
 	delivery->queue = target;
-	delivery->queue_count = work->expansion.remote_count;
+	for (const struct expand_local *local = local_count > 0 ? work->expansion.locals : NULL; local; local = local->next)
+		queue_local(local, target++);
 	for (const struct expand_remote *remote = work->expansion.remotes; remote && status == STATUS_OK;
 	     remote = remote->next, target++) {
 		target->recipient = remote->address;
@@ -405,7 +430,7 @@ static void announce(const struct work *work)
 			pack_u64(&accounts, (uint64_t)local->account.id);
 		ipc_announce(work->service->ipc, SLICE("mailbox"), buf_slice(&accounts));
 	}
-	if (work->expansion.remote_count > 0)
+	if (work->expansion.remote_count > 0 || work->timing.release_ms > 0)
 		ipc_announce(work->service->ipc, SLICE("queue"), SLICE_EMPTY);
 }
 
@@ -436,13 +461,15 @@ static enum status commit(const struct work *work, struct slice sender, bool *in
 		.needs_utf8 = envelope->needs_utf8,
 		.body_8bit = envelope->body_8bit,
 		.received_ms = clock_wall_ms(),
+		.timing = work->timing,
 		.bytes = work->bytes,
 		.trace_from = envelope->trace_from,
 		.all_or_nothing = true,
 		.again = work->again,
 	};
 
-	fill_targets(work, sender, &delivery);
+	if (!must_wait(&delivery))
+		fill_targets(work, sender, &delivery);
 	enum status status = fill_queue(work, &delivery);
 
 	if (status == STATUS_OK)
@@ -630,6 +657,18 @@ static void count_message(const struct deliver_service *service, const struct wo
 	metrics_observe(metrics, METRIC_DELIVER_SECONDS, (uint64_t)(metrics_now_us(metrics) - began_us));
 }
 
+/* What an account submits can be taken back for a while, if it may wait so long. */
+static struct envelope_timing timing_of(const struct deliver_service *service, const struct deliver_envelope *envelope)
+{
+	struct envelope_timing timing = envelope->timing;
+	int64_t undo_until_ms = clock_wall_ms() + service->options.undo_ms;
+	bool has_time = timing.by_mode == 0 || timing.by_ms > undo_until_ms;
+
+	if (envelope->sender.account != 0 && service->options.undo_ms > 0 && timing.release_ms < undo_until_ms && has_time)
+		timing.release_ms = undo_until_ms;
+	return timing;
+}
+
 static enum status handle_message(struct deliver_service *service, struct ipc_request *request, struct arena *arena,
 				  struct buf *reply)
 {
@@ -639,6 +678,7 @@ static enum status handle_message(struct deliver_service *service, struct ipc_re
 
 	deliver_unpack_envelope(&in, arena, &work.again, &work.envelope);
 	work.bytes = request->fd < 0 ? unpack_slice(&in) : SLICE_EMPTY;
+	work.timing = timing_of(service, &work.envelope);
 	if (!unpack_ok(&in) || work.envelope.recipient_count == 0 || work.envelope.queue_id.len == 0)
 		return STATUS_PEER;
 	if (request->fd >= 0 && !ipc_body_map(request->fd, GROWN_MAX(service->options.max_message_size), &body)) {

@@ -15,6 +15,7 @@ struct deliver_service_options {
 	struct slice hostname;
 	bool srs; /* rewrite the sender of what is forwarded (srs.h) */
 	bool require_sender_match; /* an authenticated account sends under its own address and its aliases only */
+	int64_t undo_ms;           /* what an account submits waits so long, and can be taken back */
 };
 /* Slices of the options must outlive the service. */
 struct deliver_service *deliver_service_new(const struct deliver_service_options *options, struct store *store, struct ipc *ipc,

@@ -76,6 +76,31 @@ bool deliver_unpack_verdicts(struct slice frame, struct deliver_verdict *verdict
 	return unpack_ok(&in);
 }
 
+static void pack_timing(struct buf *out, const struct envelope_timing *timing)
+{
+	pack_u64(out, (uint64_t)timing->release_ms);
+	pack_slice(out, timing->release_request);
+	pack_u64(out, (uint64_t)timing->by_ms);
+	pack_u32(out, timing->by_mode);
+	pack_u32(out, (uint32_t)(timing->priority - PRIORITY_MIN));
+	pack_slice(out, timing->verp);
+}
+
+static void unpack_timing(struct unpack *in, struct envelope_timing *timing)
+{
+	uint32_t priority;
+
+	timing->release_ms = (int64_t)unpack_u64(in);
+	timing->release_request = unpack_slice(in);
+	timing->by_ms = (int64_t)unpack_u64(in);
+	timing->by_mode = unpack_u32(in);
+	priority = unpack_u32(in);
+	timing->verp = unpack_slice(in);
+	if (priority > PRIORITY_MAX - PRIORITY_MIN || timing->release_ms < 0 || (timing->verp.len != 0 && timing->verp.len != 2))
+		in->failed = true;
+	timing->priority = in->failed ? 0 : (int)priority + PRIORITY_MIN;
+}
+
 static void pack_recipient(struct buf *out, const struct deliver_recipient *recipient)
 {
 	pack_slice(out, recipient->address);
@@ -96,6 +121,7 @@ void deliver_pack_envelope(struct buf *out, bool again, const struct deliver_env
 	pack_slice(out, envelope->envelope_id);
 	pack_u32(out, flags);
 	pack_slice(out, envelope->trace_from);
+	pack_timing(out, &envelope->timing);
 	pack_u32(out, (uint32_t)envelope->recipient_count);
 	for (size_t i = 0; i < envelope->recipient_count; i++)
 		pack_recipient(out, &envelope->recipients[i]);
@@ -138,6 +164,7 @@ void deliver_unpack_envelope(struct unpack *in, struct arena *arena, bool *again
 	envelope->body_8bit = flags & BODY_8BIT;
 	envelope->each = flags & EACH;
 	envelope->trace_from = unpack_slice(in);
+	unpack_timing(in, &envelope->timing);
 	envelope->recipients = unpack_recipients(in, arena, &envelope->recipient_count);
 }
 

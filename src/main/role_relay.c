@@ -195,7 +195,7 @@ static struct relay_options options_from(struct role_setup *setup)
 
 /* ---- from start to end ---- */
 
-/* "queue": something new; with the payload "retry": somebody wants it tried now. */
+/* "queue": something new; with the payload "retry": somebody wants it tried now; "due": due times have changed. */
 static void announced(void *context, struct slice kind, struct slice payload)
 {
 	struct relay_role *role = context;
@@ -203,6 +203,8 @@ static void announced(void *context, struct slice kind, struct slice payload)
 	(void)kind;
 	if (slice_eq(payload, SLICE("retry")))
 		relay_retry(role->relay);
+	else if (slice_eq(payload, SLICE("due")))
+		relay_look_again(role->relay);
 	else
 		relay_wake(role->relay);
 }

@@ -52,6 +52,7 @@ static struct smtp_options options_from(struct role_setup *setup)
 		.command_timeout_ms = (int)config->limits.command_timeout_s * 1000,
 		.session_timeout_ms = (int64_t)config->limits.session_timeout_s * 1000,
 		.plaintext = plaintext_from(slice_from_cstr(config->auth.plaintext)),
+		.future_release_ms = config->smtp.future_release_s * INT64_C(1000),
 	};
 
 	options.vrfy = vrfy_from(slice_from_cstr(config->smtp.vrfy));

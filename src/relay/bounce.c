@@ -131,6 +131,7 @@ static enum status write_notification(struct making *m, const struct parcel *par
 		.queue_id = item->queue_id,
 		.envelope_id = xtext_decode(m->arena, item->envelope_id),
 		.arrival_ms = item->created_ms,
+		.future_release = item->timing.release_request,
 		.now_ms = now_ms,
 		.recipients = settlement->reports,
 		.recipient_count = settlement->report_count,

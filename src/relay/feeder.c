@@ -58,7 +58,7 @@ static struct slice hop_of(const struct relay *relay, struct arena *arena, const
  * is made due, and gets new times from the new clock. A clock set forward only makes things due. */
 static void watch_clock(struct feeder *feeder)
 {
-	const struct queue_filter all = {.state = QUEUE_DUE};
+	const struct queue_filter all = {.state = -1};
 	int64_t offset = clock_wall_ms() - clock_monotonic_ms();
 	size_t count = 0;
 

@@ -17,9 +17,15 @@ static bool wants(const struct queue_item *item, unsigned what)
 	return item->notify == 0 ? what != NOTIFY_SUCCESS : (item->notify & what) != 0;
 }
 
+/* Time is counted from when the message might go. */
+static int64_t begins_at(const struct queue_item *item)
+{
+	return item->timing.release_ms > item->created_ms ? item->timing.release_ms : item->created_ms;
+}
+
 static int64_t expires_at(const struct outcome_policy *policy, const struct queue_item *item)
 {
-	int64_t by_policy = item->created_ms + policy->expire_ms;
+	int64_t by_policy = begins_at(item) + policy->expire_ms;
 
 	return item->expires_ms > 0 && item->expires_ms < by_policy ? item->expires_ms : by_policy;
 }
@@ -29,7 +35,7 @@ static int64_t warns_at(const struct outcome_policy *policy, const struct queue_
 {
 	if (item->delay_warned || policy->warn_after_ms < 0 || !wants(item, NOTIFY_DELAY))
 		return INT64_MAX;
-	return item->created_ms + policy->warn_after_ms;
+	return begins_at(item) + policy->warn_after_ms;
 }
 
 bool outcome_is_urgent(const struct outcome_policy *policy, const struct queue_item *item, int64_t now_ms)
@@ -65,7 +71,7 @@ static void report(struct settling *s, const struct recipient *recipient, enum d
 		.action = action,
 		.status = status,
 		.remote_mta = slice_cut(&remote, ' '),
-		.diagnostic = action == DSN_RELAYED ? SLICE_EMPTY : recipient->reply.text,
+		.diagnostic = action == DSN_RELAYED || action == DSN_DELIVERED ? SLICE_EMPTY : recipient->reply.text,
 		.diagnostic_is_ours = recipient->reply.is_ours,
 		.last_attempt_ms = s->now_ms,
 		.retry_until_ms = action == DSN_DELAYED ? expires_at(s->policy, &recipient->item) : 0,
@@ -77,6 +83,8 @@ static void settle_delivered(struct settling *s, const struct recipient *recipie
 {
 	result->outcome = QUEUE_DELIVERED;
 	s->settlement->delivered++;
+	if (recipient->is_final && wants(&recipient->item, NOTIFY_SUCCESS))
+		report(s, recipient, DSN_DELIVERED, SLICE("2.0.0"));
 	/* RFC 3461 section 6.1 */
 	if (recipient->relayed_plainly && wants(&recipient->item, NOTIFY_SUCCESS))
 		report(s, recipient, DSN_RELAYED, SLICE("2.0.0"));

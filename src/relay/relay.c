@@ -152,6 +152,11 @@ static void set_up_policies(struct relay *relay)
 		relay->sts = sts_new(&sts);
 }
 
+static struct bounce_options bounce_options(const struct relay *relay)
+{
+	return (struct bounce_options){relay->options.hostname, relay->options.smarthost, relay->options.separator};
+}
+
 static void set_up_recorder(struct relay *relay)
 {
 	const struct relay_options *options = &relay->options;
@@ -160,7 +165,7 @@ static void set_up_recorder(struct relay *relay)
 		.ipc = relay->environment.ipc,
 		.log = relay->environment.log,
 		.policy = relay->policy,
-		.bounce = {options->hostname, options->smarthost, options->separator},
+		.bounce = bounce_options(relay),
 		.done = recorded,
 		.context = relay,
 	};
@@ -198,6 +203,41 @@ struct relay *relay_new(const struct relay_options *options, const struct relay_
 	return relay;
 }
 
+static void notification_queued(void *context)
+{
+	relay_wake(context);
+}
+
+static void start_local(struct relay *relay)
+{
+	const struct slice node[] = {relay->options.node, SLICE(" local")};
+	const struct local_options options = {
+		.store = relay->environment.store,
+		.ipc = relay->environment.ipc,
+		.log = relay->environment.log,
+		.policy = relay->policy,
+		.bounce = bounce_options(relay),
+		.node = slice_join(&relay->arena, node, 2),
+		.queued = notification_queued,
+		.context = relay,
+	};
+
+	pthread_mutex_lock(&relay->lock);
+	relay->local = local_start(&options);
+	pthread_mutex_unlock(&relay->lock);
+}
+
+static void stop_local(struct relay *relay)
+{
+	struct local *local;
+
+	pthread_mutex_lock(&relay->lock);
+	local = relay->local;
+	relay->local = NULL;
+	pthread_mutex_unlock(&relay->lock);
+	local_stop(local);
+}
+
 void relay_start(struct relay *relay)
 {
 	relay->woken = true;
@@ -206,6 +246,7 @@ void relay_start(struct relay *relay)
 	if (!relay->feeder_runs)
 		abort();
 	relay->keeper = keeper_start(relay);
+	start_local(relay);
 }
 
 void relay_wake(struct relay *relay)
@@ -213,16 +254,25 @@ void relay_wake(struct relay *relay)
 	pthread_mutex_lock(&relay->lock);
 	relay->woken = true;
 	pthread_cond_signal(&relay->feed);
+	if (relay->local)
+		local_wake(relay->local);
 	pthread_mutex_unlock(&relay->lock);
+}
+
+void relay_look_again(struct relay *relay)
+{
+	pthread_mutex_lock(&relay->lock);
+	relay->is_asked_to_retry = true;
+	pthread_mutex_unlock(&relay->lock);
+	relay_wake(relay);
 }
 
 void relay_retry(struct relay *relay)
 {
 	pthread_mutex_lock(&relay->lock);
 	scheduler_forgive(relay->scheduler);
-	relay->is_asked_to_retry = true;
 	pthread_mutex_unlock(&relay->lock);
-	relay_wake(relay);
+	relay_look_again(relay);
 }
 
 /* With the lock held. */
@@ -251,6 +301,7 @@ void relay_stop(struct relay *relay, int grace_ms)
 	if (relay->feeder_runs)
 		pthread_join(relay->feeder, NULL);
 	recorder_stop(relay->recorder);
+	stop_local(relay);
 	keeper_stop(relay->keeper);
 	relay->keeper = NULL;
 	/* Other nodes may have what is left, and our next life needs not look for it. */

@@ -104,6 +104,8 @@ struct relay *relay_new(const struct relay_options *options, const struct relay_
 void relay_start(struct relay *relay);
 /* There may be something new in the queue (announcement "queue"). */
 void relay_wake(struct relay *relay);
+/* Likewise, or what was there may be due at another time. */
+void relay_look_again(struct relay *relay);
 /* Likewise, and hosts that failed are tried again now: for `queue retry`. */
 void relay_retry(struct relay *relay);
 /* Takes no more, lets transactions that run end for at most grace_ms, breaks those that don't, and records what is known.

@@ -4,6 +4,7 @@
 #include <pthread.h>
 
 #include "relay/client.h"
+#include "relay/local.h"
 #include "relay/record.h"
 #include "relay/relay.h"
 #include "relay/route.h"
@@ -40,6 +41,7 @@ struct relay {
 	struct sts *sts;    /* NULL: no MTA-STS */
 	struct tls_counts *tls_counts;
 	struct keeper *keeper;
+	struct local *local; /* NULL before the start */
 	struct slice smarthost; /* lower case; empty: none */
 
 	pthread_mutex_t lock; /* guards all below */

@@ -220,15 +220,19 @@ static struct recipient *copy_item(struct parcel *parcel, const struct queue_ite
 	copy->original_recipient = slice_dup(arena, item->original_recipient);
 	copy->next_hop = parcel->hop->name;
 	copy->last_reply = slice_dup(arena, item->last_reply);
+	copy->addressed_to = SLICE_EMPTY; /* only of recipients here, who don't come this way */
 	if (parcel->recipients) { /* what the message's recipients share is there once */
 		copy->queue_id = parcel->recipients->item.queue_id;
 		copy->sender = parcel->recipients->item.sender;
 		copy->envelope_id = parcel->recipients->item.envelope_id;
+		copy->timing.release_request = parcel->recipients->item.timing.release_request;
 	} else {
 		copy->queue_id = slice_dup(arena, item->queue_id);
 		copy->sender = slice_dup(arena, item->sender);
 		copy->envelope_id = slice_dup(arena, item->envelope_id);
+		copy->timing.release_request = slice_dup(arena, item->timing.release_request);
 	}
+	copy->timing.verp = SLICE_EMPTY; /* the sender is made of it already */
 	return recipient;
 }
 

@@ -47,6 +47,7 @@ struct recipient {
 	struct reply reply;
 	struct slice remote;  /* "mx.example.org [192.0.2.1]"; empty: nobody was asked */
 	bool relayed_plainly; /* delivered to a peer that knows no DSN: a success DSN is ours to send */
+	bool is_final;        /* delivered into a mailbox here */
 	struct recipient *next;
 	UT_hash_handle hh; /* of the table of rows in hand */
 };

@@ -1,5 +1,6 @@
 /* EHLO, HELO and STARTTLS: who we are to each other. */
 #include "auth/auth.h"
+#include "base/clock.h"
 #include "smtp/session.h"
 
 void smtp_take_hello(struct smtp_session *s, struct slice host)
@@ -50,6 +51,8 @@ static enum next greet_with_offers(struct smtp_session *s, struct slice argument
 		.auth = offered_mechanisms(s),
 		.xclient = s->may_xclient ? CLIENT_OF_XCLIENT : 0,
 		.xforward = s->may_xforward ? CLIENT_OF_XFORWARD : 0,
+		.future_release_ms = s->is_submission ? s->options.future_release_ms : 0,
+		.now_ms = clock_wall_ms(),
 	};
 
 	if (!greet(s, argument))

@@ -14,6 +14,7 @@ enum next cmd_mail(struct smtp_session *s, struct slice argument)
 {
 	struct deliver_verdict verdict;
 	struct smtp_mail mail;
+	struct envelope_timing timing;
 	enum reply_id fault = smtp_parse_mail(s->env->command_arena, argument, &mail);
 	enum next next;
 
@@ -22,6 +23,9 @@ enum next cmd_mail(struct smtp_session *s, struct slice argument)
 	/* RFC 8689 section 4.1: offered over TLS only. */
 	if (mail.requires_tls && !conn_is_tls(s->conn))
 		return smtp_answer(s, REPLY_PARAMETER_UNKNOWN);
+	fault = smtp_timing_judge(s, s->env->command_arena, &mail.timing, &timing);
+	if (fault != REPLY_NONE)
+		return smtp_answer(s, fault);
 	/* RFC 1870 section 6.1 */
 	if (mail.size > s->options.max_message_size)
 		return smtp_answer(s, REPLY_TOO_LARGE);
@@ -31,7 +35,7 @@ enum next cmd_mail(struct smtp_session *s, struct slice argument)
 	}
 	if (!smtp_door_sender(s, mail.path.address, &next))
 		return next;
-	smtp_transaction_begin(s, &mail);
+	smtp_transaction_begin(s, &mail, &timing);
 	if (s->account == 0)
 		return smtp_answer(s, REPLY_SENDER_OK);
 	verdict = deliver_check_sender(s->ipc, s->env->command_arena, &s->transaction.envelope.sender);

@@ -5,6 +5,7 @@
 #include "base/arena.h"
 #include "base/error.h"
 #include "base/slice.h"
+#include "smtp/parse_timing.h"
 #include "smtp/reply.h"
 #include "store/email.h"
 
@@ -25,6 +26,7 @@ struct smtp_mail {
 	bool body_8bit, body_binary, smtputf8, requires_tls;
 	enum dsn_return dsn_return;
 	struct slice envelope_id; /* xtext as given; empty: none */
+	struct smtp_timing timing;
 };
 /* The argument of MAIL: "FROM:<a@b> SIZE=100". REPLY_NONE if all is well. */
 MUST_CHECK enum reply_id smtp_parse_mail(struct arena *arena, struct slice argument, struct smtp_mail *mail);

@@ -1,6 +1,7 @@
 #include "smtp/reply.h"
 
 #include "base/base64.h"
+#include "base/clock.h"
 #include "smtp/client_info.h"
 
 /* RFC 5321 section 4.5.3.1.5: a reply line has at most 512 bytes. */
@@ -145,6 +146,15 @@ void reply_write_helo(struct buf *out, struct slice hostname)
 	buf_add_literal(out, "\r\n");
 }
 
+/* RFC 4865 section 3: how long, and until when. */
+static void write_future_release(struct buf *out, const struct reply_offer *offer)
+{
+	struct civil_time t = clock_civil(offer->now_ms + offer->future_release_ms, 0);
+
+	buf_printf(out, "\r\n250-FUTURERELEASE %lld %04d-%02d-%02dT%02d:%02d:%02dZ", (long long)offer->future_release_ms / 1000, t.year,
+		   t.month, t.day, t.hour, t.minute, t.second);
+}
+
 void reply_write_ehlo(struct buf *out, struct slice hostname, const struct reply_offer *offer)
 {
 	buf_add_literal(out, "250-");
@@ -163,6 +173,8 @@ void reply_write_ehlo(struct buf *out, struct slice hostname, const struct reply
 		buf_add_literal(out, "\r\n250-XCLIENT ");
 		client_info_write_names(out, offer->xclient);
 	}
+	if (offer->future_release_ms > 0)
+		write_future_release(out, offer);
 	if (offer->xforward) {
 		buf_add_literal(out, "\r\n250-XFORWARD ");
 		client_info_write_names(out, offer->xforward);

@@ -104,6 +104,7 @@ struct reply_offer {
 	bool starttls, requiretls;
 	struct slice auth; /* mechanisms; empty: not offered */
 	unsigned xclient, xforward; /* attributes (client_info.h); 0: not offered */
+	int64_t future_release_ms, now_ms; /* how long a message may be held; 0: not offered */
 };
 void reply_write_ehlo(struct buf *out, struct slice hostname, const struct reply_offer *offer);
 void reply_write_helo(struct buf *out, struct slice hostname);

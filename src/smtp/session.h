@@ -92,7 +92,7 @@ void smtp_take_hello(struct smtp_session *session, struct slice host);
 
 /* ---- transaction.c: what MAIL begins ---- */
 
-void smtp_transaction_begin(struct smtp_session *session, const struct smtp_mail *mail);
+void smtp_transaction_begin(struct smtp_session *session, const struct smtp_mail *mail, const struct envelope_timing *timing);
 void smtp_transaction_end(struct smtp_session *session);
 /* A plan for incoming_begin, and the trace header, in `arena`. What is binary is taken raw. */
 void smtp_message_begin(struct smtp_session *session, struct arena *arena, struct incoming *incoming);
@@ -114,6 +114,12 @@ bool smtp_door_recipient(struct smtp_session *session, struct slice recipient, e
 bool smtp_door_judged(struct smtp_session *session, struct slice recipient, const struct deliver_verdict *verdict, enum next *next);
 bool smtp_door_message(struct smtp_session *session, struct deliver_verdict *verdict);
 bool smtp_door_failures(struct smtp_session *session, unsigned count, enum next *next);
+
+/* ---- timing.c ---- */
+
+/* What MAIL says of time and order, as the envelope has it; REPLY_NONE if it may say so here. */
+enum reply_id smtp_timing_judge(const struct smtp_session *session, struct arena *arena, const struct smtp_timing *said,
+				struct envelope_timing *timing);
 
 /* ---- lmtp.c ---- */
 

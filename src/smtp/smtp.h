@@ -5,7 +5,7 @@
  * and "submissions" demand authentication; "lmtp" takes mail for local domains from trusted peers, with an answer for each recipient
  * (RFC 2033); "local" takes mail from programs of this machine over a Unix socket, which tells who they are. Offered: PIPELINING, SIZE, 8BITMIME, BINARYMIME, SMTPUTF8, CHUNKING,
  * DSN, ENHANCEDSTATUSCODES, LIMITS (RFC 9422), HELP,
- * STARTTLS where the listener has a certificate, AUTH on submission.
+ * STARTTLS where the listener has a certificate, AUTH and FUTURERELEASE on submission.
  */
 #pragma once
 
@@ -49,6 +49,7 @@ struct smtp_options {
 	size_t xclient_from_count, xforward_from_count;
 	enum smtp_plaintext plaintext;
 	enum smtp_vrfy vrfy, expn;
+	int64_t future_release_ms; /* the longest that a submission may be held (RFC 4865); 0: not offered */
 	struct slice origin; /* the domain of incomplete addresses of local programs: their greeting has it; empty: hostname */
 	const struct smtp_local_rule *local_rules; /* which senders they may use; none matches: none but null */
 	size_t local_rule_count;

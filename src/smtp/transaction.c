@@ -7,7 +7,7 @@
 
 #define ENVELOPE_USUAL 16384
 
-void smtp_transaction_begin(struct smtp_session *s, const struct smtp_mail *mail)
+void smtp_transaction_begin(struct smtp_session *s, const struct smtp_mail *mail, const struct envelope_timing *timing)
 {
 	struct smtp_transaction *t = &s->transaction;
 
@@ -25,7 +25,10 @@ void smtp_transaction_begin(struct smtp_session *s, const struct smtp_mail *mail
 		.needs_utf8 = mail->smtputf8,
 		.body_8bit = mail->body_8bit,
 		.trace_from = SLICE_EMPTY,
+		.timing = *timing,
 	};
+	t->envelope.timing.release_request = slice_dup(&s->arena, timing->release_request);
+	t->envelope.timing.verp = slice_dup(&s->arena, timing->verp);
 	s->state = STATE_MAIL;
 }
 

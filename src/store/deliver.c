@@ -82,7 +82,7 @@ static enum status find_place(struct db *db, struct account_row *account, struct
 	return *mailbox ? STATUS_OK : counters_missing(db);
 }
 
-static enum status deliver_to(struct db *db, const struct prepared_delivery *prepared, size_t i)
+enum status delivery_run_target(struct db *db, const struct prepared_delivery *prepared, size_t i)
 {
 	struct delivery_target *target = &prepared->delivery->targets[i];
 	const struct prepared_email *email = &prepared->emails[i];
@@ -149,7 +149,7 @@ enum status delivery_run(struct db *db, struct prepared_delivery *prepared)
 	for (size_t i = 0; i < delivery->target_count; i++) {
 		struct delivery_target *target = &delivery->targets[i];
 
-		target->status = deliver_to(db, prepared, i);
+		target->status = delivery_run_target(db, prepared, i);
 		if (db_status(db) != STATUS_OK || (delivery->all_or_nothing && target->status != STATUS_OK))
 			return db_status(db) != STATUS_OK ? db_status(db) : target->status;
 	}

@@ -31,11 +31,26 @@ struct delivery_target {
 	int64_t email;
 };
 
+/* What an envelope says of time and order; zeroed: nothing. The numbers stand in the store. */
+enum { BY_NOTIFY = 1, BY_RETURN = 2, BY_TRACE = 4 };
+#define PRIORITY_MIN (-9)
+#define PRIORITY_MAX 9
+struct envelope_timing {
+	int64_t release_ms;           /* not to be delivered before (RFC 4865); 0: at once */
+	struct slice release_request; /* how that was asked for, as a DSN has it: "for;3600"; or empty */
+	int64_t by_ms;                /* RFC 2852: deliver-by-time; with by_mode 0 there is none */
+	unsigned by_mode;             /* BY_NOTIFY or BY_RETURN, perhaps with BY_TRACE */
+	int priority;                 /* RFC 6710; higher goes first */
+	struct slice verp;            /* two delimiters: each recipient's sender is another (verp.h); or empty */
+};
+
 struct queue_target {
 	struct slice recipient;          /* "user@domain" */
 	struct slice original_recipient; /* ORCPT as given (RFC 3461 section 4.2), or empty */
 	unsigned notify;                 /* NOTIFY_* ; 0: not given */
 	struct slice next_hop;           /* domain or smarthost that groups deliveries */
+	int64_t account;                 /* a mailbox here, which waits for the message's time; 0: elsewhere */
+	struct slice addressed_to;       /* of such a one: the recipient that led to it, if that is another address */
 };
 enum { NOTIFY_NEVER = 1, NOTIFY_SUCCESS = 2, NOTIFY_FAILURE = 4, NOTIFY_DELAY = 8 };
 
@@ -52,8 +67,9 @@ struct delivery {
 	enum dsn_return dsn_return; /* RET */
 	enum tls_wish tls_wish;
 	bool needs_utf8, body_8bit; /* SMTPUTF8, BODY=8BITMIME */
+	struct envelope_timing timing; /* of what goes into the queue */
 	int64_t received_ms;
-	int64_t expires_ms; /* when the queue gives up; 0: five days after received_ms */
+	int64_t expires_ms; /* when the queue gives up; 0: five days after it came, or was released */
 	struct slice bytes; /* the message without the targets' own headers */
 	struct delivery_target *targets;
 	size_t target_count;

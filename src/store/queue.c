@@ -19,8 +19,9 @@ static void insert_message(struct db *db, const struct prepared_delivery *prepar
 	const struct delivery *delivery = prepared->delivery;
 	struct db_query query = db_query(
 		db, "INSERT INTO queue_message (account, id, recipients, chunks, size, created_ms, return_full, needs_utf8,"
-		    " body_8bit, queue_id, sender, envelope_id, message_id, tls_wish)"
-		    " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)");
+		    " body_8bit, queue_id, sender, envelope_id, message_id, tls_wish, release_ms, release_request, by_ms, by_mode,"
+		    " priority, verp)"
+		    " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)");
 
 	db_bind_i64(&query, QUEUE_ACCOUNT);
 	db_bind_i64(&query, id);
@@ -36,30 +37,52 @@ static void insert_message(struct db *db, const struct prepared_delivery *prepar
 	db_bind_bytes(&query, present(delivery->envelope_id));
 	db_bind_bytes(&query, present(prepared->message_id));
 	db_bind_i64(&query, delivery->tls_wish);
+	db_bind_i64(&query, delivery->timing.release_ms);
+	db_bind_bytes(&query, present(delivery->timing.release_request));
+	db_bind_i64(&query, delivery->timing.by_ms);
+	db_bind_i64(&query, delivery->timing.by_mode);
+	db_bind_i64(&query, delivery->timing.priority);
+	db_bind_bytes(&query, present(delivery->timing.verp));
 	db_run(&query);
 }
 
 static void insert_recipient(struct db *db, const struct delivery *delivery, const struct queue_target *target, int64_t message,
 			     int64_t id)
 {
-	int64_t expires_ms = delivery->expires_ms ? delivery->expires_ms : delivery->received_ms + LIFETIME_MS;
+	int64_t release_ms = delivery->timing.release_ms;
+	int64_t begins_ms = release_ms > delivery->received_ms ? release_ms : delivery->received_ms;
+	int64_t expires_ms = delivery->expires_ms ? delivery->expires_ms : begins_ms + LIFETIME_MS;
 	struct db_query query = db_query(
 		db, "INSERT INTO queue_recipient (account, id, message, state, due_ms, expires_ms, attempts, delay_warned,"
-		    " notify, recipient, original_recipient, next_hop, last_reply, node)"
-		    " VALUES ($1, $2, $3, $4, $5, $6, 0, 0, $7, $8, $9, $10, $11, $11)");
+		    " notify, recipient, original_recipient, next_hop, last_reply, node, mailbox_account, addressed_to)"
+		    " VALUES ($1, $2, $3, $4, $5, $6, 0, 0, $7, $8, $9, $10, $11, $11, $12, $13)");
 
 	db_bind_i64(&query, QUEUE_ACCOUNT);
 	db_bind_i64(&query, id);
 	db_bind_i64(&query, message);
-	db_bind_i64(&query, QUEUE_DUE);
-	db_bind_i64(&query, delivery->received_ms);
+	db_bind_i64(&query, target->account != QUEUE_ACCOUNT ? QUEUE_LOCAL : QUEUE_DUE);
+	db_bind_i64(&query, begins_ms);
 	db_bind_i64(&query, expires_ms);
 	db_bind_i64(&query, target->notify);
 	db_bind_bytes(&query, present(target->recipient));
 	db_bind_bytes(&query, present(target->original_recipient));
 	db_bind_bytes(&query, present(target->next_hop));
 	db_bind_bytes(&query, SLICE_EMPTY);
+	db_bind_i64(&query, target->account);
+	db_bind_bytes(&query, present(target->addressed_to));
 	db_run(&query);
+}
+
+static struct slice queued_how(struct arena *arena, const struct delivery *delivery, const struct queue_target *target)
+{
+	struct buf text;
+
+	if (delivery->timing.release_ms <= delivery->received_ms)
+		return present(target->next_hop);
+	buf_init(&text, arena, 0);
+	buf_add_literal(&text, "until ");
+	clock_format_rfc3339(&text, delivery->timing.release_ms);
+	return buf_slice(&text);
 }
 
 enum status queue_add(struct db *db, const struct prepared_delivery *prepared)
@@ -75,12 +98,13 @@ enum status queue_add(struct db *db, const struct prepared_delivery *prepared)
 	blob_insert(db, QUEUE_ACCOUNT, message, &prepared->queue_blob);
 	for (size_t i = 0; i < delivery->queue_count; i++) {
 		const struct queue_target *target = &delivery->queue[i];
+		struct arena arena SCOPED_ARENA;
 		struct trace_step step = {
 			.at_ms = delivery->received_ms,
 			.queue_id = delivery->queue_id,
 			.event = SLICE("queued"),
 			.subject = target->recipient,
-			.detail = target->next_hop,
+			.detail = queued_how(&arena, delivery, target),
 		};
 
 		insert_recipient(db, delivery, target, message, counters_take_ids(queue, 1));
@@ -117,10 +141,18 @@ void queue_item_take(struct db_query *query, struct arena *arena, struct queue_i
 		.last_reply = slice_dup(arena, db_slice(query, 19)),
 		.in_hand = db_slice(query, 20).len > 0,
 		.tls_wish = (enum tls_wish)db_i64(query, 21),
+		.account = db_i64(query, 22),
+		.addressed_to = slice_dup(arena, db_slice(query, 23)),
+		.timing = {.priority = (int)db_i64(query, 24),
+			   .release_ms = db_i64(query, 25),
+			   .release_request = slice_dup(arena, db_slice(query, 26)),
+			   .by_ms = db_i64(query, 27),
+			   .by_mode = (unsigned)db_i64(query, 28),
+			   .verp = slice_dup(arena, db_slice(query, 29))},
 	};
 }
 
-enum status queue_next_due_after(struct store *store, int64_t after_ms, int64_t *due_ms)
+static enum status next_due(struct store *store, enum queue_state state, int64_t after_ms, int64_t *due_ms)
 {
 	struct db *db SCOPED_DB = db_acquire(store->pool);
 
@@ -130,7 +162,7 @@ enum status queue_next_due_after(struct store *store, int64_t after_ms, int64_t 
 	struct db_query query =
 		db_query(db, "SELECT due_ms FROM queue_recipient WHERE state = $1 AND due_ms > $2 ORDER BY due_ms LIMIT 1");
 
-	db_bind_i64(&query, QUEUE_DUE);
+	db_bind_i64(&query, state);
 	db_bind_i64(&query, after_ms);
 	if (db_row(&query))
 		*due_ms = db_i64(&query, 0);
@@ -138,9 +170,19 @@ enum status queue_next_due_after(struct store *store, int64_t after_ms, int64_t 
 	return db_status(db);
 }
 
+enum status queue_next_due_after(struct store *store, int64_t after_ms, int64_t *due_ms)
+{
+	return next_due(store, QUEUE_DUE, after_ms, due_ms);
+}
+
 enum status queue_next_due(struct store *store, int64_t *due_ms)
 {
-	return queue_next_due_after(store, INT64_MIN, due_ms);
+	return next_due(store, QUEUE_DUE, INT64_MIN, due_ms);
+}
+
+enum status queue_next_local(struct store *store, int64_t *due_ms)
+{
+	return next_due(store, QUEUE_LOCAL, INT64_MIN, due_ms);
 }
 
 enum status queue_newest(struct store *store, int64_t *id)
@@ -169,7 +211,7 @@ static struct db_query query_due(struct db *db, const struct queue_look *look)
 					     " AND (due_ms > $3 OR id > $4) ORDER BY due_ms, id LIMIT $5) r"
 					     " JOIN queue_message m ON m.account = r.account AND m.id = r.message ORDER BY r.due_ms, r.id");
 
-	db_bind_i64(&query, QUEUE_DUE);
+	db_bind_i64(&query, look->local ? QUEUE_LOCAL : QUEUE_DUE);
 	db_bind_i64(&query, look->now_ms);
 	db_bind_i64(&query, look->after.due_ms);
 	db_bind_i64(&query, look->after.id);
@@ -229,7 +271,7 @@ static bool take_one(struct db *db, const struct queue_lease *lease, const struc
 	db_bind_i64(&query, lease->now_ms + lease->lease_ms);
 	db_bind_bytes(&query, lease->node);
 	db_bind_i64(&query, item->due_ms);
-	db_bind_i64(&query, QUEUE_DUE);
+	db_bind_i64(&query, item->state);
 	db_run(&query);
 	return db_changes(db) == 1;
 }
@@ -431,7 +473,7 @@ static bool find_whom(struct db *db, struct arena *arena, int64_t id, struct sli
 struct finish_work {
 	const struct queue_result *results;
 	size_t count;
-	struct prepared_delivery *bounce;
+	struct prepared_delivery *mailboxes, *bounce; /* NULL: none */
 };
 
 static struct slice event_of(enum queue_outcome outcome)
@@ -483,28 +525,73 @@ static bool finish_one(struct db *db, const struct finish_work *work, size_t i)
 	return done;
 }
 
+/* The row is this transaction's alone until its end. False: it is gone. */
+static bool lock_row(struct db *db, int64_t id)
+{
+	struct db_query query = db_query(db, "UPDATE queue_recipient SET state = state WHERE account = $1 AND id = $2");
+
+	db_bind_i64(&query, QUEUE_ACCOUNT);
+	db_bind_i64(&query, id);
+	db_run(&query);
+	return db_changes(db) == 1;
+}
+
+/* From the queue into the mailbox, or neither. */
+static enum status finish_in_mailbox(struct db *db, struct finish_work *work, size_t i, size_t target)
+{
+	struct delivery_target *mailbox = &work->mailboxes->delivery->targets[target];
+	const struct queue_result *result = &work->results[i];
+
+	if (!lock_row(db, result->id))
+		mailbox->status = STATUS_EXISTS;
+	else
+		mailbox->status = delivery_run_target(db, work->mailboxes, target);
+	if (mailbox->status == STATUS_OK && db_status(db) == STATUS_OK)
+		(void)queue_drop_recipient(db, result->id, result->message);
+	return db_status(db) != STATUS_OK ? db_status(db) : mailbox->status;
+}
+
 static enum status finish(struct db *db, void *context)
 {
 	struct finish_work *work = context;
-	size_t done = 0;
+	size_t done = 0, target = 0;
 
-	for (size_t i = 0; i < work->count; i++)
-		done += finish_one(db, work, i);
+	for (size_t i = 0; i < work->count; i++) {
+		if (!work->mailboxes || work->results[i].outcome != QUEUE_DELIVERED) {
+			done += finish_one(db, work, i);
+			continue;
+		}
+		enum status status = finish_in_mailbox(db, work, i, target++);
+
+		if (status != STATUS_OK)
+			return status;
+		done++;
+	}
 	if (db_status(db) != STATUS_OK || !work->bounce || done == 0)
 		return db_status(db);
 	/* A bounce that can't be delivered is the end of the matter (RFC 5321 section 6.1): its targets' statuses tell. */
 	return delivery_run(db, work->bounce);
 }
 
-enum status queue_finish(struct store *store, const struct queue_result *results, size_t count, struct delivery *bounce)
+enum status queue_finish_local(struct store *store, const struct queue_result *results, size_t count, struct delivery *mailboxes,
+			       struct delivery *bounce)
 {
 	struct arena arena SCOPED_ARENA;
-	struct prepared_delivery prepared;
+	struct prepared_delivery prepared_mailboxes, prepared_bounce;
 	struct finish_work work = {.results = results, .count = count};
 
+	if (mailboxes) {
+		delivery_prepare(store, &arena, mailboxes, &prepared_mailboxes);
+		work.mailboxes = &prepared_mailboxes;
+	}
 	if (bounce) {
-		delivery_prepare(store, &arena, bounce, &prepared);
-		work.bounce = &prepared;
+		delivery_prepare(store, &arena, bounce, &prepared_bounce);
+		work.bounce = &prepared_bounce;
 	}
 	return db_write(store->pool, finish, &work);
+}
+
+enum status queue_finish(struct store *store, const struct queue_result *results, size_t count, struct delivery *bounce)
+{
+	return queue_finish_local(store, results, count, NULL, bounce);
 }

@@ -3,20 +3,29 @@
  *
  *     state      | set by                          | leaves by
  *     due        | delivery, retry, release, defer | the time comes: relay takes it in its memory (no state on disk)
+ *     local      | the same, of an account here    | the same; it leaves in the transaction that puts it into the mailbox
  *     held       | hold                            | release, remove
  *     (gone)     | delivered, bounced, removed     |
+ *
+ * What has a release time (RFC 4865) is due or local, with that time as its due time.
  *
  * The relay of one node holds its claims in memory; in a cluster a claim is a lease (`lease_until`) that its owner renews. */
 #pragma once
 
 #include "store/email.h"
 
-enum queue_state { QUEUE_DUE, QUEUE_HELD };
+/* The next hop of recipients here; no domain is called that. */
+#define QUEUE_HOP_LOCAL SLICE("local:")
+
+enum queue_state { QUEUE_DUE, QUEUE_HELD, QUEUE_LOCAL };
 
 struct queue_item {      /* one recipient of one message */
 	int64_t id;      /* of the recipient's row */
 	int64_t message; /* of the message's row */
 	struct slice queue_id, sender, recipient, original_recipient, envelope_id, next_hop;
+	int64_t account;           /* whose mailbox it is for; 0: for another host */
+	struct slice addressed_to; /* as in struct queue_target */
+	struct envelope_timing timing;
 	unsigned notify;
 	enum dsn_return dsn_return;
 	enum tls_wish tls_wish;
@@ -38,6 +47,7 @@ struct queue_place {
 };
 struct queue_look {
 	bool by_arrival;
+	bool local; /* recipients here instead of those elsewhere; not by_arrival */
 	struct queue_place after;
 	int64_t now_ms;
 	size_t max;
@@ -69,6 +79,8 @@ MUST_CHECK enum status queue_put_off(struct store *store, const struct queue_put
 
 /* When the next becomes due; INT64_MAX: none. */
 MUST_CHECK enum status queue_next_due(struct store *store, int64_t *due_ms);
+/* Of recipients here. */
+MUST_CHECK enum status queue_next_local(struct store *store, int64_t *due_ms);
 /* The same of those that are due after that time. */
 MUST_CHECK enum status queue_next_due_after(struct store *store, int64_t after_ms, int64_t *due_ms);
 /* What this node has in hand stays its own until then. */
@@ -90,6 +102,11 @@ struct queue_result {
  * same transaction: a recipient is never dropped without its bounce and never bounced twice. */
 MUST_CHECK enum status queue_finish(struct store *store, const struct queue_result *results, size_t count,
 				    struct delivery *bounce);
+/* The same for recipients here, of one message. `mailboxes` has a target for each result that says QUEUE_DELIVERED, in their order: it is put
+ * into its mailbox and leaves the queue in the same transaction. Nothing is done if one can't: its target's status tells why (LIMIT: over
+ * quota; NOT_FOUND: no such account; EXISTS: it isn't in the queue any more), and is what is returned. */
+MUST_CHECK enum status queue_finish_local(struct store *store, const struct queue_result *results, size_t count,
+					  struct delivery *mailboxes, struct delivery *bounce);
 
 /* The message's bytes. Whole if at most EMAIL_BYTES_MAX; else by the reader. */
 MUST_CHECK enum status queue_open(struct store *store, struct arena *arena, int64_t message, struct email_reader **reader);
@@ -102,6 +119,7 @@ enum queue_phase {
 	QUEUE_PHASE_ANY,
 	QUEUE_PHASE_DUE,     /* its time has come */
 	QUEUE_PHASE_WAITING, /* for its next attempt */
+	QUEUE_PHASE_SCHEDULED, /* for its release time */
 	QUEUE_PHASE_IN_HAND, /* a relay is at it */
 	QUEUE_PHASE_HELD,
 };
@@ -129,8 +147,8 @@ MUST_CHECK enum status queue_list(struct store *store, struct arena *arena, cons
 				  struct queue_item **items, size_t *count);
 
 /* What a relay has in hand: a hold lets the attempt that runs end and keeps it from the next; retry and bounce leave it alone; remove takes it
- * out, but an attempt that runs may still arrive. */
-enum queue_action { QUEUE_RETRY, QUEUE_HOLD, QUEUE_RELEASE, QUEUE_REMOVE };
+ * out, but an attempt that runs may still arrive; schedule leaves it alone. Nothing but schedule moves a release time. */
+enum queue_action { QUEUE_RETRY, QUEUE_HOLD, QUEUE_RELEASE, QUEUE_REMOVE, QUEUE_SCHEDULE };
 struct queue_acted {
 	size_t count;   /* recipients it touched */
 	size_t in_hand; /* recipients that a relay has in hand; those that were left alone are not in `count` */
@@ -138,6 +156,9 @@ struct queue_acted {
 /* After a failure *acted tells what was done before it. */
 MUST_CHECK enum status queue_act(struct store *store, const struct queue_filter *filter, enum queue_action action,
 				 struct queue_acted *acted);
+/* QUEUE_SCHEDULE: release_ms is the new release time; one that has passed: now. */
+MUST_CHECK enum status queue_schedule(struct store *store, const struct queue_filter *filter, int64_t release_ms,
+				      struct queue_acted *acted);
 /* Each returns how many recipients it touched. */
 MUST_CHECK enum status queue_retry(struct store *store, const struct queue_filter *filter, size_t *count);
 MUST_CHECK enum status queue_hold(struct store *store, const struct queue_filter *filter, bool hold, size_t *count);
@@ -156,7 +177,7 @@ MUST_CHECK enum status queue_claim(struct store *store, struct arena *arena, con
 
 /* How much there is of each phase. Cheap: from the indexes. */
 struct queue_depth {
-	int64_t due, waiting, in_hand, held;
+	int64_t due, waiting /* or scheduled */, in_hand, held;
 };
 MUST_CHECK enum status queue_depth(struct store *store, struct queue_depth *depth);
 

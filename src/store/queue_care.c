@@ -35,6 +35,8 @@ enum queue_phase queue_item_phase(const struct queue_item *item, int64_t now_ms)
 		return QUEUE_PHASE_HELD;
 	if (item->in_hand)
 		return QUEUE_PHASE_IN_HAND;
+	if (item->timing.release_ms > now_ms)
+		return QUEUE_PHASE_SCHEDULED;
 	return item->due_ms <= now_ms ? QUEUE_PHASE_DUE : QUEUE_PHASE_WAITING;
 }
 
@@ -146,6 +148,9 @@ static bool keep_item(void *context, const struct queue_item *item)
 	kept->envelope_id = slice_dup(arena, item->envelope_id);
 	kept->next_hop = slice_dup(arena, item->next_hop);
 	kept->last_reply = slice_dup(arena, item->last_reply);
+	kept->addressed_to = slice_dup(arena, item->addressed_to);
+	kept->timing.release_request = slice_dup(arena, item->timing.release_request);
+	kept->timing.verp = slice_dup(arena, item->timing.verp);
 	return true;
 }
 
@@ -174,33 +179,88 @@ static void set_state(struct db *db, const struct queue_item *item, enum queue_s
 	db_run(&query);
 }
 
-/* One that a relay has in hand is being tried already. */
-static bool retry(struct db *db, const struct queue_item *item)
+/* Now, or when the message may go at all. */
+static int64_t first_time(const struct queue_item *item)
 {
-	if (item->in_hand || item->state != QUEUE_DUE)
-		return false;
-	set_state(db, item, QUEUE_DUE, clock_wall_ms());
-	return true;
+	int64_t now_ms = clock_wall_ms();
+
+	return item->timing.release_ms > now_ms ? item->timing.release_ms : now_ms;
 }
 
-static bool hold(struct db *db, const struct queue_item *item)
+/* One that a relay has in hand is being tried already. */
+static bool retry(struct db *db, const struct queue_item *item, int64_t at_ms)
 {
+	(void)at_ms;
+	if (item->in_hand || item->state == QUEUE_HELD)
+		return false;
+	set_state(db, item, item->state, first_time(item));
+	return item->timing.release_ms <= clock_wall_ms();
+}
+
+static bool hold(struct db *db, const struct queue_item *item, int64_t at_ms)
+{
+	(void)at_ms;
 	if (item->state == QUEUE_HELD)
 		return false;
 	set_state(db, item, QUEUE_HELD, item->due_ms);
 	return true;
 }
 
-static bool let_go(struct db *db, const struct queue_item *item)
+static bool let_go(struct db *db, const struct queue_item *item, int64_t at_ms)
 {
+	(void)at_ms;
 	if (item->state != QUEUE_HELD)
 		return false;
-	set_state(db, item, QUEUE_DUE, item->in_hand ? item->due_ms : clock_wall_ms());
+	set_state(db, item, queue_home(item), item->in_hand ? item->due_ms : first_time(item));
 	return true;
 }
 
-static bool remove_item(struct db *db, const struct queue_item *item)
+static void set_release(struct db *db, const struct queue_item *item, int64_t release_ms)
 {
+	struct db_query query = db_query(db, "UPDATE queue_message SET release_ms = $3 WHERE account = $1 AND id = $2");
+
+	db_bind_i64(&query, QUEUE_ACCOUNT);
+	db_bind_i64(&query, item->message);
+	db_bind_i64(&query, release_ms);
+	db_run(&query);
+}
+
+/* The time that it may wait begins anew. */
+static void set_due(struct db *db, const struct queue_item *item, int64_t due_ms)
+{
+	int64_t began_ms = item->timing.release_ms > item->created_ms ? item->timing.release_ms : item->created_ms;
+	struct db_query query =
+		db_query(db, "UPDATE queue_recipient SET due_ms = $3, expires_ms = $4 WHERE account = $1 AND id = $2");
+
+	db_bind_i64(&query, QUEUE_ACCOUNT);
+	db_bind_i64(&query, item->id);
+	db_bind_i64(&query, due_ms);
+	db_bind_i64(&query, due_ms + (item->expires_ms - began_ms));
+	db_run(&query);
+}
+
+static bool schedule(struct db *db, const struct queue_item *item, int64_t at_ms)
+{
+	struct arena arena SCOPED_ARENA;
+	struct buf detail;
+	struct trace_step step = {
+		.at_ms = clock_wall_ms(), .queue_id = item->queue_id, .event = SLICE("scheduled"), .subject = item->recipient};
+
+	if (item->in_hand)
+		return false;
+	set_release(db, item, at_ms);
+	set_due(db, item, at_ms);
+	buf_init(&detail, &arena, 0);
+	clock_format_rfc3339(&detail, at_ms);
+	step.detail = buf_slice(&detail);
+	if (item->queue_id.len > 0)
+		trace_insert(db, &step, 0, SLICE_EMPTY);
+	return true;
+}
+
+static bool remove_item(struct db *db, const struct queue_item *item, int64_t at_ms)
+{
+	(void)at_ms;
 	struct trace_step step = {
 		.at_ms = clock_wall_ms(), .queue_id = item->queue_id, .event = SLICE("removed"), .subject = item->recipient};
 
@@ -213,7 +273,8 @@ static bool remove_item(struct db *db, const struct queue_item *item)
 
 struct act_work {
 	const struct queue_filter *filter;
-	bool (*act)(struct db *db, const struct queue_item *item); /* false: it was left alone */
+	bool (*act)(struct db *db, const struct queue_item *item, int64_t at_ms); /* false: it was left alone */
+	int64_t at_ms;                                                            /* of schedule */
 	int64_t after, last;
 	bool is_last;
 	struct queue_acted acted;
@@ -231,7 +292,7 @@ static enum status act_on_page(struct db *db, void *context)
 	for (size_t i = 0; i < page.items.count && db_status(db) == STATUS_OK; i++) {
 		const struct queue_item *item = (const struct queue_item *)page.items.items + i;
 
-		work->acted.count += work->act(db, item);
+		work->acted.count += work->act(db, item, work->at_ms);
 		work->acted.in_hand += item->in_hand;
 	}
 	work->last = page.last;
@@ -239,11 +300,16 @@ static enum status act_on_page(struct db *db, void *context)
 	return page.items.failed ? STATUS_LIMIT : db_status(db);
 }
 
-enum status queue_act(struct store *store, const struct queue_filter *filter, enum queue_action action, struct queue_acted *acted)
+static enum status act_at(struct store *store, const struct queue_filter *filter, enum queue_action action, int64_t at_ms,
+			  struct queue_acted *acted)
 {
-	static bool (*const acts[])(struct db *db, const struct queue_item *item) = {
-		[QUEUE_RETRY] = retry, [QUEUE_HOLD] = hold, [QUEUE_RELEASE] = let_go, [QUEUE_REMOVE] = remove_item};
-	struct act_work work = {.filter = filter, .act = acts[action], .after = filter->after};
+	static bool (*const acts[])(struct db *db, const struct queue_item *item, int64_t at_ms) = {
+		[QUEUE_RETRY] = retry,
+		[QUEUE_HOLD] = hold,
+		[QUEUE_RELEASE] = let_go,
+		[QUEUE_REMOVE] = remove_item,
+		[QUEUE_SCHEDULE] = schedule};
+	struct act_work work = {.filter = filter, .act = acts[action], .at_ms = at_ms, .after = filter->after};
 
 	*acted = (struct queue_acted){0};
 	do {
@@ -256,6 +322,18 @@ enum status queue_act(struct store *store, const struct queue_filter *filter, en
 		work.after = work.last;
 	} while (!work.is_last);
 	return STATUS_OK;
+}
+
+enum status queue_act(struct store *store, const struct queue_filter *filter, enum queue_action action, struct queue_acted *acted)
+{
+	return act_at(store, filter, action, clock_wall_ms(), acted);
+}
+
+enum status queue_schedule(struct store *store, const struct queue_filter *filter, int64_t release_ms, struct queue_acted *acted)
+{
+	int64_t now_ms = clock_wall_ms();
+
+	return act_at(store, filter, QUEUE_SCHEDULE, release_ms > now_ms ? release_ms : now_ms, acted);
 }
 
 static enum status act(struct store *store, const struct queue_filter *filter, enum queue_action action, size_t *count)
@@ -370,9 +448,10 @@ enum status queue_depth(struct store *store, struct queue_depth *depth)
 
 	if (!db || db_begin(db, DB_READ) != STATUS_OK)
 		return STATUS_TEMPORARY;
-	depth->due = count_rows(db, all_until, QUEUE_DUE, now_ms);
-	depth->in_hand = count_rows(db, leased, QUEUE_DUE, now_ms);
-	depth->waiting = count_rows(db, all_until, QUEUE_DUE, INT64_MAX) - depth->due - depth->in_hand;
+	depth->due = count_rows(db, all_until, QUEUE_DUE, now_ms) + count_rows(db, all_until, QUEUE_LOCAL, now_ms);
+	depth->in_hand = count_rows(db, leased, QUEUE_DUE, now_ms) + count_rows(db, leased, QUEUE_LOCAL, now_ms);
+	depth->waiting = count_rows(db, all_until, QUEUE_DUE, INT64_MAX) + count_rows(db, all_until, QUEUE_LOCAL, INT64_MAX) -
+			 depth->due - depth->in_hand;
 	depth->held = count_rows(db, all_until, QUEUE_HELD, INT64_MAX);
 	enum status status = db_status(db);
 

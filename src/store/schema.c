@@ -11,6 +11,7 @@
 #include "store/schema/0007_save_date.h"
 #include "store/schema/0008_text_index.h"
 #include "store/schema/0009_recent.h"
+#include "store/schema/0010_timing.h"
 
 #define TRIES 3
 
@@ -24,6 +25,7 @@ static const char *const migrations[] = {
 	MIGRATION_0007_SAVE_DATE,
 	MIGRATION_0008_TEXT_INDEX,
 	MIGRATION_0009_RECENT,
+	MIGRATION_0010_TIMING,
 };
 
 #define NEWEST ((int64_t)(sizeof migrations / sizeof migrations[0]))

@@ -58,6 +58,8 @@ struct prepared_delivery {
 };
 void delivery_prepare(struct store *store, struct arena *arena, struct delivery *delivery, struct prepared_delivery *prepared);
 enum status delivery_run(struct db *db, struct prepared_delivery *prepared);
+/* One of its targets; its status. */
+enum status delivery_run_target(struct db *db, const struct prepared_delivery *prepared, size_t i);
 /* delivery_run's part for the queue. */
 enum status queue_add(struct db *db, const struct prepared_delivery *prepared);
 

@@ -220,7 +220,7 @@ static void test_once(void **state)
 		assert_int_equal(expand_one(world, addresses[i]), EXPAND_OK);
 	assert_int_equal(expansion->local_count, 2);
 	assert_int_equal(expansion->remote_count, 1);
-	assert_true(slice_eq(expansion->locals->recipient, SLICE("two@example.test")));
+	assert_true(slice_eq(expansion->locals->recipient->address, SLICE("two@example.test")));
 	assert_true(slice_eq(expansion->remotes->recipient->address, SLICE("three@example.test")));
 	assert_true(slice_eq(expansion->remotes->domain, SLICE("remote.example")));
 }

@@ -1,0 +1,21 @@
+/* parse_timing: MAIL's parameters of time and order. Pure. Each takes a value; false: it may not be that. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/slice.h"
+
+/* As the client said it; zeroed: it said nothing. */
+struct smtp_timing {
+	unsigned holds; /* HOLDFOR and HOLDUNTIL that were given: one is allowed (RFC 4865 section 4.2) */
+	uint32_t hold_for_s;
+	int64_t hold_until_ms;
+	struct slice hold_value;
+};
+
+/* RFC 4865 section 3: 1 to 999,999,999 seconds. */
+bool timing_take_hold_for(struct smtp_timing *timing, struct slice value);
+/* A date-time of RFC 3339 section 5.6. */
+bool timing_take_hold_until(struct smtp_timing *timing, struct slice value);
+bool timing_parse_date(struct slice text, int64_t *wall_ms);

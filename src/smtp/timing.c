@@ -1,0 +1,38 @@
+/* What MAIL says of time and order: whether it may say that here, and what becomes of it. */
+#include "base/clock.h"
+#include "smtp/session.h"
+
+/* RFC 4865 section 4.2. A time that has passed is no time to come. */
+static enum reply_id judge_hold(const struct smtp_session *s, const struct smtp_timing *said, int64_t now_ms,
+				struct envelope_timing *timing)
+{
+	int64_t limit_ms = s->options.future_release_ms, release_ms;
+
+	if (!s->is_submission || limit_ms == 0)
+		return REPLY_PARAMETER_UNKNOWN;
+	release_ms = said->hold_for_s > 0 ? now_ms + INT64_C(1000) * said->hold_for_s : said->hold_until_ms;
+	if (said->holds > 1 || release_ms <= now_ms || release_ms - now_ms > limit_ms)
+		return REPLY_PARAMETER_VALUE;
+	timing->release_ms = release_ms;
+	return REPLY_NONE;
+}
+
+/* As RFC 4865 section 5.1.2 has it: "for;3600", "until;2026-11-25T10:00:00Z". */
+static struct slice hold_request(struct arena *arena, const struct smtp_timing *said)
+{
+	return slice_join(arena, (const struct slice[]){said->hold_for_s > 0 ? SLICE("for;") : SLICE("until;"), said->hold_value}, 2);
+}
+
+enum reply_id smtp_timing_judge(const struct smtp_session *s, struct arena *arena, const struct smtp_timing *said,
+				struct envelope_timing *timing)
+{
+	int64_t now_ms = clock_wall_ms();
+	enum reply_id fault = REPLY_NONE;
+
+	*timing = (struct envelope_timing){.release_request = SLICE_EMPTY, .verp = SLICE_EMPTY};
+	if (said->holds > 0) {
+		fault = judge_hold(s, said, now_ms, timing);
+		timing->release_request = hold_request(arena, said);
+	}
+	return fault;
+}
