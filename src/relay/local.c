@@ -152,8 +152,8 @@ static void fill_mailboxes(struct handing *h, int64_t now_ms)
 	};
 	for (const struct recipient *at = h->parcel.recipients; at; at = at->next)
 		if (at->state == RECIPIENT_DELIVERED)
-			h->mailboxes.targets[h->mailboxes.target_count++] = (struct delivery_target){
-				.account = at->item.account, .headers = headers_for(arena, &at->item)};
+			h->mailboxes.targets[h->mailboxes.target_count++] =
+				(struct delivery_target){.account = at->item.account, .headers = headers_for(arena, &at->item)};
 }
 
 /* The recipient of the target that stood in the way. NULL: none did. */
@@ -182,7 +182,8 @@ static enum status try_once(struct handing *h)
 		bounce_make(&options->bounce, options->store, options->log, &h->parcel, &h->settlement, now_ms, &h->bounce);
 
 	if (status == STATUS_OK)
-		status = queue_finish_local(options->store, h->settlement.results, h->settlement.count, &h->mailboxes, h->bounce);
+		status = queue_finish_local(options->store, h->settlement.results, h->settlement.count, &h->mailboxes,
+					    h->bounce);
 	return status;
 }
 

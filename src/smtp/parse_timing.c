@@ -85,8 +85,9 @@ bool timing_parse_date(struct slice text, int64_t *wall_ms)
 {
 	struct civil_time t = {0};
 
-	if (!take_number(&text, 4, 1970, 9999, &t.year) || !take_one_of(&text, "-") || !take_number(&text, 2, 1, 12, &t.month) ||
-	    !take_one_of(&text, "-") || !take_number(&text, 2, 1, days_of(t.year, t.month), &t.day) || !take_one_of(&text, "Tt") ||
+	if (!take_number(&text, 4, 1970, 9999, &t.year) || !take_one_of(&text, "-") ||
+	    !take_number(&text, 2, 1, 12, &t.month) || !take_one_of(&text, "-") ||
+	    !take_number(&text, 2, 1, days_of(t.year, t.month), &t.day) || !take_one_of(&text, "Tt") ||
 	    !take_number(&text, 2, 0, 23, &t.hour) || !take_one_of(&text, ":") || !take_number(&text, 2, 0, 59, &t.minute) ||
 	    !take_one_of(&text, ":") || !take_number(&text, 2, 0, 60, &t.second) || !take_fraction(&text) ||
 	    !take_zone(&text, &t.zone_minutes))

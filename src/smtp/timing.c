@@ -20,7 +20,8 @@ static enum reply_id judge_hold(const struct smtp_session *s, const struct smtp_
 /* As RFC 4865 section 5.1.2 has it: "for;3600", "until;2026-11-25T10:00:00Z". */
 static struct slice hold_request(struct arena *arena, const struct smtp_timing *said)
 {
-	return slice_join(arena, (const struct slice[]){said->hold_for_s > 0 ? SLICE("for;") : SLICE("until;"), said->hold_value}, 2);
+	return slice_join(arena,
+			  (const struct slice[]){said->hold_for_s > 0 ? SLICE("for;") : SLICE("until;"), said->hold_value}, 2);
 }
 
 enum reply_id smtp_timing_judge(const struct smtp_session *s, struct arena *arena, const struct smtp_timing *said,

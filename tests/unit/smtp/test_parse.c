@@ -133,6 +133,61 @@ static void test_rcpt(void **state)
 	}
 }
 
+static void test_dates(void **state)
+{
+	static const struct {
+		const char *text;
+		int64_t wall_ms; /* -1: none */
+	} cases[] = {
+		{"1970-01-01T00:00:00Z", 0},
+		{"2026-11-25T14:00:00Z", 1795615200000},
+		{"2026-11-25t14:00:00.123456z", 1795615200000},
+		{"2026-11-25T15:30:00+01:30", 1795615200000},
+		{"2026-11-24T23:00:00-15:00", 1795615200000},
+		{"2028-02-29T00:00:00Z", 1835395200000},
+		{"2026-02-29T00:00:00Z", -1},
+		{"2026-11-31T00:00:00Z", -1},
+		{"2026-13-01T00:00:00Z", -1},
+		{"2026-11-25T24:00:00Z", -1},
+		{"2026-11-25T14:00:00", -1},
+		{"2026-11-25T14:00Z", -1},
+		{"2026-11-25T14:00:00.Z", -1},
+		{"2026-11-25T14:00:00+0100", -1},
+		{"2026-11-25T14:00:00Zz", -1},
+		{"2026-1-25T14:00:00Z", -1},
+		{"+026-11-25T14:00:00Z", -1},
+		{"", -1},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		int64_t wall_ms = -1;
+		bool is_one = timing_parse_date(slice_from_cstr(cases[i].text), &wall_ms);
+
+		if (is_one != (cases[i].wall_ms >= 0) || (is_one && wall_ms != cases[i].wall_ms))
+			fail_msg("%s: %lld", cases[i].text, (long long)wall_ms);
+	}
+}
+
+/* RFC 4865 section 3, 4.2: that there may be one only is judged later. */
+static void test_holds(void **state)
+{
+	struct arena arena SCOPED_ARENA;
+	struct smtp_mail mail;
+
+	(void)state;
+	assert_int_equal(smtp_parse_mail(&arena, SLICE("FROM:<a@b.test> HOLDFOR=999999999"), &mail), REPLY_NONE);
+	assert_int_equal(mail.timing.hold_for_s, 999999999);
+	equal(mail.timing.hold_value, "999999999");
+	assert_int_equal(smtp_parse_mail(&arena, SLICE("FROM:<a@b.test> HOLDFOR=1000000000"), &mail), REPLY_PARAMETER_VALUE);
+	assert_int_equal(smtp_parse_mail(&arena, SLICE("FROM:<a@b.test> HOLDFOR=01"), &mail), REPLY_PARAMETER_VALUE);
+	assert_int_equal(smtp_parse_mail(&arena, SLICE("FROM:<a@b.test> HOLDFOR"), &mail), REPLY_PARAMETER_VALUE);
+	assert_int_equal(smtp_parse_mail(&arena, SLICE("FROM:<a@b.test> HOLDFOR=1 HOLDFOR=1"), &mail), REPLY_PARAMETER_VALUE);
+	assert_int_equal(smtp_parse_mail(&arena, SLICE("FROM:<a@b.test> HOLDFOR=1 HOLDUNTIL=2026-11-25T14:00:00Z"), &mail),
+			 REPLY_NONE);
+	assert_int_equal(mail.timing.holds, 2);
+}
+
 static void test_bdat(void **state)
 {
 	static const struct {
@@ -238,7 +293,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_line),    cmocka_unit_test(test_mail), cmocka_unit_test(test_rcpt),
 		cmocka_unit_test(test_bdat),    cmocka_unit_test(test_host), cmocka_unit_test(test_xtext),
-		cmocka_unit_test(test_replies),
+		cmocka_unit_test(test_replies), cmocka_unit_test(test_dates), cmocka_unit_test(test_holds),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

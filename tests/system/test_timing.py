@@ -1,0 +1,178 @@
+"""When mail goes: held until its time, taken back, by priority, by a deadline; and what its sender is told."""
+import email
+import json
+import os
+import re
+import signal
+import time
+
+from harness import Sink, letter, tokens_in, wait_for
+
+ALICE, BOB = "alice@example.test", "bob@example.test"
+
+
+def submit(server, token, recipients, mail=(), rcpt=(), sender=ALICE, user=ALICE, listener="submission", extra="", header_from=None):
+    """One message by an authenticated user; the queue id that was answered."""
+    client = server.smtp(listener, user)
+    try:
+        code, text = client.mail(sender, list(mail))
+        assert code == 250, (code, text)
+        for recipient in recipients:
+            code, text = client.rcpt(recipient, list(rcpt))
+            assert code == 250, (code, text)
+        code, text = client.data(letter(token, recipients[0], header_from or sender or ALICE, extra=extra))
+        assert code == 250, (code, text)
+        return text.decode().split()[-1]
+    finally:
+        client.close()
+
+
+def refused(server, parameters, listener="submission", user=ALICE):
+    client = server.smtp(listener, user)
+    try:
+        code, text = client.mail(ALICE, parameters)
+        return code, text.decode()
+    finally:
+        client.close()
+
+
+def queue(server, *options):
+    done = server.cli("queue", "list", "--json", *options, check=False)
+    return json.loads(done.stdout or "[]")
+
+
+def to_sink(server, sink, pattern="*"):
+    server.cli("route", "add", pattern, f"127.0.0.1:{sink.port}")
+
+
+def notifications(server, user=ALICE):
+    """The delivery reports in a mailbox: a list of fields of the second part, as one text each."""
+    out = []
+    for raw in server.messages(user):
+        message = email.message_from_bytes(raw)
+        if message.get_content_type() == "multipart/report":
+            out.append(str(message.get_payload()[1]))
+    return out
+
+
+# ---- held until its time ----
+
+def test_hold(any_server):
+    """RFC 4865: nobody has it before its time, here or elsewhere; then everybody has it, once."""
+    server, sink = any_server, Sink()
+    to_sink(server, sink)
+    queue_id = submit(server, "held", [BOB, "far@remote.test"], ["HOLDFOR=3600"])
+    rows = queue(server, queue_id)
+    assert sorted(r["recipient"] for r in rows) == [BOB, "far@remote.test"]
+    assert all(r["state"] == "scheduled" and r["scheduled_until"] for r in rows)
+    # What others do to the queue doesn't let it go.
+    server.cli("queue", "retry", "--all", check=False)
+    server.cli("queue", "hold", queue_id)
+    server.cli("queue", "release", queue_id)
+    submit(server, "at-once", [BOB])
+    wait_for(lambda: server.count(BOB) == 1, 20, "the other letter", every=0.1)
+    assert sink.messages == [] and len(queue(server, "--state", "scheduled")) == 2
+    server.cli("queue", "schedule", queue_id, "--at", "now")
+    wait_for(lambda: server.count(BOB) == 2 and sink.messages, 30, "both having it", every=0.1)
+    wait_for(lambda: queue(server) == [], 20, "an empty queue", every=0.1)
+    assert sorted(tokens_in(server.messages(BOB))) == ["at-once", "held"] and tokens_in(sink.messages) == ["held"]
+    header = next(m for m in server.messages(BOB) if b"X-Token: held" in m).split(b"\r\n\r\n")[0]
+    assert header.startswith(b"Return-Path: <alice@example.test>\r\nDelivered-To: bob@example.test\r\n")
+    trace = server.cli("trace", queue_id).stdout
+    assert re.search(r"queued.*bob.*until 2", trace) and "scheduled" in trace and re.search(r"delivered.*bob.*INBOX", trace)
+
+
+def test_time_comes(server):
+    """By itself, without anybody's help."""
+    until = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 2))
+    server.cli("alias", "add", "team@example.test", ALICE, BOB)
+    submit(server, "for", ["team@example.test"], ["HOLDFOR=1"])
+    submit(server, "until", ["team+x@example.test"], [f"HOLDUNTIL={until}"])
+    for user in (ALICE, BOB):
+        wait_for(lambda: sorted(tokens_in(server.messages(user))) == ["for", "until"], 30, f"{user} having both", every=0.2)
+    assert b"\r\nX-Original-To: team@example.test\r\n" in server.messages(BOB)[0]
+
+
+def test_hold_is_offered(make_server):
+    server = make_server("smtp:\n  future_release: 1h\n")
+    client = server.smtp("submission", ALICE)
+    client.ehlo("client.test")
+    seconds, until = client.esmtp_features["futurerelease"].split()
+    assert seconds == "3600" and re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", until.upper())
+    client.close()
+    assert not server.smtp("smtp").has_extn("futurerelease")
+    for bad in (["HOLDFOR=3601"], ["HOLDFOR=0"], ["HOLDFOR=x"], ["HOLDFOR=60", "HOLDUNTIL=2999-01-01T00:00:00Z"],
+                ["HOLDUNTIL=2001-01-01T00:00:00Z"], ["HOLDUNTIL=2999-01-01T00:00:00Z"], ["HOLDUNTIL=tomorrow"]):
+        code, text = refused(server, bad)
+        assert code == 501 and text.startswith("5.5.4"), (bad, code, text)
+    assert refused(server, ["HOLDFOR=60"], "smtp", None)[0] == 555
+
+
+def test_taken_back(make_server):
+    """sending.undo: what an account submits waits; what strangers bring doesn't."""
+    server, sink = make_server("sending:\n  undo: 1h\n"), Sink()
+    to_sink(server, sink)
+    first = submit(server, "regretted", [BOB, "far@remote.test"])
+    submit(server, "meant", [BOB, "far@remote.test"])
+    client = server.smtp()
+    client.sendmail("x@remote.test", [BOB], letter("inbound", BOB))
+    wait_for(lambda: server.count(BOB) == 1, 20, "the inbound letter", every=0.1)
+    assert "2 recipients removed" in server.cli("queue", "remove", first).stdout
+    assert "2 recipients scheduled" in server.cli("queue", "schedule", "--sender", ALICE, "--state", "scheduled", "--at", "now").stdout
+    wait_for(lambda: server.count(BOB) == 2 and sink.messages, 30, "the other one", every=0.1)
+    wait_for(lambda: queue(server) == [], 20, "an empty queue", every=0.1)
+    assert sorted(tokens_in(server.messages(BOB))) == ["inbound", "meant"] and tokens_in(sink.messages) == ["meant"]
+
+
+def test_mailbox_changes_meanwhile(any_server):
+    """Full: it waits. Disabled or gone: the sender is told."""
+    server = any_server
+    for name in ("full", "gone", "off"):
+        server.cli("account", "add", f"{name}@example.test", "--password-stdin", input="secret\n")
+    queue_id = submit(server, "later", [f"{name}@example.test" for name in ("full", "gone", "off")] + [BOB], ["HOLDFOR=3600"],
+                      ["NOTIFY=SUCCESS,FAILURE"])
+    server.cli("account", "quota", "full@example.test", "100")
+    server.cli("account", "remove", "gone@example.test", "--yes")
+    server.cli("account", "disable", "off@example.test")
+    server.cli("queue", "schedule", queue_id, "--at", "now")
+    wait_for(lambda: tokens_in(server.messages(BOB)) == ["later"], 30, "the others having it", every=0.2)
+    report = wait_for(lambda: notifications(server), 30, "a notification", every=0.2)
+    assert len(report) == 1
+    assert re.search(r"Final-Recipient: rfc822; gone@example.test\s+Action: failed\s+Status: 5.1.1", report[0])
+    assert re.search(r"Final-Recipient: rfc822; off@example.test\s+Action: failed\s+Status: 5.2.1", report[0])
+    assert re.search(r"Final-Recipient: rfc822; bob@example.test\s+Action: delivered", report[0])
+    assert "Future-Release-Request: for;3600" in report[0] and "full@" not in report[0]
+    row, = queue(server)
+    assert row["recipient"] == "full@example.test" and "mailbox full" in row["last_reply"]
+    server.cli("account", "quota", "full@example.test", "1GB")
+    server.cli("queue", "retry", queue_id)
+    wait_for(lambda: server.count("full@example.test") == 1, 30, "the mailbox with room", every=0.1)
+
+
+def kill(server, name):
+    before = wait_for(lambda: server.roles().get(name), 20, f"{name} running")
+    os.kill(before, signal.SIGKILL)
+    wait_for(lambda: server.roles().get(name) not in (None, before), 40, f"{name} restarted")
+
+
+def test_killed_while_they_fall_due(any_server):
+    """kill -9 of the relay and deliver roles while held messages fall due: each is in its mailboxes once."""
+    server = any_server
+    server.add_accounts(3)
+    users = [f"u{i}@example.test" for i in range(3)]
+    client = server.smtp("submission", ALICE)
+    tokens = [f"t{i}" for i in range(60)]
+    for token in tokens:
+        assert client.mail(ALICE, ["HOLDFOR=3600"])[0] == 250
+        for user in users:
+            assert client.rcpt(user)[0] == 250
+        assert client.data(letter(token, users[0], ALICE))[0] == 250
+    client.close()
+    ids = sorted({row["queue_id"] for row in queue(server)})
+    assert len(ids) == len(tokens)
+    for i in range(6):
+        server.cli("queue", "schedule", *ids[i * 10:(i + 1) * 10], "--at", "now")
+        kill(server, "deliver" if i % 3 == 2 else "relay")
+    wait_for(lambda: queue(server) == [], 60, "an empty queue", every=0.2)
+    for user in users:
+        assert sorted(tokens_in(server.messages(user))) == sorted(tokens)
