@@ -168,7 +168,7 @@ int command_queue_release(struct cli *cli)
 {
 	struct acting acting = {QUEUE_RELEASE, {.done = "released", .note = "of them being tried already"}};
 
-	return run(cli, &acting, NULL, SLICE_EMPTY);
+	return run(cli, &acting, NULL, SLICE("due"));
 }
 
 int command_queue_remove(struct cli *cli)
@@ -209,7 +209,7 @@ int command_queue_schedule(struct cli *cli)
 		return cli->failed;
 	enum status status = for_each_id(cli, &change, schedule, &scheduling);
 
-	return end(cli, status, &scheduling.outcome, SLICE_EMPTY);
+	return end(cli, status, &scheduling.outcome, SLICE("due"));
 }
 
 /* ---- bounce ---- */

@@ -159,7 +159,6 @@ static struct bounce_options bounce_options(const struct relay *relay)
 
 static void set_up_recorder(struct relay *relay)
 {
-	const struct relay_options *options = &relay->options;
 	struct recorder_options recorder = {
 		.store = relay->environment.store,
 		.ipc = relay->environment.ipc,

@@ -1,4 +1,4 @@
-/* The queue's order: release times, priorities, recipients here. */
+/* The queue's order: release times, recipients here. */
 #include "base/clock.h"
 #include "store_fixture.h"
 
@@ -35,43 +35,13 @@ struct items {
 
 static struct items take(struct fixture *fixture, int64_t now_ms, size_t max, bool local)
 {
-	struct queue_take take = {.now_ms = now_ms, .lease_ms = 60000, .node = NODE, .max = max, .local = local};
+	const struct queue_look look = {.local = local, .after = {INT64_MIN, 0}, .now_ms = now_ms, .max = max};
+	const struct queue_lease lease = {now_ms, 60000, NODE};
 	struct items items;
 
-	assert_int_equal(queue_take(fixture->store, &fixture->arena, &take, &items.items, &items.count), STATUS_OK);
+	assert_int_equal(queue_look(fixture->store, &fixture->arena, &look, &items.items, &items.count), STATUS_OK);
+	assert_int_equal(queue_take(fixture->store, &lease, items.items, &items.count), STATUS_OK);
 	return items;
-}
-
-static size_t of_priority(const struct items *items, int priority)
-{
-	size_t count = 0;
-
-	for (size_t i = 0; i < items->count; i++)
-		count += items->items[i].timing.priority == priority;
-	return count;
-}
-
-/* The higher first, but not all; what the lower don't need is the higher's. */
-static void test_priorities(void **state)
-{
-	struct fixture *fixture = *state;
-	int64_t now_ms = clock_wall_ms();
-
-	enqueue(fixture, SLICE("Q1"), (struct envelope_timing){.priority = -4}, 0, 20);
-	enqueue(fixture, SLICE("Q2"), (struct envelope_timing){0}, 0, 2);
-	enqueue(fixture, SLICE("Q3"), (struct envelope_timing){.priority = 9}, 0, 20);
-	struct items items = take(fixture, now_ms, 16, false);
-
-	assert_int_equal(items.count, 16);
-	assert_int_equal(items.items[0].timing.priority, 9);
-	assert_int_equal(of_priority(&items, 9), 12);
-	assert_int_equal(of_priority(&items, 0), 2);
-	assert_int_equal(of_priority(&items, -4), 2);
-	items = take(fixture, now_ms, 100, false);
-	assert_int_equal(items.count, 26);
-	assert_int_equal(of_priority(&items, 9), 8);
-	assert_int_equal(of_priority(&items, -4), 18);
-	assert_int_equal(take(fixture, now_ms, 100, false).count, 0);
 }
 
 static void test_next_due(void **state)
@@ -79,7 +49,7 @@ static void test_next_due(void **state)
 	struct fixture *fixture = *state;
 	int64_t now_ms = clock_wall_ms(), due_ms;
 
-	enqueue(fixture, SLICE("Q1"), (struct envelope_timing){.release_ms = now_ms + 2 * HOUR, .priority = 3}, 0, 1);
+	enqueue(fixture, SLICE("Q1"), (struct envelope_timing){.release_ms = now_ms + 2 * HOUR}, 0, 1);
 	assert_int_equal(queue_next_due(fixture->store, &due_ms), STATUS_OK);
 	assert_true(due_ms == now_ms + 2 * HOUR);
 	enqueue(fixture, SLICE("Q2"), (struct envelope_timing){.release_ms = now_ms + HOUR}, 0, 1);
@@ -168,7 +138,6 @@ static void test_finish_local(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		FIXTURE_TEST(test_priorities),
 		FIXTURE_TEST(test_next_due),
 		FIXTURE_TEST(test_schedule),
 		FIXTURE_TEST(test_finish_local),
