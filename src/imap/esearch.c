@@ -1,5 +1,6 @@
 #include "imap/search_run.h"
 
+#include "imap/name.h"
 #include "imap/session.h"
 #include "imap/write.h"
 
@@ -7,6 +8,7 @@
 
 struct esearch {
 	struct slice tag;
+	const struct mailbox *mailbox; /* NULL: not named */
 	bool uid;
 	unsigned returns;
 	struct search_window window;
@@ -118,7 +120,13 @@ static void put_esearch(struct imap_session *s, const struct esearch *esearch)
 
 	buf_add_literal(out, "* ESEARCH (TAG \"");
 	buf_add(out, esearch->tag);
-	buf_add_literal(out, "\")");
+	buf_add_byte(out, '"');
+	if (esearch->mailbox) {
+		buf_add_literal(out, " MAILBOX ");
+		imap_put_mailbox(out, esearch->mailbox->name, imap_utf8_names(s));
+		put_one(out, SLICE(" UIDVALIDITY "), esearch->mailbox->uid_validity);
+	}
+	buf_add_byte(out, ')');
 	if (esearch->uid)
 		buf_add_literal(out, " UID");
 	if (esearch->returns & SEARCH_RETURN_MIN && esearch->count)
@@ -140,8 +148,8 @@ static void put_esearch(struct imap_session *s, const struct esearch *esearch)
 	buf_add_literal(out, "\r\n");
 }
 
-void imap_put_hits(struct imap_session *s, const struct imap_command *command, const struct search_request *request,
-		   const struct search_hits *hits, struct slice name)
+static struct esearch esearch_of(const struct imap_command *command, const struct search_request *request,
+				 const struct search_hits *hits)
 {
 	struct esearch esearch = {
 		.tag = command->tag,
@@ -154,6 +162,24 @@ void imap_put_hits(struct imap_session *s, const struct imap_command *command, c
 	};
 
 	esearch.modseq = modseq_of(hits, esearch.returns, esearch.window);
+	return esearch;
+}
+
+void imap_put_mailbox_hits(struct imap_session *s, const struct imap_command *command, const struct search_request *request,
+			   const struct search_hits *hits, const struct mailbox *mailbox)
+{
+	struct esearch esearch = esearch_of(command, request, hits);
+
+	esearch.mailbox = mailbox;
+	if (esearch.returns & ~SEARCH_RETURN_SAVE)
+		put_esearch(s, &esearch);
+}
+
+void imap_put_hits(struct imap_session *s, const struct imap_command *command, const struct search_request *request,
+		   const struct search_hits *hits, struct slice name)
+{
+	struct esearch esearch = esearch_of(command, request, hits);
+
 	if (!request->extended)
 		put_numbers(s, name, esearch.numbers, esearch.count, esearch.modseq);
 	else if (esearch.returns & ~SEARCH_RETURN_SAVE)

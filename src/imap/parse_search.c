@@ -410,8 +410,11 @@ bool imap_parse_search_program(struct imap_parser *p, struct search_request *req
 bool imap_parse_search(struct imap_parser *p, struct search_request *request)
 {
 	*request = (struct search_request){0};
-	if (!imap_parse_search_return(p, request))
-		return false;
+	return imap_parse_search_return(p, request) && imap_parse_search_keys(p, request);
+}
+
+bool imap_parse_search_keys(struct imap_parser *p, struct search_request *request)
+{
 	if (imap_accept_word(p, SLICE("CHARSET")) && (!imap_parse_space(p) || !parse_charset(p, request)))
 		return false;
 	return parse_keys(p, request);

@@ -100,6 +100,7 @@ static const char *const capabilities[] = {
 	"INPROGRESS",
 	"UIDONLY",
 	"SEARCH=FUZZY",
+	"MULTISEARCH",
 	/* clang-format on */
 };
 

@@ -81,6 +81,8 @@ struct search_request {
 MUST_CHECK bool imap_parse_search(struct imap_parser *p, struct search_request *request);
 /* The pieces, for SORT and THREAD: "RETURN (...) " if it is there; a charset and the keys behind it. */
 MUST_CHECK bool imap_parse_search_return(struct imap_parser *p, struct search_request *request);
+/* SEARCH's: "CHARSET charset keys" or keys. */
+MUST_CHECK bool imap_parse_search_keys(struct imap_parser *p, struct search_request *request);
 MUST_CHECK bool imap_parse_search_program(struct imap_parser *p, struct search_request *request);
 
 /* ---- evaluation ---- */

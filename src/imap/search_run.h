@@ -27,5 +27,8 @@ enum next imap_no_charset(struct imap_session *s, struct imap_command *command, 
  * RFC 5267 section 3). Hits in the order of the answer. */
 void imap_put_hits(struct imap_session *s, const struct imap_command *command, const struct search_request *request,
 		   const struct search_hits *hits, struct slice name);
+/* ESEARCH's, which names the mailbox (RFC 7377 section 2.1). */
+void imap_put_mailbox_hits(struct imap_session *s, const struct imap_command *command, const struct search_request *request,
+			   const struct search_hits *hits, const struct mailbox *mailbox);
 /* RFC 9394 section 3.1: the part of `count` results that a window shows; *length 0: none. */
 void search_window_clip(struct search_window window, size_t count, size_t *first, size_t *length);

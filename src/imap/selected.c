@@ -247,6 +247,11 @@ bool imap_resolve(struct imap_session *s, bool is_uid, bool clamp, struct imap_s
 {
 	uint32_t messages = mailbox_viewer_state(imap_viewer(s)).messages;
 
+	/* RFC 5182: what was saved is of the selected mailbox. */
+	if (set->saved && s->searched) {
+		set->count = 0;
+		return true;
+	}
 	if (set->saved) {
 		take_saved(s, set);
 		return true;

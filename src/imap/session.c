@@ -61,8 +61,8 @@ static bool may_run(struct imap_session *s, struct imap_command *command, enum n
 								    : SLICE("Not after log-in"));
 		return false;
 	}
-	/* RFC 9586 section 3: EXPUNGE takes no numbers. */
-	if (spec->has_uid && spec->has_arguments && !command->uid && spec->handler != imap_expunge &&
+	/* RFC 9586 section 3: EXPUNGE and ESEARCH take no numbers. */
+	if (spec->has_uid && spec->has_arguments && !command->uid && spec->handler != imap_expunge && spec->handler != imap_esearch &&
 	    !imap_allow_sequence(&command->args)) {
 		*next = imap_bad_arguments(s, command);
 		return false;

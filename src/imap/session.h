@@ -252,6 +252,7 @@ enum next imap_idle(struct imap_session *s, struct imap_command *command);
 enum next imap_idle_input(struct imap_session *s);
 enum next imap_expunge(struct imap_session *s, struct imap_command *command);
 enum next imap_search(struct imap_session *s, struct imap_command *command);
+enum next imap_esearch(struct imap_session *s, struct imap_command *command);
 enum next imap_sort(struct imap_session *s, struct imap_command *command);
 enum next imap_thread(struct imap_session *s, struct imap_command *command);
 enum next imap_fetch(struct imap_session *s, struct imap_command *command);
