@@ -1,4 +1,5 @@
 /* ESEARCH, which searches several mailboxes: RFC 7377. */
+#include "imap/context.h"
 #include "imap/filter.h"
 #include "imap/search_run.h"
 #include "imap/session.h"
@@ -11,7 +12,6 @@ struct multisearch {
 	size_t filter_count;
 	bool selected, others; /* which there are */
 	struct search_request request;
-	struct imap_parser program; /* where the keys begin: each mailbox has its own numbers, so they are read anew */
 };
 
 /* ---- parsing: RFC 7377 section 4 ---- */
@@ -53,7 +53,8 @@ static bool parse_esearch(struct imap_parser *p, struct multisearch *m)
 	/* RFC 7377 section 2.2. */
 	if (m->others && m->request.returns & SEARCH_RETURN_SAVE)
 		return imap_fault(p, SLICE("SAVE is of the selected mailbox"));
-	m->program = *p;
+	if (m->others && m->request.returns & SEARCH_RETURN_UPDATE)
+		return imap_fault(p, SLICE("UPDATE is of the selected mailbox"));
 	return imap_parse_search_keys(p, &m->request) && (m->request.unknown_charset || imap_parse_end(p));
 }
 
@@ -69,26 +70,31 @@ static bool is_source(const struct multisearch *m, const struct mailbox *mailbox
 	return false;
 }
 
-static enum status search_here(struct imap_session *s, const struct imap_command *command, struct multisearch *m,
+/* Each mailbox has its own numbers, so the keys are read anew. */
+static enum status search_here(struct imap_session *s, const struct imap_command *command, const struct multisearch *m,
 			       const struct mailbox *mailbox)
 {
-	struct imap_parser program = m->program;
+	struct search_request request = m->request;
+	struct imap_parser program = m->request.program;
 	struct search_hits hits;
 	enum status status;
 
-	if (!imap_parse_search_keys(&program, &m->request))
+	program.arena = imap_arena(s);
+	if (!imap_parse_search_keys(&program, &request))
 		return STATUS_BUG;
-	status = imap_search_run(s, &m->request, &hits);
+	status = imap_search_run(s, &request, &hits);
 	if (!s->searched)
-		imap_search_saved(s, &m->request, status, &hits);
+		imap_search_saved(s, &request, status, &hits);
 	if (status == STATUS_OK && hits.count > 0)
-		imap_put_mailbox_hits(s, command, &m->request, &hits, mailbox);
+		imap_put_mailbox_hits(s, command, &request, &hits, mailbox);
+	if (status == STATUS_OK && request.returns & SEARCH_RETURN_UPDATE)
+		imap_context_begin(s, command, &request, NULL, &hits);
 	conn_flush_if_high(imap_conn(s));
 	return status;
 }
 
 /* One that went away meanwhile has nothing to be found. */
-static enum status search_other(struct imap_session *s, const struct imap_command *command, struct multisearch *m,
+static enum status search_other(struct imap_session *s, const struct imap_command *command, const struct multisearch *m,
 				const struct mailbox *mailbox)
 {
 	struct arena *kept = imap_arena(s), arena SCOPED_ARENA;
@@ -99,7 +105,7 @@ static enum status search_other(struct imap_session *s, const struct imap_comman
 		return status == STATUS_NOT_FOUND ? STATUS_OK : status;
 	/* What the search of one mailbox takes is free again for the next. */
 	arena_init(&arena, SEARCH_BYTES_MAX);
-	s->env->command_arena = m->program.arena = &arena;
+	s->env->command_arena = &arena;
 	s->searched = &viewer;
 	status = search_here(s, command, m, mailbox);
 	s->searched = NULL;
@@ -108,7 +114,7 @@ static enum status search_other(struct imap_session *s, const struct imap_comman
 	return status;
 }
 
-static enum status search_all(struct imap_session *s, const struct imap_command *command, struct multisearch *m)
+static enum status search_all(struct imap_session *s, const struct imap_command *command, const struct multisearch *m)
 {
 	int64_t selected = m->selected ? mailbox_viewer_state(&s->viewer).mailbox : 0;
 	struct mailbox *mailboxes;
@@ -117,7 +123,6 @@ static enum status search_all(struct imap_session *s, const struct imap_command 
 
 	for (size_t i = 0; status == STATUS_OK && i < count && !conn_failed(imap_conn(s)); i++) {
 		imap_progress(s, i, count);
-		m->program.arena = imap_arena(s);
 		if (mailboxes[i].id == selected)
 			status = search_here(s, command, m, &mailboxes[i]);
 		else if (is_source(m, &mailboxes[i]))
@@ -137,6 +142,8 @@ enum next imap_esearch(struct imap_session *s, struct imap_command *command)
 		return imap_bad(s, command, SLICE("Select a mailbox first"));
 	if (m->request.unknown_charset)
 		return imap_no_charset(s, command, &m->request);
+	if (m->request.returns & SEARCH_RETURN_UPDATE && imap_context_is_used(s, command->tag))
+		return imap_bad(s, command, SLICE("That tag is in use"));
 	m->request.extended = true;
 	return imap_answer(s, command, search_all(s, command, m), SLICE("ESEARCH completed"));
 }

@@ -305,6 +305,16 @@ static void run(struct fetch *f, const struct imap_set *set)
 	}
 }
 
+enum status imap_put_messages(struct imap_session *s, const struct fetch_request *request, const struct imap_set *set)
+{
+	struct fetch f = {.s = s, .request = *request};
+
+	f.request.items |= imap_uid_item(s);
+	run(&f, set);
+	arena_free(&f.scratch);
+	return f.broken ? STATUS_PEER : f.status;
+}
+
 /* ---- \Seen ---- */
 
 /* Those of the set that aren't \Seen. */

@@ -21,12 +21,17 @@ static bool parse_name(struct imap_parser *p, struct mailbox_filter *filter)
 {
 	if (filter->count == FILTER_NAMES_MAX)
 		return imap_fault(p, SLICE("too many mailboxes"));
+	/* The number is a power of two: there is room up to the next. */
+	if ((filter->count & (filter->count - 1)) == 0)
+		filter->names = arena_try_grow(p->arena, filter->names, filter->count * sizeof(*filter->names),
+					       (filter->count ? filter->count * 2 : 1) * sizeof(*filter->names));
+	if (!filter->names)
+		return imap_fault(p, SLICE("too many mailboxes"));
 	return imap_parse_mailbox(p, &filter->names[filter->count++]);
 }
 
 static bool parse_names(struct imap_parser *p, struct mailbox_filter *filter)
 {
-	filter->names = ARENA_ARRAY(p->arena, struct slice, FILTER_NAMES_MAX);
 	if (!imap_parse_space(p))
 		return false;
 	if (!imap_accept(p, '('))

@@ -1,4 +1,5 @@
 #include "imap/envelope.h"
+#include "imap/fetch.h"
 #include "imap/search.h"
 
 #include "mime/words.h"
@@ -112,7 +113,10 @@ static bool take_object_id(struct imap_parser *p, struct search_key *key)
 
 static bool take_uids(struct imap_parser *p, struct search_key *key)
 {
-	return imap_parse_space(p) && imap_parse_set(p, &key->set);
+	if (!imap_parse_space(p) || !imap_parse_set(p, &key->given))
+		return false;
+	key->set = key->given;
+	return true;
 }
 
 /* RFC 9051 section 6.4.4 and, for NEW, OLD and RECENT, RFC 3501 section 6.4.4. */
@@ -309,6 +313,8 @@ static const struct {
 	{{"MIN", 3}, SEARCH_RETURN_MIN},     {{"MAX", 3}, SEARCH_RETURN_MAX},   {{"ALL", 3}, SEARCH_RETURN_ALL},
 	{{"COUNT", 5}, SEARCH_RETURN_COUNT}, {{"SAVE", 4}, SEARCH_RETURN_SAVE}, {{"PARTIAL", 7}, SEARCH_RETURN_PARTIAL},
 	{{"RELEVANCY", 9}, SEARCH_RETURN_RELEVANCY},
+	{{"CONTEXT", 7}, SEARCH_RETURN_CONTEXT},
+	{{"UPDATE", 6}, SEARCH_RETURN_UPDATE},
 };
 
 static bool parse_window_number(struct imap_parser *p, bool from_end, uint32_t *number)
@@ -334,6 +340,20 @@ bool imap_parse_window(struct imap_parser *p, struct search_window *window)
 	return true;
 }
 
+/* RFC 5465 section 7: "UPDATE (UID FLAGS)". */
+static bool parse_update(struct imap_parser *p, struct search_request *request)
+{
+	struct fetch_request items;
+
+	if (!slice_starts_with(p->rest, SLICE(" (")))
+		return true;
+	if (!imap_parse_space(p))
+		return false;
+	request->update = *p;
+	request->has_items = true;
+	return imap_parse_fetch(p, &items);
+}
+
 static bool parse_return_option(struct imap_parser *p, struct search_request *request)
 {
 	struct slice word;
@@ -351,6 +371,8 @@ static bool parse_return_option(struct imap_parser *p, struct search_request *re
 		request->returns |= bit;
 		if ((request->returns & SEARCH_RETURN_PARTIAL) && (request->returns & SEARCH_RETURN_ALL))
 			return imap_fault(p, SLICE("PARTIAL or ALL, not both"));
+		if (bit == SEARCH_RETURN_UPDATE)
+			return parse_update(p, request);
 		return bit != SEARCH_RETURN_PARTIAL || (imap_parse_space(p) && imap_parse_window(p, &request->window));
 	}
 	return imap_fault(p, SLICE("there is no such thing to return"));
@@ -370,8 +392,8 @@ bool imap_parse_search_return(struct imap_parser *p, struct search_request *requ
 				return false;
 		} while (imap_accept(p, ' '));
 	}
-	if (request->returns == 0)
-		request->returns = SEARCH_RETURN_ALL;
+	if ((request->returns & ~(unsigned)SEARCH_RETURN_CONTEXT) == 0)
+		request->returns |= SEARCH_RETURN_ALL;
 	return imap_parse_byte(p, ')') && imap_parse_space(p);
 }
 
@@ -404,6 +426,7 @@ static bool parse_keys(struct imap_parser *p, struct search_request *request)
 
 bool imap_parse_search_program(struct imap_parser *p, struct search_request *request)
 {
+	request->program = *p;
 	return parse_charset(p, request) && parse_keys(p, request);
 }
 
@@ -415,6 +438,7 @@ bool imap_parse_search(struct imap_parser *p, struct search_request *request)
 
 bool imap_parse_search_keys(struct imap_parser *p, struct search_request *request)
 {
+	request->program = *p;
 	if (imap_accept_word(p, SLICE("CHARSET")) && (!imap_parse_space(p) || !parse_charset(p, request)))
 		return false;
 	return parse_keys(p, request);

@@ -101,6 +101,8 @@ static const char *const capabilities[] = {
 	"UIDONLY",
 	"SEARCH=FUZZY",
 	"MULTISEARCH",
+	"CONTEXT=SEARCH",
+	"CONTEXT=SORT",
 	/* clang-format on */
 };
 

@@ -12,7 +12,7 @@ enum search_type {
 	SEARCH_ALL,
 	SEARCH_NONE,
 	SEARCH_FLAGS,   /* (flags & mask) == value */
-	SEARCH_KEYWORD, /* `text` names it; becomes FLAGS or NONE before the search */
+	SEARCH_KEYWORD, /* `text` names it; becomes FLAGS before the search, if there is such a keyword */
 	SEARCH_UIDS,    /* `set`; from here on the keys are found out from left to right, cheap ones first */
 	SEARCH_SEQUENCES,
 	SEARCH_LARGER,
@@ -46,6 +46,8 @@ struct search_key {
 	int64_t number;
 	struct slice name, text; /* text: folded for comparison (RFC 5051) */
 	struct imap_set set;
+	struct imap_set given; /* UIDS: as they were given, "*" and all */
+	bool prepared;         /* what is found out once: sequence numbers, moments */
 	bool fuzzy;    /* a text that is looked for fuzzily */
 	const struct text_hits *index; /* BODY, TEXT: what the full-text index says; NULL: nothing */
 	struct search_key *children, *next;
@@ -59,6 +61,8 @@ enum {
 	SEARCH_RETURN_SAVE = 1 << 4,
 	SEARCH_RETURN_PARTIAL = 1 << 5,
 	SEARCH_RETURN_RELEVANCY = 1 << 6,
+	SEARCH_RETURN_CONTEXT = 1 << 7, /* a hint, which nothing is made of (RFC 5267 section 4.2) */
+	SEARCH_RETURN_UPDATE = 1 << 8,
 };
 
 /* RFC 9394 section 3.1: results first..last, counted from 1, from the end with `from_end`. */
@@ -75,6 +79,9 @@ struct search_request {
 	struct search_window window; /* PARTIAL */
 	bool unknown_charset;        /* answered by BADCHARSET; the keys have not been read */
 	struct search_key *key;
+	struct imap_parser program; /* where the keys begin, and UPDATE's items: a context reads them again */
+	struct imap_parser update;
+	bool has_items;    /* UPDATE has some (RFC 5465 section 7) */
 	bool has_fuzzy;    /* there is a FUZZY key */
 	bool wants_scores; /* RELEVANCY is asked for */
 };

@@ -49,8 +49,9 @@ enum search_answer search_facts(const struct search_key *key, const struct view_
 	case SEARCH_ALL:
 		return SEARCH_YES;
 	case SEARCH_NONE:
-	case SEARCH_KEYWORD:
 		return SEARCH_NO;
+	case SEARCH_KEYWORD:
+		return answer(!key->value);
 	case SEARCH_FLAGS:
 		return answer((message->flags & key->mask) == key->value);
 	case SEARCH_UIDS:

@@ -16,6 +16,8 @@
 struct search {
 	struct imap_session *s;
 	const struct search_key *key;
+	const struct imap_set *among; /* NULL: all messages */
+	struct arena *keep;           /* of a context's keys; NULL: this search's are its own */
 	unsigned needs;
 	struct arena scratch; /* for one message */
 	struct arena index;   /* what the full-text index answered */
@@ -44,7 +46,7 @@ static enum status ask_index(struct search *search, struct search_key *key)
 	struct text_hits *hits;
 	enum status status;
 
-	if (search->questions == QUESTIONS_MAX)
+	if (search->questions == QUESTIONS_MAX || search->among)
 		return STATUS_OK;
 	search->questions++;
 	hits = ARENA_NEW(imap_arena(s), struct text_hits);
@@ -52,6 +54,33 @@ static enum status ask_index(struct search *search, struct search_key *key)
 	if (status == STATUS_OK && hits->covered)
 		key->index = hits;
 	return status == STATUS_LIMIT ? STATUS_OK : status;
+}
+
+/* A context's keys (context.h) are searched with again and again. What is counted in messages is found out the first time, in `keep`;
+ * uids and keywords, of which there may be more by then, each time. */
+static enum status prepare_set(struct search *search, struct search_key *key)
+{
+	struct imap_session *s = search->s;
+	bool is_uid = key->type == SEARCH_UIDS;
+	struct imap_range *ranges;
+
+	if (key->prepared)
+		return STATUS_OK;
+	if (is_uid && !key->given.saved) {
+		ranges = ARENA_ARRAY(imap_arena(s), struct imap_range, key->given.count + 1);
+		memcpy(ranges, key->given.ranges, key->given.count * sizeof(*ranges));
+		key->set = (struct imap_set){.ranges = ranges, .count = key->given.count};
+	}
+	/* Numbers beyond the last message match nothing. */
+	if (!imap_resolve(s, is_uid, true, &key->set))
+		return STATUS_BUG;
+	key->prepared = !is_uid || key->given.saved;
+	if (key->prepared && search->keep && key->set.count > 0) {
+		ranges = ARENA_ARRAY(search->keep, struct imap_range, key->set.count);
+		memcpy(ranges, key->set.ranges, key->set.count * sizeof(*ranges));
+		key->set.ranges = ranges;
+	}
+	return STATUS_OK;
 }
 
 static enum status prepare(struct search *search, struct search_key *key)
@@ -62,10 +91,8 @@ static enum status prepare(struct search *search, struct search_key *key)
 
 	if (key->type == SEARCH_KEYWORD) {
 		status = keyword_find(imap_store(s), s->account, key->text, false, &bit);
-		if (status == STATUS_NOT_FOUND) {
-			key->type = key->value ? SEARCH_NONE : SEARCH_ALL;
+		if (status == STATUS_NOT_FOUND)
 			return STATUS_OK;
-		}
 		if (status != STATUS_OK)
 			return status;
 		key->type = SEARCH_FLAGS;
@@ -73,14 +100,15 @@ static enum status prepare(struct search *search, struct search_key *key)
 		key->value = key->value ? key->mask : 0;
 	}
 	/* RFC 5032 section 3: seconds back from now. */
-	if (key->type == SEARCH_OLDER || key->type == SEARCH_YOUNGER)
+	if ((key->type == SEARCH_OLDER || key->type == SEARCH_YOUNGER) && !key->prepared) {
+		key->prepared = true;
 		key->number = clock_wall_ms() - key->number * 1000;
+	}
 	if (key->type == SEARCH_EMAIL_ID && !imap_email_id_parse(key->text, &key->number))
 		key->type = SEARCH_NONE;
-	/* Numbers beyond the last message match nothing. */
-	if ((key->type == SEARCH_UIDS || key->type == SEARCH_SEQUENCES) &&
-	    !imap_resolve(s, key->type == SEARCH_UIDS, true, &key->set))
-		return STATUS_BUG;
+	if (key->type == SEARCH_UIDS || key->type == SEARCH_SEQUENCES)
+		return prepare_set(search, key);
+	key->index = NULL;
 	if (key->type == SEARCH_BODY || key->type == SEARCH_TEXT)
 		return ask_index(search, key);
 	for (struct search_key *child = key->children; child && status == STATUS_OK; child = child->next)
@@ -225,7 +253,7 @@ static enum status run(struct search *search)
 		if (!search->hits->modseqs)
 			return STATUS_LIMIT;
 	}
-	imap_walk_begin(&walk, search->s, &set);
+	imap_walk_begin(&walk, search->s, search->among ? search->among : &set);
 	while (status == STATUS_OK && imap_walk_next(&walk))
 		status = search_piece(search, &walk);
 	return status;
@@ -233,12 +261,20 @@ static enum status run(struct search *search)
 
 enum status imap_search_run(struct imap_session *s, const struct search_request *request, struct search_hits *hits)
 {
+	return imap_search_among(s, request, NULL, NULL, hits);
+}
+
+enum status imap_search_among(struct imap_session *s, const struct search_request *request, const struct imap_set *among,
+			      struct arena *keep, struct search_hits *hits)
+{
 	struct search *search = ARENA_NEW(imap_arena(s), struct search);
 	enum status status;
 
 	*hits = (struct search_hits){0};
 	search->s = s;
 	search->key = request->key;
+	search->among = among;
+	search->keep = keep;
 	search->wants_scores = request->wants_scores;
 	search->needs = search_needs(request->key);
 	search->hits = hits;

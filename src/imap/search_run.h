@@ -17,6 +17,9 @@ struct search_hits {
 };
 /* The keys are changed on the way: names become bits, sequence numbers uids. */
 MUST_CHECK enum status imap_search_run(struct imap_session *s, const struct search_request *request, struct search_hits *hits);
+/* Likewise of some messages only (uids; NULL: all), with keys that live in `keep` and are searched with again. */
+MUST_CHECK enum status imap_search_among(struct imap_session *s, const struct search_request *request, const struct imap_set *among,
+					 struct arena *keep, struct search_hits *hits);
 /* SAVE, where it was asked for: "$" becomes what was found and told (`hits` in any order), or empty where the search failed. */
 void imap_search_saved(struct imap_session *s, const struct search_request *request, enum status status,
 		       const struct search_hits *hits);

@@ -1,6 +1,7 @@
 #include "imap/session.h"
 
 #include "base/clock.h"
+#include "imap/context.h"
 #include "imap/fetch.h"
 #include "imap/write.h"
 #include "ipc/ipc.h"
@@ -43,6 +44,7 @@ void imap_leave_mailbox(struct imap_session *s)
 {
 	if (!mailbox_viewer_is_open(&s->viewer))
 		return;
+	imap_contexts_end(s);
 	mailbox_viewer_close(&s->viewer);
 	engine_subscribe(s->env, 0);
 	buf_free(&s->saved);
@@ -188,11 +190,13 @@ static void put_recent(struct imap_session *s, uint32_t before)
 void imap_tell_news(struct imap_session *s, bool expunges, const struct view_own_change *own)
 {
 	uint32_t recent = s->rev2 ? 0 : mailbox_viewer_recent(&s->viewer);
+	uint32_t uid_next = mailbox_viewer_state(&s->viewer).told_uid_next;
 	struct buf *out = imap_output(s);
 	struct arena arena SCOPED_ARENA;
 	struct view_news news;
 
 	mailbox_viewer_take(&s->viewer, &arena, expunges, own, &news);
+	imap_contexts_expunged(s, &news);
 	tell_expunged(s, &news);
 	if (news.grown) {
 		buf_add_literal(out, "* ");
@@ -203,6 +207,7 @@ void imap_tell_news(struct imap_session *s, bool expunges, const struct view_own
 	}
 	if (news.changed_count > 0)
 		tell_changed(s, &news);
+	imap_contexts_changed(s, uid_next);
 }
 
 /* ---- sets ---- */

@@ -2,6 +2,7 @@
 #include "imap/session.h"
 
 #include "base/clock.h"
+#include "imap/context.h"
 #include "imap/write.h"
 
 #define LOGIN_TIMEOUT_MS   180000
@@ -143,6 +144,7 @@ static void session_close(void *session)
 {
 	struct imap_session *s = session;
 
+	imap_contexts_end(s);
 	mailbox_viewer_close(&s->viewer);
 	buf_free(&s->saved);
 	LOG_DEBUG(s->context->log, "imap.closed", LOG_INT("session", s->env->id), LOG_STR("user", s->address));

@@ -71,6 +71,8 @@ struct imap_session {
 	struct buf saved; /* struct imap_range: the search result "$", uids */
 	struct slice progress_tag; /* of the command at work, and when its client was last told something */
 	int64_t progress_ms;
+	struct search_context *contexts; /* searches that are kept up to date (context.h) */
+	unsigned context_count;
 	struct mailbox_viewer *searched; /* another mailbox that is searched; NULL: the selected one */
 	char idle_tag[IMAP_TAG_MAX];
 	size_t idle_tag_len;
@@ -210,6 +212,10 @@ bool imap_walk_next(struct imap_walk *walk);
 /* The uids of a set, those unknown to the session left out. NULL: too many for the arena. */
 uint32_t *imap_uids(struct imap_session *s, const struct imap_set *set, size_t *count);
 
+struct fetch_request;
+/* FETCH responses that nobody has asked for at this moment; they set no \Seen. */
+MUST_CHECK enum status imap_put_messages(struct imap_session *s, const struct fetch_request *request, const struct imap_set *set);
+
 /* The role of a mailbox of that special use (RFC 6154 section 2), without its backslash; empty: there is none. */
 struct slice imap_role_of_use(struct slice use);
 
@@ -253,6 +259,7 @@ enum next imap_idle_input(struct imap_session *s);
 enum next imap_expunge(struct imap_session *s, struct imap_command *command);
 enum next imap_search(struct imap_session *s, struct imap_command *command);
 enum next imap_esearch(struct imap_session *s, struct imap_command *command);
+enum next imap_cancel_update(struct imap_session *s, struct imap_command *command);
 enum next imap_sort(struct imap_session *s, struct imap_command *command);
 enum next imap_thread(struct imap_session *s, struct imap_command *command);
 enum next imap_fetch(struct imap_session *s, struct imap_command *command);

@@ -10,6 +10,7 @@ enum change_kind {
 	CHANGE_EXPUNGED = 2,
 	CHANGE_MAILBOX = 3, /* made, renamed, its counters aside; uids 0 */
 	CHANGE_MAILBOX_GONE = 4,
+	CHANGE_SUBSCRIPTION = 5, /* of mailbox 0: some name was subscribed to, or no longer is */
 };
 
 /* Gathers uids, in ascending order, into runs. */

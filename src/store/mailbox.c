@@ -359,6 +359,7 @@ struct subscribe {
 static enum status subscribe(struct db *db, void *context)
 {
 	const struct subscribe *subscribe = context;
+	struct account_row *account;
 	struct db_query query =
 		subscribe->subscribed
 			? db_query(db, "INSERT INTO subscription (account, name) VALUES ($1, $2) ON CONFLICT DO NOTHING")
@@ -367,6 +368,8 @@ static enum status subscribe(struct db *db, void *context)
 	db_bind_i64(&query, subscribe->account);
 	db_bind_text(&query, subscribe->name);
 	db_run(&query);
+	if (db_changes(db) > 0 && (account = counters_account(db, subscribe->account)))
+		change_note_mailbox(db, account->id, counters_modseq(db, account), 0, CHANGE_SUBSCRIPTION);
 	return db_status(db);
 }
 

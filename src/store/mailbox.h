@@ -90,6 +90,22 @@ struct uid_range {
 };
 MUST_CHECK enum status mailbox_expunged_since(struct store *store, struct arena *arena, int64_t account, int64_t id,
 					      uint64_t modseq, struct uid_range **ranges, size_t *count, bool *too_old);
+/* What changed in a whole account after `modseq`: a row for each mailbox, ascending, and whether the subscriptions did. */
+struct account_change {
+	int64_t mailbox;
+	bool messages, expunged; /* new ones or flags; expunged ones */
+	bool itself;             /* made, renamed, gone */
+	uint32_t first_uid;      /* of `messages` the lowest */
+};
+struct account_changes {
+	uint64_t modseq; /* the account's now: where to go on from */
+	struct account_change *changes;
+	size_t count;
+	bool subscriptions;
+	bool too_old; /* the log doesn't reach back so far: look at everything */
+};
+MUST_CHECK enum status account_changes_since(struct store *store, struct arena *arena, int64_t account, uint64_t modseq,
+					     struct account_changes *changes);
 /* One quick question: the highest modseq of the mailbox (0 with NOT_FOUND if it is gone). */
 MUST_CHECK enum status mailbox_highest_modseq(struct store *store, int64_t account, int64_t id, uint64_t *modseq);
 

@@ -524,6 +524,33 @@ static void test_progress(void **state)
 	harness_free(h);
 }
 
+/* RFC 5267 section 4.3.1: there is a limit, and it is told. */
+static void test_contexts_max(void **state)
+{
+	struct harness *h = harness_new();
+	struct buf command SCOPED_BUF;
+
+	(void)state;
+	log_in(h);
+	harness_send(h, 0, SLICE("b SELECT INBOX\r\n"), false);
+	assert_true(harness_read_until(h, 0, SLICE("b OK")) > 0);
+	for (int i = 0; i < 16; i++) {
+		buf_clear(&command);
+		buf_printf(&command, "c%d SEARCH RETURN (UPDATE) ALL\r\n", i);
+		harness_send(h, 0, buf_slice(&command), false);
+		expect_line(h, SLICE("c{{*}} OK{{*}}"));
+	}
+	harness_send(h, 0, SLICE("d SEARCH RETURN (UPDATE COUNT) ALL\r\n"), false);
+	expect_line(h, SLICE("* ESEARCH (TAG \"d\") COUNT 0"));
+	expect_line(h, SLICE("* NO [NOUPDATE \"d\"]{{*}}"));
+	expect_line(h, SLICE("d OK{{*}}"));
+	harness_send(h, 0, SLICE("e CANCELUPDATE \"c3\"\r\n"), false);
+	expect_line(h, SLICE("e OK{{*}}"));
+	harness_send(h, 0, SLICE("f SORT RETURN (UPDATE) (SIZE) UTF-8 ALL\r\n"), false);
+	expect_line(h, SLICE("f OK{{*}}"));
+	harness_free(h);
+}
+
 static uint32_t stored_recent_uid(struct harness *h)
 {
 	struct arena arena SCOPED_ARENA;
@@ -596,6 +623,7 @@ int main(void)
 	tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_faults_of_the_store);
 	tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_recent_is_kept);
 	tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_progress);
+	tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_contexts_max);
 	failures = _cmocka_run_group_tests("imap sessions", tests, count, NULL, NULL);
 	for (int i = 0; i < found; i++)
 		free(files[i]);
