@@ -5,8 +5,6 @@
 #include "imap/write.h"
 
 #define NUMBERS_LINE 4096
-/* RFC 5182 section 2.1, RFC 5267 section 4.2: alone they ask for no answer. */
-#define SILENT_RETURNS ((unsigned)(SEARCH_RETURN_SAVE | SEARCH_RETURN_CONTEXT | SEARCH_RETURN_UPDATE))
 
 struct esearch {
 	struct slice tag;
@@ -173,7 +171,7 @@ void imap_put_mailbox_hits(struct imap_session *s, const struct imap_command *co
 	struct esearch esearch = esearch_of(command, request, hits);
 
 	esearch.mailbox = mailbox;
-	if (esearch.returns & ~SILENT_RETURNS)
+	if (esearch.returns & ~SEARCH_RETURN_SAVE)
 		put_esearch(s, &esearch);
 }
 
@@ -184,6 +182,6 @@ void imap_put_hits(struct imap_session *s, const struct imap_command *command, c
 
 	if (!request->extended)
 		put_numbers(s, name, esearch.numbers, esearch.count, esearch.modseq);
-	else if (esearch.returns & ~SILENT_RETURNS)
+	else if (esearch.returns & ~SEARCH_RETURN_SAVE)
 		put_esearch(s, &esearch);
 }

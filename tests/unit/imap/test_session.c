@@ -538,6 +538,7 @@ static void test_contexts_max(void **state)
 		buf_clear(&command);
 		buf_printf(&command, "c%d SEARCH RETURN (UPDATE) ALL\r\n", i);
 		harness_send(h, 0, buf_slice(&command), false);
+		expect_line(h, SLICE("* ESEARCH{{*}}"));
 		expect_line(h, SLICE("c{{*}} OK{{*}}"));
 	}
 	harness_send(h, 0, SLICE("d SEARCH RETURN (UPDATE COUNT) ALL\r\n"), false);
@@ -547,6 +548,7 @@ static void test_contexts_max(void **state)
 	harness_send(h, 0, SLICE("e CANCELUPDATE \"c3\"\r\n"), false);
 	expect_line(h, SLICE("e OK{{*}}"));
 	harness_send(h, 0, SLICE("f SORT RETURN (UPDATE) (SIZE) UTF-8 ALL\r\n"), false);
+	expect_line(h, SLICE("* ESEARCH{{*}}"));
 	expect_line(h, SLICE("f OK{{*}}"));
 	harness_free(h);
 }
