@@ -2,6 +2,7 @@
 #include "imap/session.h"
 
 #include "base/clock.h"
+#include "imap/notify.h"
 #include "imap/write.h"
 
 enum next imap_capability(struct imap_session *s, struct imap_command *command)
@@ -22,7 +23,9 @@ enum next imap_noop(struct imap_session *s, struct imap_command *command)
 /* RFC 8437 section 3: all that log-in and after has brought is forgotten; what TLS has, stays. */
 enum next imap_unauthenticate(struct imap_session *s, struct imap_command *command)
 {
+	imap_notify_end(s);
 	imap_leave_mailbox(s);
+	engine_subscribe(s->env, 0);
 	s->state = IMAP_NOT_AUTHENTICATED;
 	s->account = 0;
 	s->address = SLICE_EMPTY;

@@ -1,4 +1,5 @@
 /* IDLE (RFC 9051 section 6.3.13). The session is parked meanwhile: news come by session_event, DONE by imap_idle_input. */
+#include "imap/notify.h"
 #include "imap/session.h"
 
 enum next imap_idle(struct imap_session *s, struct imap_command *command)
@@ -6,7 +7,9 @@ enum next imap_idle(struct imap_session *s, struct imap_command *command)
 	s->idling = true;
 	s->idle_tag_len = command->tag.len;
 	memcpy(s->idle_tag, command->tag.data, command->tag.len);
-	if (mailbox_viewer_is_open(&s->viewer)) {
+	if (s->notify)
+		imap_notify_event(s);
+	else if (mailbox_viewer_is_open(&s->viewer)) {
 		imap_refresh(s);
 		imap_tell_news(s, true, NULL);
 	}

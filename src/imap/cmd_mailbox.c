@@ -77,7 +77,10 @@ enum next imap_create(struct imap_session *s, struct imap_command *command)
 	status = mailbox_create(imap_store(s), s->account, request.name, request.role, &id);
 	if (status == STATUS_REFUSED && request.uses)
 		return imap_no(s, command, SLICE("USEATTR"), SLICE("Another mailbox has that use"));
-	return status == STATUS_OK ? answer_created(s, command, id) : imap_answer(s, command, status, SLICE_EMPTY);
+	if (status != STATUS_OK)
+		return imap_answer(s, command, status, SLICE_EMPTY);
+	imap_announce(s);
+	return answer_created(s, command, id);
 }
 
 static enum status find(struct imap_session *s, struct slice name, struct mailbox *mailbox)
@@ -141,10 +144,14 @@ enum next imap_rename(struct imap_session *s, struct imap_command *command)
 static enum next subscribe(struct imap_session *s, struct imap_command *command, bool subscribed, struct slice text)
 {
 	struct slice name;
+	enum status status;
 
 	if (!parse_one_mailbox(command, &name))
 		return imap_bad_arguments(s, command);
-	return imap_answer(s, command, mailbox_subscribe(imap_store(s), s->account, name, subscribed), text);
+	status = mailbox_subscribe(imap_store(s), s->account, name, subscribed);
+	if (status == STATUS_OK)
+		imap_announce(s);
+	return imap_answer(s, command, status, text);
 }
 
 enum next imap_subscribe(struct imap_session *s, struct imap_command *command)

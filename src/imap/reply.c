@@ -2,6 +2,7 @@
 
 #include "auth/auth.h"
 #include "base/clock.h"
+#include "imap/notify.h"
 #include "net/tls.h"
 
 #define APPEND_LIMIT     ((uint64_t)50 * 1024 * 1024)
@@ -103,6 +104,7 @@ static const char *const capabilities[] = {
 	"MULTISEARCH",
 	"CONTEXT=SEARCH",
 	"CONTEXT=SORT",
+	"NOTIFY",
 	/* clang-format on */
 };
 
@@ -127,8 +129,14 @@ void imap_tell_before_answer(struct imap_session *s, struct imap_command *comman
 {
 	bool fresh = command->news == IMAP_NEWS_FRESH || s->stale || clock_monotonic_ms() - s->refreshed_ms > REFRESH_MS;
 
-	if (command->news == IMAP_NEWS_NONE || !mailbox_viewer_is_open(&s->viewer))
+	if (command->news == IMAP_NEWS_NONE)
 		return;
+	if (fresh)
+		imap_notify_others(s);
+	if (!mailbox_viewer_is_open(&s->viewer) || !imap_notify_allows_news(s, command)) {
+		s->stale = false;
+		return;
+	}
 	if (fresh)
 		imap_refresh(s);
 	imap_tell_news(s, command->news != IMAP_NEWS_FLAGS, &command->own);

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "imap/context.h"
 #include "imap/fetch.h"
+#include "imap/notify.h"
 #include "imap/write.h"
 #include "ipc/ipc.h"
 #include "ipc/pack.h"
@@ -46,7 +47,8 @@ void imap_leave_mailbox(struct imap_session *s)
 		return;
 	imap_contexts_end(s);
 	mailbox_viewer_close(&s->viewer);
-	engine_subscribe(s->env, 0);
+	if (!s->notify)
+		engine_subscribe(s->env, 0);
 	buf_free(&s->saved);
 	s->told_keywords = 0;
 	s->state = IMAP_AUTHENTICATED;
@@ -205,9 +207,12 @@ void imap_tell_news(struct imap_session *s, bool expunges, const struct view_own
 		if (!s->rev2)
 			put_recent(s, recent);
 	}
-	if (news.changed_count > 0)
+	if (news.changed_count > 0 && imap_notify_allows_flags(s))
 		tell_changed(s, &news);
 	imap_contexts_changed(s, uid_next);
+	/* RFC 5465 section 5.2. */
+	if (news.grown && imap_notify_has_items(s))
+		imap_notify_put_items(s, uid_next);
 }
 
 /* ---- sets ---- */

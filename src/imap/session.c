@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "imap/context.h"
+#include "imap/notify.h"
 #include "imap/write.h"
 
 #define LOGIN_TIMEOUT_MS   180000
@@ -131,7 +132,12 @@ static enum next session_event(void *session, const struct event *event)
 		break;
 	}
 	s->stale = true;
-	if (s->idling && mailbox_viewer_is_open(&s->viewer)) {
+	if (s->notify) {
+		imap_notify_event(s);
+		s->stale = false;
+		if (!conn_flush(imap_conn(s)))
+			return NEXT_CLOSE;
+	} else if (s->idling && mailbox_viewer_is_open(&s->viewer)) {
 		imap_refresh(s);
 		imap_tell_news(s, true, NULL);
 		if (!conn_flush(imap_conn(s)))
@@ -145,6 +151,7 @@ static void session_close(void *session)
 	struct imap_session *s = session;
 
 	imap_contexts_end(s);
+	imap_notify_end(s);
 	mailbox_viewer_close(&s->viewer);
 	buf_free(&s->saved);
 	LOG_DEBUG(s->context->log, "imap.closed", LOG_INT("session", s->env->id), LOG_STR("user", s->address));

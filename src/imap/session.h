@@ -73,6 +73,7 @@ struct imap_session {
 	int64_t progress_ms;
 	struct search_context *contexts; /* searches that are kept up to date (context.h) */
 	unsigned context_count;
+	struct notify *notify; /* NULL: NOTIFY has never been used (notify.h) */
 	struct mailbox_viewer *searched; /* another mailbox that is searched; NULL: the selected one */
 	char idle_tag[IMAP_TAG_MAX];
 	size_t idle_tag_len;
@@ -259,6 +260,7 @@ enum next imap_idle_input(struct imap_session *s);
 enum next imap_expunge(struct imap_session *s, struct imap_command *command);
 enum next imap_search(struct imap_session *s, struct imap_command *command);
 enum next imap_esearch(struct imap_session *s, struct imap_command *command);
+enum next imap_notify(struct imap_session *s, struct imap_command *command);
 enum next imap_cancel_update(struct imap_session *s, struct imap_command *command);
 enum next imap_sort(struct imap_session *s, struct imap_command *command);
 enum next imap_thread(struct imap_session *s, struct imap_command *command);
