@@ -42,12 +42,20 @@ struct auth_peer {
 	struct net_address address;
 	bool is_tls;
 	struct slice binding_exporter, binding_unique, binding_end_point; /* raw channel bindings that this connection has */
+	struct slice certified; /* addresses that the client's certificate names, each ended by a line feed */
 };
 
-/* Mechanisms offered in this situation, in order of preference: "SCRAM-SHA-256-PLUS SCRAM-SHA-256 PLAIN LOGIN". Plain-text
- * ones need `is_tls` or `plaintext_allowed`, -PLUS needs TLS. */
-struct slice auth_mechanisms(bool is_tls, bool plaintext_allowed);
-bool auth_mechanism_is_offered(struct slice name, bool is_tls, bool plaintext_allowed);
+/* What there is on a connection. */
+struct auth_offer {
+	bool is_tls;
+	bool plaintext_allowed; /* without TLS too */
+	bool takes_tokens;
+	bool is_certified; /* the client has shown a certificate that is trusted */
+};
+/* The mechanisms in order of preference: "SCRAM-SHA-256-PLUS SCRAM-SHA-256 PLAIN LOGIN", in the arena. Passwords and tokens in plain
+ * text need `is_tls` or `plaintext_allowed`, -PLUS needs TLS. */
+struct slice auth_mechanisms(struct arena *arena, const struct auth_offer *offer);
+bool auth_mechanism_is_offered(struct slice name, const struct auth_offer *offer);
 
 /* Each blocks for the answer (the delay against guessing included). Never fails but by its outcome. */
 struct auth_reply auth_begin(struct ipc *ipc, struct arena *arena, const struct auth_peer *peer, struct slice mechanism,

@@ -1,31 +1,9 @@
 #include "auth/auth.h"
-#include "auth/sasl.h"
 #include "auth/wire.h"
 #include "ipc/ipc.h"
 
 /* Longer than the longest delay and a full line of checks together. */
 #define TIMEOUT_MS 30000
-
-/* Preference order; plain-text ones last. RFC 5802 section 6: -PLUS is named whenever the server can do it, so that a client
- * which could too, but didn't see it, tells that by "y". */
-struct slice auth_mechanisms(bool is_tls, bool plaintext_allowed)
-{
-	if (is_tls)
-		return SLICE("SCRAM-SHA-256-PLUS SCRAM-SHA-256 PLAIN LOGIN");
-	if (plaintext_allowed)
-		return SLICE("SCRAM-SHA-256 PLAIN LOGIN");
-	return SLICE("SCRAM-SHA-256");
-}
-
-bool auth_mechanism_is_offered(struct slice name, bool is_tls, bool plaintext_allowed)
-{
-	struct slice offered = auth_mechanisms(is_tls, plaintext_allowed);
-
-	while (offered.len > 0)
-		if (slice_eq_nocase(slice_cut(&offered, ' '), name))
-			return true;
-	return false;
-}
 
 static struct auth_reply call(struct ipc *ipc, struct arena *arena, enum auth_request_type type, const struct buf *request)
 {

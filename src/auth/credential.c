@@ -177,19 +177,30 @@ enum status credential_find(struct credentials *credentials, struct arena *arena
 
 /* ---- making what is stored ---- */
 
-static enum status make_scram(const struct credentials *credentials, struct arena *arena, struct slice password,
-			      struct slice *scram)
+static bool add_scram(const struct credentials *credentials, enum scram_hash hash, struct slice password, struct buf *text)
 {
 	uint8_t salt[SCRAM_SALT_LENGTH];
 	struct scram_keys keys;
-	struct buf text;
 
 	random_bytes(salt, sizeof salt);
-	if (!scram_keys_from_password(password, slice_of((const char *)salt, sizeof salt), credentials->scram_iterations,
+	if (!scram_keys_from_password(hash, password, slice_of((const char *)salt, sizeof salt), credentials->scram_iterations,
 				      &keys))
-		return STATUS_BUG;
+		return false;
+	scram_keys_format(text, &keys);
+	return true;
+}
+
+static enum status make_scram(const struct credentials *credentials, struct arena *arena, struct slice password,
+			      struct slice *scram)
+{
+	struct buf text;
+
 	buf_init(&text, arena, 0);
-	scram_keys_format(&text, &keys);
+	if (!add_scram(credentials, SCRAM_SHA_256, password, &text))
+		return STATUS_BUG;
+	buf_add_byte(&text, ' ');
+	if (!add_scram(credentials, SCRAM_SHA_1, password, &text))
+		return STATUS_BUG;
 	*scram = buf_slice(&text);
 	return STATUS_OK;
 }
@@ -208,21 +219,24 @@ static enum status hash_password(const struct credentials *credentials, struct a
 	return make_scram(credentials, arena, prepared, &change->scram);
 }
 
-/* "{SCRAM-SHA-256}rounds,salt,stored,server" brings SCRAM's keys with it. */
+/* "{SCRAM-SHA-256}rounds,salt,stored,server" brings SCRAM's keys with it, as "{SCRAM-SHA-1}" does; other schemes don't. */
 static struct slice scram_of_hash(struct arena *arena, struct slice stored)
 {
+	struct slice scheme = slice_skip(slice_cut(&stored, '}'), 1);
+	bool is_sha1 = slice_eq_nocase(scheme, SLICE("SCRAM-SHA-1"));
 	struct scram_keys keys;
 	struct buf text;
 
-	slice_cut(&stored, '}');
+	if (!is_sha1 && !slice_eq_nocase(scheme, SLICE("SCRAM-SHA-256")))
+		return SLICE_EMPTY;
 	struct slice iterations = slice_cut(&stored, ',');
 	struct slice salt = slice_cut(&stored, ',');
 	struct slice stored_key = slice_cut(&stored, ',');
 
 	buf_init(&text, arena, 0);
-	buf_printf(&text, "SCRAM-SHA-256$%.*s:%.*s$%.*s:%.*s", SLICE_ARG(iterations), SLICE_ARG(salt), SLICE_ARG(stored_key),
+	buf_printf(&text, "SCRAM-SHA-%s$%.*s:%.*s$%.*s:%.*s", is_sha1 ? "1" : "256", SLICE_ARG(iterations), SLICE_ARG(salt), SLICE_ARG(stored_key),
 		   SLICE_ARG(stored));
-	return scram_keys_parse(arena, buf_slice(&text), &keys) ? buf_slice(&text) : SLICE_EMPTY;
+	return scram_keys_parse(arena, buf_slice(&text), is_sha1 ? SCRAM_SHA_1 : SCRAM_SHA_256, &keys) ? buf_slice(&text) : SLICE_EMPTY;
 }
 
 static enum status take_hash(const struct credentials *credentials, struct arena *arena, struct slice stored,
@@ -236,7 +250,7 @@ static enum status take_hash(const struct credentials *credentials, struct arena
 	if (hash.kind == PASSWORD_PLAIN)
 		return hash_password(credentials, arena, hash.text, change);
 	change->password_hash = stored;
-	change->scram = slice_starts_with_nocase(stored, SLICE("{SCRAM-SHA-256}")) ? scram_of_hash(arena, stored) : SLICE_EMPTY;
+	change->scram = scram_of_hash(arena, stored);
 	return STATUS_OK;
 }
 
@@ -512,7 +526,8 @@ enum status credentials_set_many(struct credentials *credentials, struct credent
 
 bool credential_is_current(const struct credentials *credentials, const struct credential *credential)
 {
-	return credential->scram.len > 0 && password_hash_is_current(credential->password_hash, &credentials->cost);
+	return slice_find_byte(credential->scram, ' ') != SLICE_NOT_FOUND &&
+	       password_hash_is_current(credential->password_hash, &credentials->cost);
 }
 
 struct slice credentials_dummy_hash(const struct credentials *credentials)
@@ -521,7 +536,7 @@ struct slice credentials_dummy_hash(const struct credentials *credentials)
 }
 
 /* Keys made from the secret and the name: no password fits them, and nobody can tell that. */
-static bool derive(const struct credentials *credentials, const char *use, struct slice address, uint8_t out[SCRAM_HASH_LENGTH])
+static bool derive(const struct credentials *credentials, const char *use, struct slice address, uint8_t out[SCRAM_HASH_MAX])
 {
 	struct arena arena SCOPED_ARENA;
 
@@ -529,16 +544,17 @@ static bool derive(const struct credentials *credentials, const char *use, struc
 	struct slice text = slice_join(&arena, (const struct slice[]){slice_from_cstr(use), slice_of("", 1), address}, 3);
 
 	return EVP_Q_mac(NULL, "HMAC", NULL, "SHA256", NULL, credentials->secret, sizeof credentials->secret,
-			 (const unsigned char *)text.data, text.len, out, SCRAM_HASH_LENGTH, NULL) != NULL;
+			 (const unsigned char *)text.data, text.len, out, SCRAM_HASH_MAX, NULL) != NULL;
 }
 
-struct slice credentials_fake_scram(struct credentials *credentials, struct arena *arena, struct slice address)
+struct slice credentials_fake_scram(struct credentials *credentials, struct arena *arena, struct slice address,
+				    enum scram_hash hash)
 {
-	struct scram_keys keys = {.iterations = credentials->scram_iterations, .salt_len = SCRAM_SALT_LENGTH};
-	uint8_t salt[SCRAM_HASH_LENGTH];
+	struct scram_keys keys = {.hash = hash, .iterations = credentials->scram_iterations, .salt_len = SCRAM_SALT_LENGTH};
+	uint8_t salt[SCRAM_HASH_MAX];
 	struct buf text;
 
-	if (!derive(credentials, "salt", address, salt) || !derive(credentials, "stored key", address, keys.stored_key) ||
+	if (!derive(credentials, hash == SCRAM_SHA_1 ? "salt of SHA-1" : "salt", address, salt) || !derive(credentials, "stored key", address, keys.stored_key) ||
 	    !derive(credentials, "server key", address, keys.server_key))
 		return SLICE_EMPTY;
 	memcpy(keys.salt, salt, SCRAM_SALT_LENGTH);

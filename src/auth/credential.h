@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "auth/scram.h"
 #include "base/arena.h"
 #include "base/error.h"
 #include "base/log.h"
@@ -36,7 +37,7 @@ struct credential {
 	struct slice address;
 	int64_t account;
 	struct slice password_hash; /* "{ARGON2ID}$argon2id$...", "{SSHA}...", "$2y$...", "{PBKDF2-SHA256}..." */
-	struct slice scram;         /* "SCRAM-SHA-256$iterations:salt$stored:server" (RFC 5803 form); empty: none */
+	struct slice scram;         /* "SCRAM-SHA-256$iterations:salt$stored:server SCRAM-SHA-1$..." (RFC 5803 form); empty: none */
 	bool enabled;
 	uint64_t version; /* grows with every change: what was remembered under another one is forgotten */
 };
@@ -77,4 +78,5 @@ bool credential_is_current(const struct credentials *credentials, const struct c
 /* A hash that no password fits and whose check costs as much as a real one's: for users that don't exist. */
 struct slice credentials_dummy_hash(const struct credentials *credentials);
 /* What an unknown user is shown by SCRAM: the same at every attempt, on every node, after every restart. In RFC 5803 form. */
-struct slice credentials_fake_scram(struct credentials *credentials, struct arena *arena, struct slice address);
+struct slice credentials_fake_scram(struct credentials *credentials, struct arena *arena, struct slice address,
+				    enum scram_hash hash);

@@ -13,10 +13,29 @@ static struct slice binding(struct conn *conn, struct slice type, struct arena *
 	return conn_is_tls(conn) && conn_channel_binding(conn, type, &out) ? buf_slice(&out) : SLICE_EMPTY;
 }
 
+struct auth_offer auth_offer_of(const struct conn *conn, bool plaintext_allowed, bool takes_tokens)
+{
+	return (struct auth_offer){.is_tls = conn_is_tls(conn),
+				   .plaintext_allowed = plaintext_allowed,
+				   .takes_tokens = takes_tokens,
+				   .is_certified = conn_is_certified(conn)};
+}
+
+static struct slice certified(const struct conn *conn, struct arena *arena)
+{
+	struct buf out;
+
+	buf_init(&out, arena, 0);
+	conn_certified_addresses(conn, &out);
+	return buf_slice(&out);
+}
+
 struct auth_peer auth_peer_of(struct conn *conn, struct slice protocol, bool with_bindings, struct arena *arena)
 {
 	struct auth_peer peer = {.protocol = protocol, .address = *conn_peer(conn), .is_tls = conn_is_tls(conn)};
 
+	if (conn_is_certified(conn))
+		peer.certified = certified(conn, arena);
 	if (with_bindings) {
 		peer.binding_exporter = binding(conn, SLICE("tls-exporter"), arena);
 		peer.binding_unique = binding(conn, SLICE("tls-unique"), arena);

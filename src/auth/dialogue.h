@@ -21,6 +21,9 @@ enum auth_dialogue_end {
 	AUTH_DIALOGUE_CLOSED,   /* the connection is over */
 };
 
+/* What is offered on that connection. */
+struct auth_offer auth_offer_of(const struct conn *conn, bool plaintext_allowed, bool takes_tokens);
+
 /* What the auth role is told of the client; channel bindings with `with_bindings` only. */
 struct auth_peer auth_peer_of(struct conn *conn, struct slice protocol, bool with_bindings, struct arena *arena);
 

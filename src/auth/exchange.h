@@ -21,6 +21,7 @@ struct exchange {
 	struct sasl sasl;
 	struct slice protocol;
 	struct net_address peer;
+	struct slice certified; /* addresses of the client's certificate */
 	struct lockout_keys keys;
 	struct slice address; /* prepared; as typed if it isn't an address */
 	int64_t account;

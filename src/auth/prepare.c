@@ -112,6 +112,7 @@ bool auth_warm_up(void)
 	arena_init(&arena, 0);
 	OPENSSL_init_crypto(OPENSSL_INIT_LOAD_CONFIG | OPENSSL_INIT_ADD_ALL_DIGESTS, NULL);
 	warm_up_imported();
-	return warm_up_unicode(&arena) && scram_keys_from_password(SLICE("warm"), SLICE("warm"), 1, &keys) &&
+	return warm_up_unicode(&arena) && scram_keys_from_password(SCRAM_SHA_256, SLICE("warm"), SLICE("warm"), 1, &keys) &&
+	       scram_keys_from_password(SCRAM_SHA_1, SLICE("warm"), SLICE("warm"), 1, &keys) &&
 	       warm_up_argon2(&arena);
 }

@@ -4,9 +4,14 @@
 
 static const struct slice names[SASL_MECHANISM_COUNT] = {
 	[SASL_SCRAM_SHA_256_PLUS] = SLICE("SCRAM-SHA-256-PLUS"),
+	[SASL_SCRAM_SHA_1_PLUS] = SLICE("SCRAM-SHA-1-PLUS"),
 	[SASL_SCRAM_SHA_256] = SLICE("SCRAM-SHA-256"),
+	[SASL_SCRAM_SHA_1] = SLICE("SCRAM-SHA-1"),
 	[SASL_PLAIN] = SLICE("PLAIN"),
 	[SASL_LOGIN] = SLICE("LOGIN"),
+	[SASL_OAUTHBEARER] = SLICE("OAUTHBEARER"),
+	[SASL_XOAUTH2] = SLICE("XOAUTH2"),
+	[SASL_EXTERNAL] = SLICE("EXTERNAL"),
 };
 
 struct slice sasl_mechanism_name(enum sasl_mechanism mechanism)
@@ -105,7 +110,7 @@ static bool offers_plus(const struct sasl *sasl)
  * took it out of the list on the way. */
 static enum sasl_result check_binding(const struct sasl *sasl)
 {
-	bool plus = sasl->mechanism == SASL_SCRAM_SHA_256_PLUS;
+	bool plus = sasl->mechanism == SASL_SCRAM_SHA_256_PLUS || sasl->mechanism == SASL_SCRAM_SHA_1_PLUS;
 
 	if (plus != (sasl->first.binding == SCRAM_BINDING_USED))
 		return SASL_MALFORMED;
@@ -129,6 +134,11 @@ static enum sasl_result scram_first(struct sasl *sasl, struct slice message)
 		return finish(sasl, SASL_REFUSE);
 	sasl->state = SASL_WAIT_KEYS;
 	return SASL_NEED_KEYS;
+}
+
+enum scram_hash sasl_hash(const struct sasl *sasl)
+{
+	return sasl->mechanism == SASL_SCRAM_SHA_1 || sasl->mechanism == SASL_SCRAM_SHA_1_PLUS ? SCRAM_SHA_1 : SCRAM_SHA_256;
 }
 
 enum sasl_result sasl_supply_keys(struct sasl *sasl, const struct scram_keys *keys)
@@ -173,10 +183,10 @@ static struct slice auth_message(const struct sasl *sasl, struct slice without_p
 static enum sasl_result scram_final(struct sasl *sasl, struct slice message)
 {
 	struct scram_client_final final;
-	uint8_t signature[SCRAM_HASH_LENGTH];
+	uint8_t signature[SCRAM_HASH_MAX];
 	struct buf out;
 
-	if (!scram_parse_client_final(sasl->arena, message, &final))
+	if (!scram_parse_client_final(sasl->arena, message, sasl_hash(sasl), &final))
 		return finish(sasl, SASL_MALFORMED);
 	struct slice said = auth_message(sasl, final.without_proof);
 
@@ -185,14 +195,99 @@ static enum sasl_result scram_final(struct sasl *sasl, struct slice message)
 		return finish(sasl, SASL_REFUSE);
 	buf_init(&out, sasl->arena, 0);
 	buf_add_literal(&out, "v=");
-	base64_encode(&out, slice_of((const char *)signature, sizeof signature));
+	base64_encode(&out, slice_of((const char *)signature, scram_hash_length(sasl->keys.hash)));
 	sasl->challenge = buf_slice(&out);
 	return finish(sasl, SASL_ACCEPT);
+}
+
+/* ---- bearer tokens ---- */
+
+/* RFC 6750 section 2.1: "Bearer", without regard to case (RFC 9110 section 11.1), and a b64token. */
+static bool take_bearer(struct sasl *sasl, struct slice value)
+{
+	struct slice scheme = slice_cut(&value, ' '), token = slice_trim(value);
+
+	for (size_t i = 0; i < token.len; i++)
+		if (token.data[i] <= ' ' || token.data[i] > '~')
+			return false;
+	sasl->password = token;
+	return slice_eq_nocase(scheme, SLICE("Bearer")) && token.len > 0;
+}
+
+/* RFC 7628 section 3.1: key=value pairs, a 0x01 behind each and one at the end. `user`: what a key "user" holds (XOAUTH2). */
+static bool take_pairs(struct sasl *sasl, struct slice pairs, struct slice *user)
+{
+	bool has_token = false;
+
+	while (!slice_eq(pairs, SLICE("\1"))) {
+		size_t end = slice_find_byte(pairs, '\1');
+
+		if (end == SLICE_NOT_FOUND || end == 0)
+			return false;
+		struct slice value = slice_sub(pairs, 0, end), key = slice_cut(&value, '=');
+
+		pairs = slice_skip(pairs, end + 1);
+		if (slice_eq_nocase(key, SLICE("user")))
+			*user = value;
+		else if (slice_eq_nocase(key, SLICE("auth")) && !(has_token = take_bearer(sasl, value)))
+			return false;
+	}
+	return has_token;
+}
+
+static bool is_name(struct slice user)
+{
+	return slice_is_utf8(user) && slice_find_byte(user, '\0') == SLICE_NOT_FOUND;
+}
+
+/* RFC 7628 section 3.1: a gs2-header without channel binding, whose a= is the user, then the pairs. */
+static enum sasl_result bearer_message(struct sasl *sasl, struct slice message)
+{
+	struct slice header = slice_sub(message, 0, slice_find_byte(message, '\1')), unused = SLICE_EMPTY;
+
+	if (header.len == message.len || !scram_parse_header(sasl->arena, header, &sasl->user) ||
+	    !take_pairs(sasl, slice_skip(message, header.len + 1), &unused) || !is_name(sasl->user))
+		return finish(sasl, SASL_MALFORMED);
+	sasl->state = SASL_WAIT_TOKEN;
+	return SASL_NEED_TOKEN;
+}
+
+/* Google's: "user=" in place of the header. */
+static enum sasl_result xoauth2_message(struct sasl *sasl, struct slice message)
+{
+	sasl->user = SLICE_EMPTY;
+	if (!take_pairs(sasl, message, &sasl->user) || sasl->user.len == 0 || !is_name(sasl->user))
+		return finish(sasl, SASL_MALFORMED);
+	sasl->state = SASL_WAIT_TOKEN;
+	return SASL_NEED_TOKEN;
+}
+
+enum sasl_result sasl_refuse_token(struct sasl *sasl)
+{
+	if (sasl->state != SASL_WAIT_TOKEN)
+		return finish(sasl, SASL_MALFORMED);
+	/* RFC 7628 section 3.2.2; XOAUTH2 has an HTTP status there. */
+	return challenge(sasl, SASL_WAIT_ACKNOWLEDGEMENT,
+			 sasl->mechanism == SASL_XOAUTH2 ? SLICE("{\"status\":\"401\",\"schemes\":\"bearer\",\"scope\":\"\"}")
+							 : SLICE("{\"status\":\"invalid_token\"}"));
+}
+
+/* RFC 4422 appendix A: the name to act as, or nothing. */
+static enum sasl_result external_message(struct sasl *sasl, struct slice message)
+{
+	sasl->user = message;
+	return finish(sasl, is_name(message) ? SASL_NEED_IDENTITY : SASL_MALFORMED);
 }
 
 static enum sasl_result first_message(struct sasl *sasl, struct slice message)
 {
 	switch (sasl->mechanism) {
+	case SASL_OAUTHBEARER:
+		return bearer_message(sasl, message);
+	case SASL_XOAUTH2:
+		return xoauth2_message(sasl, message);
+	case SASL_EXTERNAL:
+		return external_message(sasl, message);
 	case SASL_PLAIN:
 		return plain_message(sasl, message);
 	case SASL_LOGIN:
@@ -216,6 +311,8 @@ enum sasl_result sasl_step(struct sasl *sasl, struct slice response)
 		return login_password(sasl, message);
 	case SASL_WAIT_PROOF:
 		return scram_final(sasl, message);
+	case SASL_WAIT_ACKNOWLEDGEMENT: /* %x01, or nothing; it changes nothing */
+		return finish(sasl, SASL_REFUSE);
 	default:
 		return finish(sasl, SASL_MALFORMED);
 	}

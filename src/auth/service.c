@@ -38,6 +38,8 @@ struct auth_service {
 	struct remember *remember;
 	struct checks *checks;
 	struct exchange_list *exchanges;
+	pthread_rwlock_t tokens_lock;
+	struct token_issuers *tokens; /* NULL: none are taken */
 	pthread_mutex_t sleep_mutex;
 	pthread_cond_t stop;
 	unsigned sleepers;
@@ -107,6 +109,8 @@ struct auth_service *auth_service_new(const struct auth_service_options *options
 	service->checks =
 		checks_new(or_default(options->check_threads, DEFAULT_THREADS), or_default(options->waiting, DEFAULT_WAITING));
 	service->exchanges = exchange_list_new(EXCHANGES_MAX);
+	pthread_rwlock_init(&service->tokens_lock, NULL);
+	service->tokens = options->tokens;
 	init_sleep(service);
 	return service;
 }
@@ -126,6 +130,8 @@ void auth_service_free(struct auth_service *service)
 	remember_free(service->remember);
 	lockout_free(service->lockout);
 	credentials_close(service->credentials);
+	token_issuers_free(service->tokens);
+	pthread_rwlock_destroy(&service->tokens_lock);
 	pthread_cond_destroy(&service->stop);
 	pthread_mutex_destroy(&service->sleep_mutex);
 	free(service);
@@ -139,6 +145,16 @@ void auth_service_forget(struct auth_service *service, struct slice address)
 	arena_init(&arena, 0);
 	if (address.len == 0 || address_prepare(&arena, address, &prepared))
 		remember_forget(service->remember, prepared);
+}
+
+void auth_service_set_tokens(struct auth_service *service, struct token_issuers *tokens)
+{
+	pthread_rwlock_wrlock(&service->tokens_lock);
+	struct token_issuers *old = service->tokens;
+
+	service->tokens = tokens;
+	pthread_rwlock_unlock(&service->tokens_lock);
+	token_issuers_free(old);
 }
 
 /* ---- failures ---- */
@@ -403,20 +419,21 @@ static void name_caller(struct auth_service *service, struct exchange *exchange)
 /* What SCRAM shows to a user that doesn't exist is of the same form and stays the same. */
 static bool find_keys(struct auth_service *service, struct exchange *exchange, struct scram_keys *keys)
 {
+	enum scram_hash hash = sasl_hash(&exchange->sasl);
 	struct credential credential;
 	enum status status = credential_find(service->credentials, &exchange->arena, exchange->address, &credential);
 
 	if (status != STATUS_OK && status != STATUS_NOT_FOUND)
 		return false;
-	if (status == STATUS_OK && scram_keys_parse(&exchange->arena, credential.scram, keys)) {
+	if (status == STATUS_OK && scram_keys_parse(&exchange->arena, credential.scram, hash, keys)) {
 		exchange->may_log_in = credential.enabled;
 		exchange->account = credential.account;
 		exchange->version = credential.version;
 		return true;
 	}
-	struct slice fake = credentials_fake_scram(service->credentials, &exchange->arena, exchange->address);
+	struct slice fake = credentials_fake_scram(service->credentials, &exchange->arena, exchange->address, hash);
 
-	return scram_keys_parse(&exchange->arena, fake, keys);
+	return scram_keys_parse(&exchange->arena, fake, hash, keys);
 }
 
 static enum auth_outcome start_scram(struct auth_service *service, struct exchange *exchange)
@@ -474,6 +491,90 @@ static struct auth_reply finish_scram(struct auth_service *service, struct excha
 	return reply;
 }
 
+/* ---- tokens and certificates: somebody else vouches for the name ---- */
+
+static struct auth_reply admit(struct auth_service *service, struct exchange *exchange, struct slice address)
+{
+	struct credential credential;
+	enum status status = credential_find(service->credentials, &exchange->arena, address, &credential);
+
+	if (status != STATUS_OK && status != STATUS_NOT_FOUND)
+		return (struct auth_reply){.outcome = AUTH_UNAVAILABLE};
+	if (status == STATUS_NOT_FOUND || !credential.enabled)
+		return (struct auth_reply){.outcome = AUTH_REFUSED};
+	exchange->address = address;
+	struct caller caller = caller_of(exchange);
+
+	note_accepted(service, &caller);
+	return (struct auth_reply){.outcome = AUTH_ACCEPTED, .account = credential.account, .address = address};
+}
+
+static bool verify_token(struct auth_service *service, struct exchange *exchange, struct slice *user)
+{
+	pthread_rwlock_rdlock(&service->tokens_lock);
+	bool is_good = service->tokens &&
+		       token_verify(service->tokens, exchange->sasl.password, clock_wall_ms(), &exchange->arena, user);
+
+	pthread_rwlock_unlock(&service->tokens_lock);
+	return is_good;
+}
+
+/* The user whom the client names must be the token's. */
+static struct auth_reply admit_token(struct auth_service *service, struct exchange *exchange)
+{
+	struct slice user;
+
+	if (!verify_token(service, exchange, &user))
+		return (struct auth_reply){.outcome = AUTH_REFUSED};
+	user = name_of(&exchange->arena, user);
+	if (exchange->sasl.user.len > 0 && !slice_eq(user, exchange->address))
+		return (struct auth_reply){.outcome = AUTH_REFUSED};
+	return admit(service, exchange, user);
+}
+
+static struct auth_reply check_token(struct auth_service *service, struct exchange *exchange)
+{
+	name_caller(service, exchange);
+	struct caller caller = caller_of(exchange);
+
+	if (is_locked(service, &caller))
+		return (struct auth_reply){.outcome = AUTH_LOCKED_OUT};
+	struct auth_reply reply = admit_token(service, exchange);
+
+	if (reply.outcome == AUTH_REFUSED && sasl_refuse_token(&exchange->sasl) == SASL_CHALLENGE)
+		reply.outcome = AUTH_CONTINUE;
+	return reply;
+}
+
+/* Of the certificate's addresses the one that is asked for, or the first that has an account. */
+static struct auth_reply admit_certified(struct auth_service *service, struct exchange *exchange)
+{
+	struct auth_reply reply = {.outcome = AUTH_REFUSED};
+	struct slice rest = exchange->certified;
+
+	while (rest.len > 0 && reply.outcome == AUTH_REFUSED) {
+		struct slice address = name_of(&exchange->arena, slice_cut(&rest, '\n'));
+
+		if (exchange->sasl.user.len == 0 || slice_eq(address, exchange->address))
+			reply = admit(service, exchange, address);
+	}
+	return reply;
+}
+
+static struct auth_reply check_identity(struct auth_service *service, struct exchange *exchange)
+{
+	name_caller(service, exchange);
+	struct caller caller = caller_of(exchange);
+
+	if (is_locked(service, &caller))
+		return (struct auth_reply){.outcome = AUTH_LOCKED_OUT};
+	struct auth_reply reply = admit_certified(service, exchange);
+
+	if (reply.outcome == AUTH_REFUSED)
+		refuse_exchange(service, exchange);
+	return reply;
+}
+
 static struct auth_reply act_on(struct auth_service *service, struct exchange *exchange, enum sasl_result result)
 {
 	const struct sasl *sasl = &exchange->sasl;
@@ -486,6 +587,10 @@ static struct auth_reply act_on(struct auth_service *service, struct exchange *e
 				      sasl->password);
 	case SASL_NEED_KEYS:
 		return (struct auth_reply){.outcome = start_scram(service, exchange)};
+	case SASL_NEED_TOKEN:
+		return check_token(service, exchange);
+	case SASL_NEED_IDENTITY:
+		return check_identity(service, exchange);
 	case SASL_ACCEPT:
 		return finish_scram(service, exchange);
 	case SASL_REFUSE:
@@ -518,6 +623,7 @@ static struct exchange *new_exchange(const struct ipc_request *request, const st
 
 	exchange->protocol = slice_dup(&exchange->arena, peer->protocol);
 	exchange->peer = peer->address;
+	exchange->certified = slice_dup(&exchange->arena, peer->certified);
 	return exchange;
 }
 

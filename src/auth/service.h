@@ -8,6 +8,7 @@
 #pragma once
 
 #include "auth/credential.h"
+#include "auth/token.h"
 #include "ipc/ipc.h"
 #include "net/conn.h"
 
@@ -23,9 +24,10 @@ struct auth_service_options {
 	/* A peer's network is locked out; NULL: nobody wants to know. */
 	void (*offence)(void *context, const struct net_address *peer);
 	void *offence_context;
+	struct token_issuers *tokens; /* NULL: no tokens are taken */
 	bool keep_imported_hashes; /* else a successful plain-text login turns them into our own and makes SCRAM's keys */
 };
-/* Takes over `credentials`. */
+/* Takes over `credentials` and the issuers of tokens. */
 struct auth_service *auth_service_new(const struct auth_service_options *options, struct credentials *credentials,
 				      const struct log *log);
 void auth_service_free(struct auth_service *service);
@@ -33,3 +35,5 @@ void auth_service_free(struct auth_service *service);
 enum status auth_service_handle(void *service, struct ipc_request *request, struct arena *arena, struct buf *reply);
 /* "Forget what you remember of this address" (announce "credential"); empty: of all. */
 void auth_service_forget(struct auth_service *service, struct slice address);
+/* Other keys for tokens from now on; takes them over. */
+void auth_service_set_tokens(struct auth_service *service, struct token_issuers *tokens);

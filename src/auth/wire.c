@@ -10,15 +10,16 @@ void wire_pack_peer(struct buf *out, const struct auth_peer *peer)
 	pack_slice(out, peer->binding_exporter);
 	pack_slice(out, peer->binding_unique);
 	pack_slice(out, peer->binding_end_point);
+	pack_slice(out, peer->certified);
 }
 
-static struct slice unpack_binding(struct unpack *in)
+static struct slice unpack_at_most(struct unpack *in, size_t max)
 {
-	struct slice binding = unpack_slice(in);
+	struct slice text = unpack_slice(in);
 
-	if (binding.len > WIRE_BINDING_MAX)
+	if (text.len > max)
 		in->failed = true;
-	return binding;
+	return text;
 }
 
 void wire_unpack_peer(struct unpack *in, struct auth_peer *peer)
@@ -33,9 +34,10 @@ void wire_unpack_peer(struct unpack *in, struct auth_peer *peer)
 		in->failed = true;
 	peer->address.port = (uint16_t)unpack_u32(in);
 	peer->is_tls = unpack_u8(in) != 0;
-	peer->binding_exporter = unpack_binding(in);
-	peer->binding_unique = unpack_binding(in);
-	peer->binding_end_point = unpack_binding(in);
+	peer->binding_exporter = unpack_at_most(in, WIRE_BINDING_MAX);
+	peer->binding_unique = unpack_at_most(in, WIRE_BINDING_MAX);
+	peer->binding_end_point = unpack_at_most(in, WIRE_BINDING_MAX);
+	peer->certified = unpack_at_most(in, WIRE_CERTIFIED_MAX);
 }
 
 void wire_pack_reply(struct buf *out, const struct auth_reply *reply)

@@ -4,7 +4,8 @@
 #include "auth/auth.h"
 #include "ipc/pack.h"
 
-#define WIRE_BINDING_MAX 1024
+#define WIRE_BINDING_MAX   1024
+#define WIRE_CERTIFIED_MAX 8192
 
 void wire_pack_peer(struct buf *out, const struct auth_peer *peer);
 /* Errors stick in *in. */

@@ -26,6 +26,10 @@ struct config_listener {
 struct config_certificate {
 	char *certificate, *key; /* PEM files */
 };
+struct config_token_issuer {
+	char *issuer, *audience, *user_claim;
+	char *keys; /* file */
+};
 struct config {
 	char *hostname; /* default: the system's */
 	char *data;     /* folder of store, keys, run-time sockets */
@@ -35,6 +39,7 @@ struct config {
 	struct {
 		struct config_certificate *certificates;
 		unsigned certificates_count;
+		char *client_authorities; /* PEM file; NULL: no client is asked for a certificate */
 	} tls;
 	struct {
 		char *url; /* "sqlite" (in `data`) or postgresql://... */
@@ -98,6 +103,8 @@ struct config {
 		char *plaintext; /* "never", "loopback" (default), "always" */
 		unsigned check_threads, remember_s, lockout_failures, lockout_s, argon2_memory_kb, argon2_passes,
 			scram_iterations;
+		struct config_token_issuer *token_issuers;
+		unsigned token_issuers_count;
 	} auth;
 	struct {
 		/* per minute and address; 0: no limit */

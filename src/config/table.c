@@ -42,6 +42,17 @@ static const struct setting certificate_fields[] = {
 	 .allowed = "a file name"},
 };
 
+static const struct setting token_issuer_fields[] = {
+	{"issuer", "The provider's name, as its tokens have it in iss: https://id.example.org/realms/mail.", .kind = SETTING_TEXT,
+	 FIELD(config_token_issuer, issuer), .allowed = "a text"},
+	{"audience", "What its tokens for this server have in aud (often the client id).", .kind = SETTING_TEXT,
+	 FIELD(config_token_issuer, audience), .allowed = "a text"},
+	{"user_claim", "The claim that holds the account's address.", .kind = SETTING_TEXT, FIELD(config_token_issuer, user_claim),
+	 .default_text = "email", .allowed = "a text"},
+	{"keys", "File with the provider's public keys (JSON, RFC 7517), as its jwks_uri gives it; read at the start and at a reload.",
+	 .kind = SETTING_PATH, FIELD(config_token_issuer, keys), .allowed = "a file name"},
+};
+
 const struct setting settings[] = {
 	{"hostname",
 	 "The name this server gives itself, in greetings and Received fields; its address must resolve back to it. "
@@ -58,6 +69,11 @@ const struct setting settings[] = {
 
 	{"tls.certificates", "Certificates with their keys, chosen by the host names they are for; the first is the default.",
 	 RECORDS(certificate_fields, config_certificate), LIST(tls.certificates)},
+
+	{"tls.client_authorities",
+	 "PEM file of authorities whose certificates clients may show in place of a password (SASL EXTERNAL): the account is the mail "
+	 "address that the certificate names. Asked for on submission, IMAP and POP3. Without it no client is asked.",
+	 .kind = SETTING_PATH, AT(tls.client_authorities), .allowed = "a file name"},
 
 	{"store.url", "Where everything is kept: sqlite (files in the data folder), or postgresql://USER@HOST/DATABASE.",
 	 .kind = SETTING_TEXT, AT(store.url), .check = check_store_url, .default_text = "sqlite",
@@ -198,8 +214,11 @@ const struct setting settings[] = {
 	 AT(auth.argon2_memory_kb), .default_text = "19MB"},
 	{"auth.argon2_passes", "Passes of Argon2id over that memory.", NUMBER(1, 100), AT(auth.argon2_passes),
 	 .default_text = "2"},
-	{"auth.scram_iterations", "Iterations of SCRAM-SHA-256 keys (RFC 7677 asks for at least 4096).", NUMBER(4096, 10000000),
+	{"auth.scram_iterations", "Iterations of SCRAM keys (RFC 7677 asks for at least 4096).", NUMBER(4096, 10000000),
 	 AT(auth.scram_iterations), .default_text = "15000"},
+	{"auth.token_issuers",
+	 "Identity providers whose tokens (JSON Web Tokens) are taken in place of a password by OAUTHBEARER and XOAUTH2. Without it "
+	 "neither is offered.", RECORDS(token_issuer_fields, config_token_issuer), LIST(auth.token_issuers)},
 
 	{"rates.connections", "Connections that an address may make in a minute; 0: any number, here and below.", NUMBER(0, 1000000),
 	 AT(rates.connections), .default_text = "300"},

@@ -118,7 +118,9 @@ enum next imap_authenticate(struct imap_session *s, struct imap_command *command
 	if (!imap_parse_space(&command->args) || !imap_parse_atom(&command->args, &mechanism) ||
 	    !parse_initial(s, &command->args, &response, &initial))
 		return imap_bad_arguments(s, command);
-	if (!auth_mechanism_is_offered(mechanism, conn_is_tls(imap_conn(s)), imap_plaintext_allowed(s)))
+	struct auth_offer offer = imap_auth_offer(s);
+
+	if (!auth_mechanism_is_offered(mechanism, &offer))
 		return imap_no(s, command, SLICE("CANNOT"), SLICE("That mechanism isn't offered here"));
 	struct auth_peer peer = auth_peer_of(imap_conn(s), SLICE("imap"), true, imap_arena(s));
 

@@ -26,6 +26,7 @@ enum imap_plaintext {
 struct imap_options {
 	struct slice hostname;
 	enum imap_plaintext plaintext;
+	bool takes_tokens; /* OAUTHBEARER and XOAUTH2 */
 	uint64_t append_limit;       /* bytes of a message, advertised by APPENDLIMIT; 0: 50 MB */
 	unsigned max_bad_commands;   /* then BYE; 0: 20 */
 	unsigned max_login_failures; /* then BYE; 0: 5 */

@@ -1,6 +1,6 @@
 #include "imap/session.h"
 
-#include "auth/auth.h"
+#include "auth/dialogue.h"
 #include "base/clock.h"
 #include "imap/notify.h"
 #include "net/tls.h"
@@ -39,9 +39,15 @@ bool imap_may_start_tls(struct imap_session *s)
 	       tls_context_has_certificate(listener->tls);
 }
 
+struct auth_offer imap_auth_offer(struct imap_session *s)
+{
+	return auth_offer_of(imap_conn(s), imap_plaintext_allowed(s), s->context->options.takes_tokens);
+}
+
 static void put_login_capabilities(struct imap_session *s, struct buf *out)
 {
-	struct slice mechanisms = auth_mechanisms(conn_is_tls(imap_conn(s)), imap_plaintext_allowed(s));
+	struct auth_offer offer = imap_auth_offer(s);
+	struct slice mechanisms = auth_mechanisms(imap_arena(s), &offer);
 
 	if (imap_may_start_tls(s))
 		buf_add_literal(out, " STARTTLS");

@@ -1,6 +1,7 @@
 /* session: what an IMAP session is, how its commands are given and answered. Private to imap/. */
 #pragma once
 
+#include "auth/auth.h"
 #include "imap/imap.h"
 #include "imap/parse.h"
 #include "imap/set.h"
@@ -110,6 +111,7 @@ static inline struct store *imap_store(struct imap_session *s)
 uint64_t imap_append_limit(const struct imap_session *s);
 /* May a password be sent as it is? */
 bool imap_plaintext_allowed(struct imap_session *s);
+struct auth_offer imap_auth_offer(struct imap_session *s);
 bool imap_may_start_tls(struct imap_session *s);
 /* The list behind CAPABILITY, for this session as it is now. */
 void imap_put_capabilities(struct imap_session *s, struct buf *out);

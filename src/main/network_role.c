@@ -12,7 +12,7 @@ struct network_role {
 	struct role_setup *setup;
 	const struct network_service *service;
 	struct engine *engine;
-	struct tls_context *tls;
+	struct tls_context *tls, *tls_asking; /* the other asks clients for a certificate; NULL: nobody does */
 	struct role_bans *bans;
 };
 
@@ -60,10 +60,37 @@ static bool load_certificates(struct network_role *role, const struct tls_pair *
 	struct error error = {0};
 
 	arena_init(&arena, 0);
-	if (count == 0 || tls_context_load(role->tls, pairs, count, &arena, &error) == STATUS_OK)
+	if (count == 0 ||
+	    (tls_context_load(role->tls, pairs, count, &arena, &error) == STATUS_OK &&
+	     (!role->tls_asking || tls_context_load(role->tls_asking, pairs, count, &arena, &error) == STATUS_OK)))
 		return true;
 	LOG_ERROR(&role->setup->log, "role.certificates_refused", LOG_STR("reason", error.text));
 	return false;
+}
+
+static void make_contexts(struct network_role *role)
+{
+	struct slice authorities = role->setup->client_authorities;
+
+	role->tls = tls_server_new();
+	if (authorities.len > 0) {
+		role->tls_asking = tls_server_new();
+		tls_server_ask_clients(role->tls_asking, authorities);
+	}
+}
+
+static void free_contexts(struct network_role *role)
+{
+	tls_context_free(role->tls);
+	tls_context_free(role->tls_asking);
+}
+
+static struct tls_context *context_of(const struct network_role *role, const struct network_protocol *protocol,
+                                      struct slice listener)
+{
+	bool asks = role->tls_asking && protocol->asks_clients && role_words_have(protocol->asks_clients, listener);
+
+	return tls_context_has_certificate(role->tls) ? (asks ? role->tls_asking : role->tls) : NULL;
 }
 
 /* NULL: the table of roles sends a listener here that this role knows nothing of. */
@@ -87,7 +114,7 @@ static bool add_listener(struct network_role *role, const struct role_listener *
 		.fd = listener->fd,
 		.protocol = protocol->protocol,
 		.context = protocol->context,
-		.tls = tls_context_has_certificate(role->tls) ? role->tls : NULL,
+		.tls = context_of(role, protocol, listener->protocol),
 		.implicit_tls = role_words_have(protocol->implicit_tls, listener->protocol),
 		.name = slice_cstr(&role->setup->arena, listener->protocol),
 		.proxy_from = proxies,
@@ -139,6 +166,8 @@ static void reload(void *context, struct slice frame)
 	if (!role_configuration_unpack(&arena, frame, &configuration))
 		return;
 	role_take_log_level(role->setup, configuration.config_text);
+	if (role->tls_asking && configuration.client_authorities.len > 0)
+		tls_server_ask_clients(role->tls_asking, configuration.client_authorities);
 	if (load_certificates(role, configuration.pairs, configuration.pair_count))
 		LOG_INFO(&role->setup->log, "role.reloaded", LOG_INT("certificates", configuration.pair_count));
 }
@@ -172,9 +201,9 @@ int network_role_run(struct role_setup *setup, const struct network_service *ser
 
 	/* Before the sandbox: OpenSSL reads its configuration file. */
 	OPENSSL_init_crypto(OPENSSL_INIT_LOAD_CONFIG, NULL);
-	role.tls = tls_server_new();
+	make_contexts(&role);
 	if (!load_certificates(&role, setup->pairs, setup->pair_count) || !role_enter_sandbox(setup)) {
-		tls_context_free(role.tls);
+		free_contexts(&role);
 		return EXIT_FAILURE;
 	}
 	role.bans = role_bans_new(setup);
@@ -188,6 +217,6 @@ int network_role_run(struct role_setup *setup, const struct network_service *ser
 	if (service->stop)
 		service->stop(service->context);
 	role_bans_free(role.bans);
-	tls_context_free(role.tls);
+	free_contexts(&role);
 	return status;
 }

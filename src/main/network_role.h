@@ -9,6 +9,7 @@
 struct network_protocol {
 	const char *listeners;    /* that speak it, separated by a space */
 	const char *implicit_tls; /* those that begin with TLS, likewise */
+	const char *asks_clients; /* those whose clients may show a certificate (tls.client_authorities) */
 	const struct protocol *protocol;
 	void *context; /* of each listener */
 	struct slice refusal;

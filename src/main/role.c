@@ -58,6 +58,9 @@ static bool take_configuration(struct role_setup *setup, struct slice frame)
 	setup->smarthost_password = configuration.smarthost_password;
 	setup->uid = configuration.uid;
 	setup->gid = configuration.gid;
+	setup->client_authorities = configuration.client_authorities;
+	setup->token_keys = configuration.token_keys;
+	setup->token_key_count = configuration.token_key_count;
 	setup->pairs = configuration.pairs;
 	setup->pair_count = configuration.pair_count;
 	return true;

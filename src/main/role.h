@@ -16,6 +16,7 @@ struct store;
 #define ROLE_CONTROL_FD 3
 #define ROLE_MAX_LISTENERS 32
 #define ROLE_MAX_CERTIFICATES 256
+#define ROLE_MAX_TOKEN_KEYS 32
 
 struct role_listener {
 	struct slice protocol;
@@ -33,6 +34,9 @@ struct role_setup {
 	uid_t uid;                  /* (uid_t)-1: stay who we are */
 	gid_t gid;
 	struct slice smarthost_password;
+	struct slice client_authorities; /* PEM; empty: no client is asked for a certificate */
+	struct slice *token_keys;        /* one of each of auth.token_issuers */
+	size_t token_key_count;
 	struct tls_pair *pairs;
 	size_t pair_count;
 	struct role_listener listeners[ROLE_MAX_LISTENERS];
@@ -59,7 +63,9 @@ void role_take_log_level(struct role_setup *setup, struct slice config_text);
 
 /* What CONTROL_CONFIGURE and CONTROL_RELOAD hold. */
 struct role_configuration {
-	struct slice config_text, smarthost_password;
+	struct slice config_text, smarthost_password, client_authorities;
+	struct slice *token_keys;
+	size_t token_key_count;
 	uint32_t uid, gid; /* UINT32_MAX: unchanged */
 	struct tls_pair *pairs;
 	size_t pair_count;

@@ -7,6 +7,10 @@ void role_configuration_pack(struct buf *out, const struct role_configuration *c
 {
 	pack_slice(out, configuration->config_text);
 	pack_slice(out, configuration->smarthost_password);
+	pack_slice(out, configuration->client_authorities);
+	pack_u32(out, (uint32_t)configuration->token_key_count);
+	for (size_t i = 0; i < configuration->token_key_count; i++)
+		pack_slice(out, configuration->token_keys[i]);
 	pack_u32(out, configuration->uid);
 	pack_u32(out, configuration->gid);
 	pack_u32(out, (uint32_t)configuration->pair_count);
@@ -22,6 +26,11 @@ bool role_configuration_unpack(struct arena *arena, struct slice frame, struct r
 
 	configuration->config_text = unpack_slice(&in);
 	configuration->smarthost_password = unpack_slice(&in);
+	configuration->client_authorities = unpack_slice(&in);
+	configuration->token_key_count = unpack_count(&in, ROLE_MAX_TOKEN_KEYS);
+	configuration->token_keys = ARENA_ARRAY(arena, struct slice, configuration->token_key_count + 1);
+	for (size_t i = 0; i < configuration->token_key_count; i++)
+		configuration->token_keys[i] = unpack_slice(&in);
 	configuration->uid = unpack_u32(&in);
 	configuration->gid = unpack_u32(&in);
 	configuration->pair_count = unpack_count(&in, ROLE_MAX_CERTIFICATES);

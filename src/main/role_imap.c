@@ -29,6 +29,7 @@ static struct imap_options options_from(const struct config *config)
 	return (struct imap_options){
 		.hostname = slice_from_cstr(config->hostname),
 		.plaintext = plaintext_from(slice_from_cstr(config->auth.plaintext)),
+		.takes_tokens = config->auth.token_issuers_count > 0,
 		.append_limit = config->limits.message_size,
 		.idle_timeout_ms = (int)config->limits.idle_timeout_s * 1000,
 		.command_timeout_ms = (int)config->limits.command_timeout_s * 1000,
@@ -48,6 +49,7 @@ static struct pop3_options pop3_options_from(const struct imap_options *imap)
 	return (struct pop3_options){
 		.hostname = imap->hostname,
 		.plaintext = pop3_plaintext_from(imap->plaintext),
+		.takes_tokens = imap->takes_tokens,
 		.command_timeout_ms = imap->command_timeout_ms,
 	};
 }
@@ -124,8 +126,8 @@ int role_run_imap(struct role_setup *setup)
 		.setup = setup,
 	};
 	const struct network_protocol protocols[] = {
-		{"imap imaps", "imaps", &imap_protocol, &role.imap, IMAP_REFUSAL},
-		{"pop3 pop3s", "pop3s", &pop3_protocol, &role.pop3, POP3_REFUSAL},
+		{"imap imaps", "imaps", "imap imaps", &imap_protocol, &role.imap, IMAP_REFUSAL},
+		{"pop3 pop3s", "pop3s", "pop3 pop3s", &pop3_protocol, &role.pop3, POP3_REFUSAL},
 	};
 	struct network_service service = {
 		.protocols = protocols,

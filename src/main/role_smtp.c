@@ -52,6 +52,7 @@ static struct smtp_options options_from(struct role_setup *setup)
 		.command_timeout_ms = (int)config->limits.command_timeout_s * 1000,
 		.session_timeout_ms = (int64_t)config->limits.session_timeout_s * 1000,
 		.plaintext = plaintext_from(slice_from_cstr(config->auth.plaintext)),
+		.takes_tokens = config->auth.token_issuers_count > 0,
 		.future_release_ms = config->smtp.future_release_s * INT64_C(1000),
 	};
 
@@ -158,7 +159,7 @@ int role_run_smtp(struct role_setup *setup)
 {
 	struct smtp_role role = {.smtp = {.options = options_from(setup), .log = &setup->log}, .door = door_options_from(setup),
 				 .screen = screen_options_from(setup)};
-	const struct network_protocol protocol = {"smtp submission submissions lmtp local", "submissions", &smtp_protocol, &role.smtp,
+	const struct network_protocol protocol = {"smtp submission submissions lmtp local", "submissions", "submission submissions", &smtp_protocol, &role.smtp,
 						   SMTP_REFUSAL};
 	struct network_service service = {.protocols = &protocol, .protocol_count = 1, .context = &role, .start = start,
 					  .stop = stop, .fetch_bans = fetch_bans};

@@ -42,7 +42,8 @@ struct supervisor {
 	gid_t gid;
 	struct role_listener listeners[ROLE_MAX_LISTENERS];
 	size_t listener_count;
-	struct slice smarthost_password;
+	struct slice smarthost_password, client_authorities;
+	struct slice *token_keys; /* of each of auth.token_issuers */
 	struct tls_pair *pairs;
 	size_t pair_count;
 	struct supervised_role roles[ROLE_COUNT];

@@ -53,6 +53,24 @@ static bool read_file(struct supervisor *supervisor, const char *path, struct sl
 	return true;
 }
 
+/* What others must have vouched for: the authorities of clients' certificates, the keys of tokens. */
+static bool read_vouchers(struct supervisor *supervisor)
+{
+	const struct config *config = supervisor->config;
+	struct slice *keys = ARENA_ARRAY(&supervisor->arena, struct slice, config->auth.token_issuers_count + 1);
+
+	if (config->auth.token_issuers_count > ROLE_MAX_TOKEN_KEYS) {
+		LOG_ERROR(&supervisor->log, "supervisor.too_many_token_issuers", LOG_INT("allowed", ROLE_MAX_TOKEN_KEYS));
+		return false;
+	}
+	for (unsigned i = 0; i < config->auth.token_issuers_count; i++)
+		if (!read_file(supervisor, config->auth.token_issuers[i].keys, &keys[i]))
+			return false;
+	supervisor->token_keys = keys;
+	return !config->tls.client_authorities ||
+	       read_file(supervisor, config->tls.client_authorities, &supervisor->client_authorities);
+}
+
 bool supervisor_read_secrets(struct supervisor *supervisor)
 {
 	const struct config *config = supervisor->config;
@@ -72,7 +90,7 @@ bool supervisor_read_secrets(struct supervisor *supervisor)
 	}
 	supervisor->pairs = pairs;
 	supervisor->pair_count = config->tls.certificates_count;
-	return true;
+	return read_vouchers(supervisor);
 }
 
 bool supervisor_find_user(struct supervisor *supervisor)

@@ -70,7 +70,12 @@ static bool configuration_for(struct supervisor *supervisor, const struct role_d
 		return false;
 	if (definition->role == ROLE_RELAY)
 		configuration.smarthost_password = supervisor->smarthost_password;
+	if (definition->powers & POWER_AUTH) {
+		configuration.token_keys = supervisor->token_keys;
+		configuration.token_key_count = supervisor->config->auth.token_issuers_count;
+	}
 	if (definition->powers & POWER_ACCEPT) {
+		configuration.client_authorities = supervisor->client_authorities;
 		configuration.pairs = supervisor->pairs;
 		configuration.pair_count = supervisor->pair_count;
 	}

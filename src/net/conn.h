@@ -149,6 +149,11 @@ struct slice conn_tls_cipher(const struct conn *conn);
 /* RFC 5929 "tls-server-end-point" and "tls-unique" (TLS 1.2 only), RFC 9266 "tls-exporter": raw bytes appended to *out;
  * false if there is none of that type. */
 MUST_CHECK bool conn_channel_binding(struct conn *conn, struct slice type, struct buf *out);
+/* Has the client shown a certificate that one of the anchors it was asked for vouches for (tls_server_ask_clients)? */
+bool conn_is_certified(const struct conn *conn);
+/* The mail addresses that such a certificate names, each ended by a line feed: the alternative names of RFC 5280 section 4.2.1.6 that are
+ * addresses, the SmtpUTF8Mailbox of RFC 9598 section 3, and the subject's emailAddress. */
+void conn_certified_addresses(const struct conn *conn, struct buf *out);
 /* The last TLS error in words; empty if none. */
 struct slice conn_tls_error(const struct conn *conn);
 

@@ -11,6 +11,8 @@
 
 #define HOST_MAX        253 /* RFC 1035 section 2.3.4, without the final dot */
 #define TLS_UNIQUE_MAX  64
+#define CERTIFIED_MAX        16
+#define CERTIFIED_LENGTH_MAX 320
 #define EXPORTER_LENGTH 32
 
 static void set_tls_error(struct conn *conn, const char *text)
@@ -338,4 +340,26 @@ bool conn_channel_binding(struct conn *conn, struct slice type, struct buf *out)
 	if (slice_eq(type, SLICE("tls-unique")))
 		return !is_tls13 && is_bound_to_secret && bind_unique(ssl, out);
 	return slice_eq(type, SLICE("tls-exporter")) && is_bound_to_secret && bind_exporter(ssl, out);
+}
+
+bool conn_is_certified(const struct conn *conn)
+{
+	return conn->ssl && SSL_is_server(conn->ssl) && SSL_get0_peer_certificate(conn->ssl) &&
+	       SSL_get_verify_result(conn->ssl) == X509_V_OK;
+}
+
+void conn_certified_addresses(const struct conn *conn, struct buf *out)
+{
+	STACK_OF(OPENSSL_STRING) *addresses =
+		conn_is_certified(conn) ? X509_get1_email(SSL_get0_peer_certificate(conn->ssl)) : NULL;
+
+	for (int i = 0; i < sk_OPENSSL_STRING_num(addresses) && i < CERTIFIED_MAX; i++) {
+		struct slice address = slice_from_cstr(sk_OPENSSL_STRING_value(addresses, i));
+
+		if (address.len > CERTIFIED_LENGTH_MAX || slice_find_byte(address, '\n') != SLICE_NOT_FOUND)
+			continue;
+		buf_add(out, address);
+		buf_add_byte(out, '\n');
+	}
+	X509_email_free(addresses);
 }

@@ -48,6 +48,7 @@ struct tls_context {
 	pthread_mutex_t mutex;
 	struct tls_set *current; /* NULL: a server without certificate */
 	bool is_server;
+	char *client_anchors; /* PEM; NULL: no client is asked for a certificate */
 };
 
 static void *allocate(size_t count, size_t size)
@@ -263,6 +264,43 @@ static int no_pass_phrase(char *out, int cap, int writing, void *context)
 	return -1;
 }
 
+static void trust(SSL_CTX *ctx, struct slice anchors)
+{
+	X509_STORE *store = SSL_CTX_get_cert_store(ctx);
+	BIO *bio = memory_bio(anchors);
+	X509 *anchor;
+
+	while (bio && (anchor = PEM_read_bio_X509(bio, NULL, no_pass_phrase, NULL))) {
+		X509_STORE_add_cert(store, anchor);
+		X509_free(anchor);
+	}
+	BIO_free(bio);
+	ERR_clear_error();
+}
+
+/* Whatever comes is let in: who isn't trusted is nobody in particular. */
+static int let_in(int trusted, X509_STORE_CTX *chain)
+{
+	(void)trusted;
+	(void)chain;
+	return 1;
+}
+
+/* The names of the anchors are sent along, so that the client knows which of its certificates is meant (RFC 8446 section 4.2.4). */
+static void ask_clients(SSL_CTX *ctx, struct slice anchors)
+{
+	BIO *bio = memory_bio(anchors);
+	X509 *anchor;
+
+	while (bio && (anchor = PEM_read_bio_X509(bio, NULL, no_pass_phrase, NULL))) {
+		(void)SSL_CTX_add_client_CA(ctx, anchor);
+		X509_free(anchor);
+	}
+	BIO_free(bio);
+	trust(ctx, anchors);
+	SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER | SSL_VERIFY_CLIENT_ONCE, let_in);
+}
+
 static bool read_chain(struct slice pem, struct loaded_pair *pair)
 {
 	BIO *bio = memory_bio(pem);
@@ -342,6 +380,8 @@ enum status tls_context_load(struct tls_context *context, const struct tls_pair 
 		set_release(set);
 		return error_set(error, arena, STATUS_TEMPORARY, "OpenSSL can't be set up");
 	}
+	if (context->client_anchors)
+		ask_clients(set->ctx, slice_from_cstr(context->client_anchors));
 	status = load_set(set, pairs, count, arena, error);
 	if (status != STATUS_OK) {
 		set_release(set);
@@ -357,6 +397,13 @@ enum status tls_context_load(struct tls_context *context, const struct tls_pair 
 
 /* ---- contexts ---- */
 
+void tls_server_ask_clients(struct tls_context *context, struct slice anchors)
+{
+	free(context->client_anchors);
+	context->client_anchors = allocate(anchors.len + 1, 1);
+	memcpy(context->client_anchors, anchors.data, anchors.len);
+}
+
 static struct tls_context *context_new(bool is_server)
 {
 	struct tls_context *context = allocate(1, sizeof(*context));
@@ -371,20 +418,6 @@ static struct tls_context *context_new(bool is_server)
 struct tls_context *tls_server_new(void)
 {
 	return context_new(true);
-}
-
-static void trust(SSL_CTX *ctx, struct slice anchors)
-{
-	X509_STORE *store = SSL_CTX_get_cert_store(ctx);
-	BIO *bio = memory_bio(anchors);
-	X509 *anchor;
-
-	while (bio && (anchor = PEM_read_bio_X509(bio, NULL, no_pass_phrase, NULL))) {
-		X509_STORE_add_cert(store, anchor);
-		X509_free(anchor);
-	}
-	BIO_free(bio);
-	ERR_clear_error();
 }
 
 struct tls_context *tls_client_new(struct slice trust_anchors)
@@ -439,6 +472,7 @@ void tls_context_free(struct tls_context *context)
 	if (!context)
 		return;
 	set_release(context->current);
+	free(context->client_anchors);
 	pthread_mutex_destroy(&context->mutex);
 	free(context);
 }

@@ -23,6 +23,9 @@ struct tls_pair {
 };
 
 struct tls_context *tls_server_new(void);
+/* Clients are asked for a certificate, and may have none, or one that isn't trusted: conn_is_certified tells. For what is loaded from
+ * now on. `anchors`: PEM, copied. */
+void tls_server_ask_clients(struct tls_context *context, struct slice anchors);
 /* Trust anchors in PEM; empty: trust nothing (opportunistic TLS, RFC 7435). */
 struct tls_context *tls_client_new(struct slice trust_anchors);
 void tls_context_free(struct tls_context *context);

@@ -137,7 +137,8 @@ static enum next run(struct pop3_session *s, struct slice mechanism, const struc
 /* Lenient: without a mechanism they are listed, as clients did before there was CAPA. */
 static enum next list_mechanisms(struct pop3_session *s)
 {
-	struct slice mechanisms = auth_mechanisms(conn_is_tls(pop3_conn(s)), pop3_plaintext_allowed(s));
+	struct auth_offer offer = pop3_auth_offer(s);
+	struct slice mechanisms = auth_mechanisms(pop3_arena(s), &offer);
 
 	(void)pop3_ok(s, SLICE("Mechanisms follow"));
 	while (mechanisms.len > 0) {
@@ -150,11 +151,12 @@ static enum next list_mechanisms(struct pop3_session *s)
 enum next pop3_auth(struct pop3_session *s, const struct pop3_arguments *arguments)
 {
 	struct slice rest = slice_trim(arguments->text), mechanism = slice_cut(&rest, ' '), initial = SLICE_EMPTY;
+	struct auth_offer offer = pop3_auth_offer(s);
 	bool has_initial = rest.len > 0;
 
 	if (mechanism.len == 0)
 		return list_mechanisms(s);
-	if (!auth_mechanism_is_offered(mechanism, conn_is_tls(pop3_conn(s)), pop3_plaintext_allowed(s)))
+	if (!auth_mechanism_is_offered(mechanism, &offer))
 		return pop3_bad(s, SLICE("That mechanism isn't offered here"));
 	if (has_initial && !auth_decode_initial(pop3_arena(s), slice_trim(rest), &initial))
 		return pop3_bad(s, SLICE("That isn't base64"));

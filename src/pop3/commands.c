@@ -11,7 +11,8 @@ static enum next noop(struct pop3_session *s, const struct pop3_arguments *argum
 
 static void put_mechanisms(struct pop3_session *s, struct buf *out)
 {
-	struct slice mechanisms = auth_mechanisms(conn_is_tls(pop3_conn(s)), pop3_plaintext_allowed(s));
+	struct auth_offer offer = pop3_auth_offer(s);
+	struct slice mechanisms = auth_mechanisms(pop3_arena(s), &offer);
 
 	if (mechanisms.len == 0)
 		return;

@@ -35,6 +35,7 @@ enum pop3_plaintext {
 struct pop3_options {
 	struct slice hostname;
 	enum pop3_plaintext plaintext;
+	bool takes_tokens;           /* OAUTHBEARER and XOAUTH2 */
 	unsigned max_bad_commands;   /* in a row; then the connection is closed; 0: 20 */
 	unsigned max_login_failures; /* likewise; 0: 5 */
 	int login_timeout_ms;        /* from the greeting to the log-in; 0: 180,000 */

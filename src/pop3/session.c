@@ -1,6 +1,7 @@
 /* Invariant: no lock of a view and no read snapshot of the store is held while bytes are read from or sent to the client. */
 #include "pop3/session.h"
 
+#include "auth/dialogue.h"
 #include "base/clock.h"
 #include "net/tls.h"
 
@@ -42,6 +43,11 @@ bool pop3_plaintext_allowed(struct pop3_session *s)
 		return true;
 	}
 	return conn_is_tls(pop3_conn(s));
+}
+
+struct auth_offer pop3_auth_offer(struct pop3_session *s)
+{
+	return auth_offer_of(pop3_conn(s), pop3_plaintext_allowed(s), s->context->options.takes_tokens);
 }
 
 bool pop3_may_start_tls(struct pop3_session *s)

@@ -1,6 +1,7 @@
 /* session: what a POP3 session is, how its commands are given and answered. Private to pop3/. */
 #pragma once
 
+#include "auth/auth.h"
 #include "pop3/parse.h"
 #include "pop3/pop3.h"
 #include "store/mailbox_view.h"
@@ -63,6 +64,7 @@ static inline struct arena *pop3_arena(struct pop3_session *s)
 }
 /* May a password be sent as it is? */
 bool pop3_plaintext_allowed(struct pop3_session *s);
+struct auth_offer pop3_auth_offer(struct pop3_session *s);
 bool pop3_may_start_tls(struct pop3_session *s);
 
 /* ---- answers ---- */

@@ -1,5 +1,5 @@
 /* AUTH (RFC 4954): carries the exchange between the client and the auth role. */
-#include "auth/auth.h"
+#include "auth/dialogue.h"
 
 #include "base/base64.h"
 #include "smtp/session.h"
@@ -10,29 +10,6 @@ struct exchange {
 	struct auth_peer peer;
 	struct auth_reply reply;
 };
-
-static struct slice channel_binding(struct exchange *x, struct slice type)
-{
-	struct buf out;
-
-	buf_init(&out, x->arena, 0);
-	return conn_channel_binding(x->session->conn, type, &out) ? buf_slice(&out) : SLICE_EMPTY;
-}
-
-static void describe_peer(struct exchange *x, struct slice mechanism)
-{
-	x->peer = (struct auth_peer){.protocol = SLICE("smtp"),
-				     .address = *conn_peer(x->session->conn),
-				     .is_tls = conn_is_tls(x->session->conn),
-				     .binding_exporter = SLICE_EMPTY,
-				     .binding_unique = SLICE_EMPTY,
-				     .binding_end_point = SLICE_EMPTY};
-	if (!slice_ends_with_nocase(mechanism, SLICE("-PLUS")))
-		return;
-	x->peer.binding_exporter = channel_binding(x, SLICE("tls-exporter"));
-	x->peer.binding_unique = channel_binding(x, SLICE("tls-unique"));
-	x->peer.binding_end_point = channel_binding(x, SLICE("tls-server-end-point"));
-}
 
 static bool decode(struct exchange *x, struct slice text, struct slice *raw)
 {
@@ -142,11 +119,13 @@ enum next cmd_auth(struct smtp_session *s, struct slice argument)
 		return smtp_answer(s, s->env->listener->tls ? REPLY_NEED_TLS : REPLY_NO_AUTH);
 	if (mechanism.len == 0 || slice_find_byte(initial, ' ') != SLICE_NOT_FOUND)
 		return smtp_answer(s, REPLY_SYNTAX_AUTH);
-	if (!auth_mechanism_is_offered(mechanism, conn_is_tls(s->conn), true))
+	struct auth_offer offer = smtp_auth_offer(s);
+
+	if (!auth_mechanism_is_offered(mechanism, &offer))
 		return smtp_answer(s, REPLY_AUTH_MECHANISM);
 	/* RFC 4954 section 4: "=" is an initial response of no bytes. */
 	if (initial.len > 0 && !slice_eq(initial, SLICE("=")) && !decode(&x, initial, &raw))
 		return smtp_answer(s, REPLY_AUTH_MALFORMED);
-	describe_peer(&x, mechanism);
+	x.peer = auth_peer_of(s->conn, SLICE("smtp"), true, x.arena);
 	return exchange(&x, mechanism, initial.len > 0 ? &raw : NULL);
 }

@@ -1,5 +1,4 @@
 /* EHLO, HELO and STARTTLS: who we are to each other. */
-#include "auth/auth.h"
 #include "base/clock.h"
 #include "smtp/session.h"
 
@@ -38,7 +37,9 @@ static struct slice offered_mechanisms(const struct smtp_session *s)
 {
 	if (!s->is_submission || s->account != 0 || !smtp_may_send_password(s))
 		return SLICE_EMPTY;
-	return auth_mechanisms(conn_is_tls(s->conn), smtp_may_send_password(s));
+	struct auth_offer offer = smtp_auth_offer(s);
+
+	return auth_mechanisms(s->env->command_arena, &offer);
 }
 
 static enum next greet_with_offers(struct smtp_session *s, struct slice argument)

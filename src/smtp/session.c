@@ -2,6 +2,7 @@
 
 #include <sys/socket.h>
 
+#include "auth/dialogue.h"
 #include "base/clock.h"
 #include "base/metrics.h"
 
@@ -94,6 +95,11 @@ bool smtp_may_send_password(const struct smtp_session *s)
 		break;
 	}
 	return conn_is_tls(s->conn);
+}
+
+struct auth_offer smtp_auth_offer(const struct smtp_session *s)
+{
+	return auth_offer_of(s->conn, smtp_may_send_password(s), s->options.takes_tokens);
 }
 
 /* ---- open ---- */

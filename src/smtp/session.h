@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "auth/auth.h"
 #include "deliver/deliver.h"
 #include "guard/door.h"
 #include "smtp/client_info.h"
@@ -84,6 +85,7 @@ void smtp_log_refused(const struct smtp_session *session, unsigned code, struct 
 /* Nothing may take longer than that from now on, nor than the session may last. */
 void smtp_set_time_limit(struct smtp_session *session, int64_t ms);
 bool smtp_may_send_password(const struct smtp_session *session);
+struct auth_offer smtp_auth_offer(const struct smtp_session *session);
 struct slice smtp_peer_text(const struct smtp_session *session, struct arena *arena);
 /* The client, as it is known now, is let in and greeted. False: it has been told why not. */
 bool smtp_admit(struct smtp_session *session);

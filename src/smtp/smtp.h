@@ -48,6 +48,7 @@ struct smtp_options {
 	const struct net_prefix *xclient_from, *xforward_from; /* may tell who the client is; none: nobody may */
 	size_t xclient_from_count, xforward_from_count;
 	enum smtp_plaintext plaintext;
+	bool takes_tokens; /* OAUTHBEARER and XOAUTH2 */
 	enum smtp_vrfy vrfy, expn;
 	int64_t future_release_ms; /* the longest that a submission may be held (RFC 4865); 0: not offered */
 	struct slice origin; /* the domain of incomplete addresses of local programs: their greeting has it; empty: hostname */

@@ -237,7 +237,7 @@ def test_password_change_is_at_once(server):
     server.imap(ALICE, "another one").logout()
 
 
-@pytest.mark.parametrize("mechanism", ["SCRAM-SHA-256", "SCRAM-SHA-256-PLUS"])
+@pytest.mark.parametrize("mechanism", ["SCRAM-SHA-256", "SCRAM-SHA-256-PLUS", "SCRAM-SHA-1", "SCRAM-SHA-1-PLUS"])
 def test_scram(server, mechanism):
     """GNU SASL after STARTTLS; with -PLUS the log-in is bound to the TLS connection."""
     def log_in(password):

@@ -18,7 +18,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (hash.cost_kb <= 1024 && hash.cost_ms <= 10)
 			(void)!password_hash_check(&hash, password);
 	}
-	(void)!scram_keys_parse(&arena, stored, &keys);
+	(void)!scram_keys_parse(&arena, stored, SCRAM_SHA_256, &keys);
 	(void)!address_prepare(&arena, stored, &prepared);
 	prepared = password_prepare(&arena, password);
 	return 0;

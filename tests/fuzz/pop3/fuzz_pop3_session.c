@@ -37,20 +37,6 @@ void engine_announce(struct engine *engine, uint64_t topic)
 
 static int64_t account;
 
-struct slice auth_mechanisms(bool is_tls, bool plaintext_allowed)
-{
-	(void)is_tls;
-	(void)plaintext_allowed;
-	return SLICE("PLAIN");
-}
-
-bool auth_mechanism_is_offered(struct slice name, bool is_tls, bool plaintext_allowed)
-{
-	(void)is_tls;
-	(void)plaintext_allowed;
-	return slice_eq_nocase(name, SLICE("PLAIN"));
-}
-
 static struct auth_reply accept_all(void)
 {
 	return (struct auth_reply){.outcome = AUTH_ACCEPTED, .account = account, .address = SLICE(USER)};

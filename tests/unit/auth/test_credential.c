@@ -68,8 +68,9 @@ static void set_and_find(void **state)
 	assert_int_equal(credential.account, 7);
 	assert_true(credential.enabled);
 	assert_true(password_verify(credential.password_hash, SLICE("secret")));
-	assert_true(scram_keys_parse(&fixture->arena, credential.scram, &keys));
+	assert_true(scram_keys_parse(&fixture->arena, credential.scram, SCRAM_SHA_256, &keys));
 	assert_int_equal(keys.iterations, 4096);
+	assert_true(scram_keys_parse(&fixture->arena, credential.scram, SCRAM_SHA_1, &keys));
 	assert_true(credential_is_current(fixture->credentials, &credential));
 	/* Account 0 keeps what is there. */
 	assert_int_equal(credential_set_password(fixture->credentials, ALICE, 0, SLICE("other")), STATUS_OK);
@@ -141,7 +142,7 @@ static void imported_hashes(void **state)
 			      "wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=")),
 		STATUS_OK);
 	credential = find(fixture, ALICE);
-	assert_true(scram_keys_parse(&fixture->arena, credential.scram, &keys));
+	assert_true(scram_keys_parse(&fixture->arena, credential.scram, SCRAM_SHA_256, &keys));
 	assert_true(password_verify(credential.password_hash, SLICE("pencil")));
 	/* No password is kept in clear. */
 	assert_int_equal(credential_set_hash(fixture->credentials, ALICE, 1, SLICE("{PLAIN}secret")), STATUS_OK);
@@ -204,17 +205,23 @@ static void many_at_once(void **state)
 static void fake_keys_stay_the_same(void **state)
 {
 	struct auth_fixture *fixture = *state;
-	struct slice before = credentials_fake_scram(fixture->credentials, &fixture->arena, ALICE);
-	struct slice other = credentials_fake_scram(fixture->credentials, &fixture->arena, SLICE("bob@example.test"));
+	struct slice before = credentials_fake_scram(fixture->credentials, &fixture->arena, ALICE, SCRAM_SHA_256);
+	struct slice other = credentials_fake_scram(fixture->credentials, &fixture->arena, SLICE("bob@example.test"), SCRAM_SHA_256);
 	struct scram_keys keys;
 
 	assert_false(slice_eq(before, other));
-	assert_true(scram_keys_parse(&fixture->arena, before, &keys));
+	/* A real user's salts differ. */
+	struct slice of_sha1 = credentials_fake_scram(fixture->credentials, &fixture->arena, ALICE, SCRAM_SHA_1);
+	struct scram_keys sha1;
+
+	assert_true(scram_keys_parse(&fixture->arena, of_sha1, SCRAM_SHA_1, &sha1));
+	assert_true(scram_keys_parse(&fixture->arena, before, SCRAM_SHA_256, &keys));
 	assert_int_equal(keys.iterations, 4096);
 	assert_int_equal(keys.salt_len, SCRAM_SALT_LENGTH);
+	assert_memory_not_equal(keys.salt, sha1.salt, SCRAM_SALT_LENGTH);
 	credentials_close(fixture->credentials);
 	auth_fixture_open(fixture);
-	assert_true(slice_eq(before, credentials_fake_scram(fixture->credentials, &fixture->arena, ALICE)));
+	assert_true(slice_eq(before, credentials_fake_scram(fixture->credentials, &fixture->arena, ALICE, SCRAM_SHA_256)));
 }
 
 static void newer_tables_are_left_alone(void **state)

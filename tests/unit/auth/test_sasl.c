@@ -19,7 +19,7 @@ static struct sasl_bindings tls_bindings(void)
 
 static void make_keys(struct scram_keys *keys, struct slice password)
 {
-	assert_true(scram_keys_from_password(password, SLICE("0123456789abcdef"), 4096, keys));
+	assert_true(scram_keys_from_password(SCRAM_SHA_256, password, SLICE("0123456789abcdef"), 4096, keys));
 }
 
 static void rfc_7677_section_3(void **state)
@@ -34,7 +34,7 @@ static void rfc_7677_section_3(void **state)
 	arena_init(&arena, 0);
 	buf_init(&salt, NULL, 0);
 	assert_true(base64_decode(&salt, SLICE("W22ZaJ0SNY7soEsUEjb6gQ==")));
-	assert_true(scram_keys_from_password(SLICE("pencil"), buf_slice(&salt), 4096, &keys));
+	assert_true(scram_keys_from_password(SCRAM_SHA_256, SLICE("pencil"), buf_slice(&salt), 4096, &keys));
 	assert_int_equal(
 		sasl_begin(&sasl, &arena, SASL_SCRAM_SHA_256, &no_bindings, SLICE("%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0"), &first),
 		SASL_NEED_KEYS);
@@ -49,7 +49,6 @@ static void rfc_7677_section_3(void **state)
 	assert_int_equal(sasl_step(&sasl, SLICE("")), SASL_MALFORMED);
 }
 
-/* The example is of SCRAM-SHA-1; up to the proof the messages of both are alike. */
 static void rfc_5802_section_5(void **state)
 {
 	struct arena arena SCOPED_ARENA;
@@ -62,7 +61,31 @@ static void rfc_5802_section_5(void **state)
 	arena_init(&arena, 0);
 	buf_init(&salt, NULL, 0);
 	assert_true(base64_decode(&salt, SLICE("QSXCR+Q6sek8bf92")));
-	assert_true(scram_keys_from_password(SLICE("pencil"), buf_slice(&salt), 4096, &keys));
+	assert_true(scram_keys_from_password(SCRAM_SHA_1, SLICE("pencil"), buf_slice(&salt), 4096, &keys));
+	assert_int_equal(sasl_begin(&sasl, &arena, SASL_SCRAM_SHA_1, &no_bindings, SLICE("3rfcNHYJY1ZVvWVs7j"), &first),
+			 SASL_NEED_KEYS);
+	assert_int_equal(sasl_hash(&sasl), SCRAM_SHA_1);
+	assert_int_equal(sasl_supply_keys(&sasl, &keys), SASL_CHALLENGE);
+	assert_int_equal(sasl_step(&sasl, SLICE("c=biws,r=fyko+d2lbbFgONRv9qkxdawL3rfcNHYJY1ZVvWVs7j,"
+						"p=v0X8v3Bz2T0CJGbJQyF0X+HI4Ts=")),
+			 SASL_ACCEPT);
+	assert_true(slice_eq(sasl.challenge, SLICE("v=rmF9pqV8S7suAoZWja4dJRkFsKQ=")));
+}
+
+/* Up to the proof the messages of both are alike. */
+static void proof_of_another_hash(void **state)
+{
+	struct arena arena SCOPED_ARENA;
+	struct sasl sasl;
+	struct scram_keys keys;
+	struct buf salt SCOPED_BUF;
+	struct slice first = SLICE("n,,n=user,r=fyko+d2lbbFgONRv9qkxdawL");
+
+	(void)state;
+	arena_init(&arena, 0);
+	buf_init(&salt, NULL, 0);
+	assert_true(base64_decode(&salt, SLICE("QSXCR+Q6sek8bf92")));
+	assert_true(scram_keys_from_password(SCRAM_SHA_256, SLICE("pencil"), buf_slice(&salt), 4096, &keys));
 	assert_int_equal(sasl_begin(&sasl, &arena, SASL_SCRAM_SHA_256, &no_bindings, SLICE("3rfcNHYJY1ZVvWVs7j"), &first),
 			 SASL_NEED_KEYS);
 	assert_int_equal(sasl_supply_keys(&sasl, &keys), SASL_CHALLENGE);
@@ -199,9 +222,9 @@ static void malformed_client_final(void **state)
 	(void)state;
 	arena_init(&arena, 0);
 	for (size_t i = 0; i < sizeof messages / sizeof messages[0]; i++)
-		if (scram_parse_client_final(&arena, messages[i], &final))
+		if (scram_parse_client_final(&arena, messages[i], SCRAM_SHA_256, &final))
 			fail_msg("accepted: %.*s", SLICE_ARG(messages[i]));
-	assert_true(scram_parse_client_final(&arena, SLICE("c=biws,r=abc,x=optional,p=" PROOF), &final));
+	assert_true(scram_parse_client_final(&arena, SLICE("c=biws,r=abc,x=optional,p=" PROOF), SCRAM_SHA_256, &final));
 	assert_true(slice_eq(final.without_proof, SLICE("c=biws,r=abc,x=optional")));
 }
 
@@ -220,7 +243,7 @@ static void changed_proofs(void **state)
 	struct slice message =
 		scram_client_final_message(&client, SLICE("r=abcdef,s=MDEyMzQ1Njc4OWFiY2RlZg==,i=4096"), SLICE("secret"));
 
-	assert_true(scram_parse_client_final(&arena, message, &final));
+	assert_true(scram_parse_client_final(&arena, message, SCRAM_SHA_256, &final));
 	assert_true(scram_verify_proof(&keys, client.auth_message, final.proof));
 	char *proof = (char *)slice_dup(&arena, final.proof).data;
 
@@ -252,12 +275,97 @@ static void stored_form_of_keys(void **state)
 	buf_init(&text, &arena, 0);
 	scram_keys_format(&text, &keys);
 	assert_true(slice_starts_with(buf_slice(&text), SLICE("SCRAM-SHA-256$4096:MDEyMzQ1Njc4OWFiY2RlZg==$")));
-	assert_true(scram_keys_parse(&arena, buf_slice(&text), &again));
+	assert_true(scram_keys_parse(&arena, buf_slice(&text), SCRAM_SHA_256, &again));
 	assert_memory_equal(keys.stored_key, again.stored_key, 32);
 	assert_memory_equal(keys.server_key, again.server_key, 32);
 	assert_int_equal(again.iterations, 4096);
 	for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
-		assert_false(scram_keys_parse(&arena, wrong[i], &again));
+		assert_false(scram_keys_parse(&arena, wrong[i], SCRAM_SHA_256, &again));
+}
+
+/* Both hashes' keys stand in one text. */
+static void several_keys(void **state)
+{
+	struct arena arena SCOPED_ARENA;
+	struct scram_keys sha256, sha1, again;
+	struct buf text;
+
+	(void)state;
+	arena_init(&arena, 0);
+	buf_init(&text, &arena, 0);
+	make_keys(&sha256, SLICE("secret"));
+	assert_true(scram_keys_from_password(SCRAM_SHA_1, SLICE("secret"), SLICE("salt"), 5000, &sha1));
+	scram_keys_format(&text, &sha256);
+	assert_false(scram_keys_parse(&arena, buf_slice(&text), SCRAM_SHA_1, &again));
+	buf_add_byte(&text, ' ');
+	scram_keys_format(&text, &sha1);
+	assert_true(scram_keys_parse(&arena, buf_slice(&text), SCRAM_SHA_1, &again));
+	assert_int_equal(again.hash, SCRAM_SHA_1);
+	assert_int_equal(again.iterations, 5000);
+	assert_memory_equal(again.stored_key, sha1.stored_key, 20);
+	assert_true(scram_keys_parse(&arena, buf_slice(&text), SCRAM_SHA_256, &again));
+	assert_memory_equal(again.stored_key, sha256.stored_key, 32);
+}
+
+/* RFC 7628 section 4.1 has the first. */
+static void bearer(void **state)
+{
+	static const struct {
+		enum sasl_mechanism mechanism;
+		struct slice message;
+		enum sasl_result result;
+	} cases[] = {
+		{SASL_OAUTHBEARER, SLICE("n,a=user@example.com,\1host=server.example.com\1port=143\1auth=Bearer vF9dft4qmTc2Nvb3RlckBhbHRhdmlzdGEuY29tCg==\1\1"), SASL_NEED_TOKEN},
+		{SASL_OAUTHBEARER, SLICE("n,,\1auth=bearer vF9dft4qmTc2Nvb3RlckBhbHRhdmlzdGEuY29tCg==\1\1"), SASL_NEED_TOKEN},
+		{SASL_OAUTHBEARER, SLICE("n,a=user@example.com,\1auth=Bearer x\1"), SASL_MALFORMED},
+		{SASL_OAUTHBEARER, SLICE("n,a=user@example.com\1auth=Bearer x\1\1"), SASL_MALFORMED},
+		{SASL_OAUTHBEARER, SLICE("n,a=user@example.com,\1host=x\1\1"), SASL_MALFORMED},
+		{SASL_OAUTHBEARER, SLICE("n,a=user@example.com,\1auth=Basic x\1\1"), SASL_MALFORMED},
+		{SASL_OAUTHBEARER, SLICE("n,a=user@example.com,\1auth=Bearer \1\1"), SASL_MALFORMED},
+		{SASL_OAUTHBEARER, SLICE("p=tls-unique,a=user@example.com,\1auth=Bearer x\1\1"), SASL_MALFORMED},
+		{SASL_OAUTHBEARER, SLICE("n,a=user=40,\1auth=Bearer x\1\1"), SASL_MALFORMED},
+		{SASL_OAUTHBEARER, SLICE("\1"), SASL_MALFORMED},
+		{SASL_OAUTHBEARER, SLICE(""), SASL_MALFORMED},
+		{SASL_XOAUTH2, SLICE("user=user@example.com\1auth=Bearer vF9dft4qmTc2Nvb3RlckBhbHRhdmlzdGEuY29tCg==\1\1"), SASL_NEED_TOKEN},
+		{SASL_XOAUTH2, SLICE("auth=Bearer x\1\1"), SASL_MALFORMED},
+		{SASL_XOAUTH2, SLICE("user=us\0er\1auth=Bearer x\1\1"), SASL_MALFORMED},
+		{SASL_XOAUTH2, SLICE("user=u\1auth=Bearer x\1\1\1"), SASL_MALFORMED},
+	};
+	struct arena arena SCOPED_ARENA;
+	struct sasl sasl;
+
+	(void)state;
+	arena_init(&arena, 0);
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		assert_int_equal(sasl_begin(&sasl, &arena, cases[i].mechanism, &no_bindings, SLICE("x"), &cases[i].message),
+				 cases[i].result);
+		if (cases[i].result != SASL_NEED_TOKEN)
+			continue;
+		assert_true(slice_eq(sasl.password, SLICE("vF9dft4qmTc2Nvb3RlckBhbHRhdmlzdGEuY29tCg==")));
+		assert_true(slice_eq(sasl.user, i == 1 ? SLICE_EMPTY : SLICE("user@example.com")));
+		/* RFC 7628 section 3.2.3: the client acknowledges, and then it is over. */
+		assert_int_equal(sasl_refuse_token(&sasl), SASL_CHALLENGE);
+		assert_true(slice_starts_with(sasl.challenge, SLICE("{\"status\":")));
+		assert_int_equal(sasl_step(&sasl, SLICE("\1")), SASL_REFUSE);
+		assert_int_equal(sasl_step(&sasl, SLICE("\1")), SASL_MALFORMED);
+	}
+}
+
+static void external(void **state)
+{
+	struct arena arena SCOPED_ARENA;
+	struct sasl sasl;
+	struct slice nobody = SLICE_EMPTY, somebody = SLICE("fred@example.com"), wrong = SLICE("fr\0ed");
+
+	(void)state;
+	arena_init(&arena, 0);
+	assert_int_equal(sasl_begin(&sasl, &arena, SASL_EXTERNAL, &no_bindings, SLICE("x"), &nobody), SASL_NEED_IDENTITY);
+	assert_int_equal(sasl.user.len, 0);
+	assert_int_equal(sasl_begin(&sasl, &arena, SASL_EXTERNAL, &no_bindings, SLICE("x"), &somebody), SASL_NEED_IDENTITY);
+	assert_true(slice_eq(sasl.user, somebody));
+	assert_int_equal(sasl_begin(&sasl, &arena, SASL_EXTERNAL, &no_bindings, SLICE("x"), &wrong), SASL_MALFORMED);
+	assert_int_equal(sasl_begin(&sasl, &arena, SASL_EXTERNAL, &no_bindings, SLICE("x"), NULL), SASL_CHALLENGE);
+	assert_int_equal(sasl_step(&sasl, SLICE("")), SASL_NEED_IDENTITY);
 }
 
 static void plain(void **state)
@@ -335,14 +443,26 @@ static void too_long_messages(void **state)
 
 static void offered_mechanisms(void **state)
 {
+	const struct auth_offer none = {0}, tls = {.is_tls = true}, open = {.plaintext_allowed = true},
+				all = {.is_tls = true, .takes_tokens = true, .is_certified = true},
+				tokens = {.takes_tokens = true};
+	struct arena arena SCOPED_ARENA;
+
 	(void)state;
-	assert_true(slice_eq(auth_mechanisms(true, false), SLICE("SCRAM-SHA-256-PLUS SCRAM-SHA-256 PLAIN LOGIN")));
-	assert_true(slice_eq(auth_mechanisms(false, true), SLICE("SCRAM-SHA-256 PLAIN LOGIN")));
-	assert_true(slice_eq(auth_mechanisms(false, false), SLICE("SCRAM-SHA-256")));
-	assert_true(auth_mechanism_is_offered(SLICE("plain"), true, false));
-	assert_false(auth_mechanism_is_offered(SLICE("PLAIN"), false, false));
-	assert_false(auth_mechanism_is_offered(SLICE("SCRAM-SHA-256-PLUS"), false, true));
-	assert_false(auth_mechanism_is_offered(SLICE(""), true, true));
+	arena_init(&arena, 0);
+	assert_true(slice_eq(auth_mechanisms(&arena, &tls),
+			     SLICE("SCRAM-SHA-256-PLUS SCRAM-SHA-1-PLUS SCRAM-SHA-256 SCRAM-SHA-1 PLAIN LOGIN")));
+	assert_true(slice_eq(auth_mechanisms(&arena, &open), SLICE("SCRAM-SHA-256 SCRAM-SHA-1 PLAIN LOGIN")));
+	assert_true(slice_eq(auth_mechanisms(&arena, &none), SLICE("SCRAM-SHA-256 SCRAM-SHA-1")));
+	assert_true(slice_eq(auth_mechanisms(&arena, &tokens), SLICE("SCRAM-SHA-256 SCRAM-SHA-1")));
+	assert_true(slice_eq(auth_mechanisms(&arena, &all),
+			     SLICE("EXTERNAL SCRAM-SHA-256-PLUS SCRAM-SHA-1-PLUS SCRAM-SHA-256 SCRAM-SHA-1 PLAIN LOGIN "
+				   "OAUTHBEARER XOAUTH2")));
+	assert_true(auth_mechanism_is_offered(SLICE("plain"), &tls));
+	assert_false(auth_mechanism_is_offered(SLICE("PLAIN"), &none));
+	assert_false(auth_mechanism_is_offered(SLICE("SCRAM-SHA-256-PLUS"), &open));
+	assert_false(auth_mechanism_is_offered(SLICE("EXTERNAL"), &tls));
+	assert_false(auth_mechanism_is_offered(SLICE(""), &all));
 }
 
 int main(void)
@@ -350,6 +470,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(rfc_7677_section_3),
 		cmocka_unit_test(rfc_5802_section_5),
+		cmocka_unit_test(proof_of_another_hash),
+		cmocka_unit_test(several_keys),
+		cmocka_unit_test(bearer),
+		cmocka_unit_test(external),
 		cmocka_unit_test(channel_binding),
 		cmocka_unit_test(malformed_client_first),
 		cmocka_unit_test(malformed_client_final),

@@ -9,6 +9,7 @@
 #include "base/base64.h"
 #include "base/clock.h"
 #include "scram_client.h"
+#include "token_maker.h"
 
 #define ALICE SLICE("alice@example.test")
 #define BOB   SLICE("bob@example.test")
@@ -558,6 +559,110 @@ static void a_crowd_at_a_narrow_door(void **state)
 	setting_free(crowd.setting);
 }
 
+/* ---- tokens and certificates ---- */
+
+static const char *claims_for(struct setting *setting, struct slice user)
+{
+	struct buf text;
+
+	buf_init(&text, &setting->fixture.arena, 0);
+	buf_printf(&text, "{\"iss\":\"https://id.test\",\"aud\":\"mail\",\"exp\":99999999999,\"email\":\"%.*s\"}", SLICE_ARG(user));
+	return slice_cstr(&setting->fixture.arena, buf_slice(&text));
+}
+
+static struct slice bearer_message(struct setting *setting, cjose_jwk_t *key, struct slice as, struct slice of)
+{
+	struct buf text;
+
+	buf_init(&text, &setting->fixture.arena, 0);
+	buf_printf(&text, "n,%s%.*s,\1auth=Bearer %.*s\1\1", as.len > 0 ? "a=" : "", SLICE_ARG(as),
+		   SLICE_ARG(token_maker_token(&setting->fixture.arena, key, "RS256", NULL, claims_for(setting, of))));
+	return buf_slice(&text);
+}
+
+static struct token_issuers *issuers_of(struct setting *setting, cjose_jwk_t *key)
+{
+	struct token_issuer issuer = {SLICE("https://id.test"), SLICE("mail"), SLICE("email"),
+				      token_maker_set(&setting->fixture.arena, &key, 1)};
+
+	return token_issuers_new(&issuer, 1, &setting->fixture.arena, NULL);
+}
+
+static struct auth_reply begin_with(struct setting *setting, struct slice mechanism, struct slice message, struct slice certified)
+{
+	struct auth_peer from = peer(1);
+
+	from.certified = certified;
+	return auth_begin(ipc_of(setting), &setting->fixture.arena, &from, mechanism, &message);
+}
+
+static void tokens(void **state)
+{
+	struct setting *setting = *state;
+	cjose_jwk_t *key = token_maker_key(false, NULL), *next = token_maker_key(false, NULL);
+	struct slice mechanism = SLICE("OAUTHBEARER"), good = bearer_message(setting, key, ALICE, ALICE);
+
+	/* Nobody's are taken, then this issuer's. */
+	assert_int_equal(begin_with(setting, mechanism, good, SLICE_EMPTY).outcome, AUTH_CONTINUE);
+	auth_service_set_tokens(setting->service, issuers_of(setting, key));
+	struct auth_reply reply = begin_with(setting, mechanism, good, SLICE_EMPTY);
+
+	assert_int_equal(reply.outcome, AUTH_ACCEPTED);
+	assert_int_equal(reply.account, 1);
+	assert_true(slice_eq(reply.address, ALICE));
+	/* The token says who it is; the name that the client gives may not differ. */
+	reply = begin_with(setting, mechanism, bearer_message(setting, key, SLICE_EMPTY, SLICE("BOB@example.test")), SLICE_EMPTY);
+	assert_int_equal(reply.outcome, AUTH_ACCEPTED);
+	assert_int_equal(reply.account, 2);
+	reply = begin_with(setting, mechanism, bearer_message(setting, key, ALICE, BOB), SLICE_EMPTY);
+	assert_int_equal(reply.outcome, AUTH_CONTINUE);
+	assert_true(slice_eq(reply.challenge, SLICE("{\"status\":\"invalid_token\"}")));
+	assert_int_equal(auth_step(ipc_of(setting), &setting->fixture.arena, reply.exchange, SLICE("\1")).outcome, AUTH_REFUSED);
+	/* No account; a disabled one; a key that is not taken any more. */
+	reply = begin_with(setting, mechanism, bearer_message(setting, key, SLICE_EMPTY, SLICE("carol@example.test")), SLICE_EMPTY);
+	assert_int_equal(reply.outcome, AUTH_CONTINUE);
+	assert_int_equal(credential_enable(setting->fixture.credentials, ALICE, false), STATUS_OK);
+	assert_int_equal(begin_with(setting, mechanism, good, SLICE_EMPTY).outcome, AUTH_CONTINUE);
+	assert_int_equal(credential_enable(setting->fixture.credentials, ALICE, true), STATUS_OK);
+	auth_service_set_tokens(setting->service, issuers_of(setting, next));
+	assert_int_equal(begin_with(setting, mechanism, good, SLICE_EMPTY).outcome, AUTH_CONTINUE);
+	cjose_jwk_release(key);
+	cjose_jwk_release(next);
+}
+
+/* What is refused counts as a wrong password does. */
+static void tokens_are_locked_out_too(void **state)
+{
+	struct setting *setting = *state;
+	struct slice bad = SLICE("n,a=alice@example.test,\1auth=Bearer x\1\1");
+	struct auth_reply reply;
+
+	for (int i = 0; i < 10; i++) {
+		reply = begin_with(setting, SLICE("OAUTHBEARER"), bad, SLICE_EMPTY);
+		assert_int_equal(reply.outcome, AUTH_CONTINUE);
+		assert_int_equal(auth_step(ipc_of(setting), &setting->fixture.arena, reply.exchange, SLICE("\1")).outcome, AUTH_REFUSED);
+	}
+	assert_int_equal(begin_with(setting, SLICE("OAUTHBEARER"), bad, SLICE_EMPTY).outcome, AUTH_LOCKED_OUT);
+}
+
+static void certificates(void **state)
+{
+	struct setting *setting = *state;
+	struct slice both = SLICE("carol@example.test\nBob@example.test\nalice@example.test\n");
+
+	struct auth_reply reply = begin_with(setting, SLICE("EXTERNAL"), SLICE_EMPTY, both);
+
+	assert_int_equal(reply.outcome, AUTH_ACCEPTED);
+	assert_int_equal(reply.account, 2);
+	reply = begin_with(setting, SLICE("EXTERNAL"), SLICE("ALICE@example.test"), both);
+	assert_int_equal(reply.outcome, AUTH_ACCEPTED);
+	assert_int_equal(reply.account, 1);
+	assert_int_equal(begin_with(setting, SLICE("EXTERNAL"), SLICE("carol@example.test"), both).outcome, AUTH_REFUSED);
+	assert_int_equal(begin_with(setting, SLICE("EXTERNAL"), ALICE, SLICE("bob@example.test\n")).outcome, AUTH_REFUSED);
+	assert_int_equal(begin_with(setting, SLICE("EXTERNAL"), ALICE, SLICE_EMPTY).outcome, AUTH_REFUSED);
+	assert_int_equal(begin_with(setting, SLICE("EXTERNAL"), SLICE_EMPTY, SLICE_EMPTY).outcome, AUTH_REFUSED);
+}
+
 /* A login in a thread of its own. */
 struct login {
 	struct setting *setting;
@@ -644,6 +749,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(unknown_users_have_salts_too, setup, teardown),
 		cmocka_unit_test_setup_teardown(scram_is_locked_out_too, setup, teardown),
 		cmocka_unit_test_setup_teardown(plain_and_login, setup, teardown),
+		cmocka_unit_test_setup_teardown(tokens, setup, teardown),
+		cmocka_unit_test_setup_teardown(tokens_are_locked_out_too, setup, teardown),
+		cmocka_unit_test_setup_teardown(certificates, setup, teardown),
 		cmocka_unit_test_setup_teardown(malformed_requests, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_crowd, setup, teardown),
 		cmocka_unit_test(a_crowd_at_a_narrow_door),

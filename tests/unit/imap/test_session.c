@@ -280,7 +280,7 @@ static void test_starttls(void **state)
 	harness_context(h)->options.plaintext = IMAP_PLAINTEXT_NEVER;
 	harness_offer_tls(h);
 	harness_connect(h, 0);
-	expect_line(h, SLICE("* OK [CAPABILITY {{*}} STARTTLS LOGINDISABLED AUTH=SCRAM-SHA-256] {{*}}"));
+	expect_line(h, SLICE("* OK [CAPABILITY {{*}} STARTTLS LOGINDISABLED AUTH=SCRAM-SHA-256 AUTH=SCRAM-SHA-1] {{*}}"));
 	harness_send(h, 0, SLICE("a LOGIN " HARNESS_USER " " HARNESS_PASSWORD "\r\n"), false);
 	expect_line(h, SLICE("a NO [PRIVACYREQUIRED]{{*}}"));
 	harness_send(h, 0, SLICE("b AUTHENTICATE PLAIN =\r\n"), false);
@@ -288,7 +288,7 @@ static void test_starttls(void **state)
 	harness_send(h, 0, SLICE("c STARTTLS\r\nd NOOP\r\n"), false);
 	expect_line(h, SLICE("c OK{{*}}"));
 	harness_send(h, 0, SLICE("e CAPABILITY\r\n"), false);
-	expect_line(h, SLICE("* CAPABILITY {{*}} AUTH=SCRAM-SHA-256 AUTH=PLAIN"));
+	expect_line(h, SLICE("* CAPABILITY {{*}} AUTH=SCRAM-SHA-256 AUTH=SCRAM-SHA-1 AUTH=PLAIN AUTH=LOGIN"));
 	expect_line(h, SLICE("e OK{{*}}"));
 	harness_send(h, 0, SLICE("f STARTTLS\r\ng LOGIN " HARNESS_USER " " HARNESS_PASSWORD "\r\nh STARTTLS\r\n"), false);
 	expect_line(h, SLICE("f BAD{{*}}"));

@@ -143,18 +143,6 @@ static struct auth_reply judge(bool right)
 		.outcome = right ? AUTH_ACCEPTED : AUTH_REFUSED, .account = only_account, .address = SLICE(HARNESS_USER)};
 }
 
-struct slice auth_mechanisms(bool is_tls, bool plaintext_allowed)
-{
-	(void)is_tls;
-	return plaintext_allowed ? SLICE("SCRAM-SHA-256 PLAIN") : SLICE("SCRAM-SHA-256");
-}
-
-bool auth_mechanism_is_offered(struct slice name, bool is_tls, bool plaintext_allowed)
-{
-	(void)is_tls;
-	return slice_eq_nocase(name, SLICE("SCRAM-SHA-256")) || (plaintext_allowed && slice_eq_nocase(name, SLICE("PLAIN")));
-}
-
 struct auth_reply auth_password(struct ipc *ipc, struct arena *arena, const struct auth_peer *peer, struct slice user,
 				struct slice password)
 {

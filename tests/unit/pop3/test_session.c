@@ -250,13 +250,14 @@ static void test_stls(void **state)
 	expect_line(h, SLICE("+OK mail.example.test{{*}}"));
 	for (int i = 0; i < 8; i++)
 		expect_line(h, SLICE("{{*}}"));
-	expect_line(h, SLICE("SASL SCRAM-SHA-256"));
+	expect_line(h, SLICE("SASL SCRAM-SHA-256 SCRAM-SHA-1"));
 	expect_line(h, SLICE("STLS"));
 	expect_line(h, SLICE("."));
 	expect_line(h, SLICE("-ERR Passwords are taken over TLS only"));
 	expect_line(h, SLICE("-ERR That mechanism isn't offered here"));
 	expect_line(h, SLICE("+OK{{*}}"));
 	expect_line(h, SLICE("SCRAM-SHA-256"));
+	expect_line(h, SLICE("SCRAM-SHA-1"));
 	expect_line(h, SLICE("."));
 	harness_send(h, 0, SLICE("STLS\r\nQUIT\r\n"), false);
 	expect_line(h, SLICE("+OK Begin TLS"));

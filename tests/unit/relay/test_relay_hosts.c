@@ -314,7 +314,7 @@ static const char *judge(struct checker *checker, enum sasl_result result)
 	bool good = slice_eq(checker->sasl.user, SLICE("user"));
 
 	if (result == SASL_NEED_KEYS) {
-		if (!scram_keys_from_password(SLICE("pencil"), SLICE("0123456789abcdef"), 4096, &keys))
+		if (!scram_keys_from_password(SCRAM_SHA_256, SLICE("pencil"), SLICE("0123456789abcdef"), 4096, &keys))
 			return "454 4.7.0 ?\r\n";
 		result = sasl_supply_keys(&checker->sasl, &keys);
 	}

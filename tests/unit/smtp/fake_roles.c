@@ -168,23 +168,6 @@ static struct auth_reply ask(uint64_t exchange, struct slice challenge)
 		.outcome = AUTH_CONTINUE, .exchange = exchange, .challenge = challenge, .address = SLICE_EMPTY};
 }
 
-struct slice auth_mechanisms(bool is_tls, bool plaintext_allowed)
-{
-	if (is_tls)
-		return SLICE("SCRAM-SHA-256-PLUS SCRAM-SHA-256 PLAIN LOGIN");
-	return plaintext_allowed ? SLICE("SCRAM-SHA-256 PLAIN LOGIN") : SLICE("SCRAM-SHA-256");
-}
-
-bool auth_mechanism_is_offered(struct slice name, bool is_tls, bool plaintext_allowed)
-{
-	struct slice offered = auth_mechanisms(is_tls, plaintext_allowed);
-
-	while (offered.len > 0)
-		if (slice_eq_nocase(slice_cut(&offered, ' '), name))
-			return true;
-	return false;
-}
-
 static struct auth_reply plain(struct slice response)
 {
 	if (slice_starts_with(response, SLICE("\0locked\0")))
@@ -205,8 +188,8 @@ struct auth_reply auth_begin(struct ipc *ipc, struct arena *arena, const struct 
 		return initial ? plain(*initial) : ask(0, SLICE_EMPTY);
 	if (slice_eq_nocase(mechanism, SLICE("LOGIN")))
 		return ask(LOGIN_USER, SLICE("Username:"));
-	/* Bindings are for -PLUS, which needs them. */
-	if (slice_ends_with(mechanism, SLICE("-PLUS")) != slice_eq(peer->binding_exporter, SLICE("exported")))
+	/* What the connection can be bound by is told for -PLUS, and lest somebody took that out of the offer. */
+	if (peer->is_tls != slice_eq(peer->binding_exporter, SLICE("exported")))
 		return outcome(AUTH_UNAVAILABLE);
 	return ask(SCRAM_FINAL, SLICE("server-first"));
 }

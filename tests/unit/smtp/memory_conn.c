@@ -194,6 +194,18 @@ bool conn_start_tls_server(struct conn *conn, struct tls_context *tls)
 	return conn->is_tls;
 }
 
+bool conn_is_certified(const struct conn *conn)
+{
+	(void)conn;
+	return false;
+}
+
+void conn_certified_addresses(const struct conn *conn, struct buf *out)
+{
+	(void)conn;
+	(void)out;
+}
+
 bool conn_is_tls(const struct conn *conn)
 {
 	return conn->is_tls;
