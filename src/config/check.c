@@ -76,6 +76,33 @@ bool check_metrics_address(struct slice text)
 	return slice_starts_with(text, SLICE("unix:/")) ? text.len < 100 : check_listen_address(text);
 }
 
+bool check_program_address(struct slice text)
+{
+	struct slice rest = text, kind = slice_cut(&rest, ':');
+
+	if (slice_eq(kind, SLICE("unix")))
+		return check_listen_address(text);
+	return slice_eq(kind, SLICE("inet")) && !slice_starts_with(rest, SLICE(":")) && !slice_starts_with(rest, SLICE("unix:")) &&
+	       check_listen_address(rest);
+}
+
+bool check_filtered_listeners(struct slice text)
+{
+	static const char *const known[] = {"smtp", "submission", "submissions", "lmtp", "local"};
+	struct slice word;
+
+	while (text.len > 0) {
+		bool is_known = false;
+
+		word = slice_cut(&text, ' ');
+		for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++)
+			is_known |= slice_eq(word, slice_from_cstr(known[i]));
+		if (!is_known)
+			return false;
+	}
+	return true;
+}
+
 bool check_network(struct slice text)
 {
 	size_t slash = slice_find_byte(text, '/');

@@ -30,6 +30,13 @@ struct config_token_issuer {
 	char *issuer, *audience, *user_claim;
 	char *keys; /* file */
 };
+/* A program that filters mail (milter/client.h). */
+struct config_milter {
+	char *address;        /* "unix:/PATH", "inet:127.0.0.1:8891" */
+	char *default_action; /* "tempfail", "accept", "reject" */
+	char *listeners;      /* protocols, separated by a space */
+	unsigned connect_timeout_s, command_timeout_s, content_timeout_s;
+};
 struct config {
 	char *hostname; /* default: the system's */
 	char *data;     /* folder of store, keys, run-time sockets */
@@ -74,6 +81,9 @@ struct config {
 		char *origin;              /* the domain of incomplete addresses of local programs; none: hostname */
 		char **local_senders;      /* "USER:SENDER": which senders local users may use */
 		unsigned local_senders_count;
+		struct config_milter *milters;
+		unsigned milters_count;
+		bool resolve_clients; /* their names, for milters */
 		bool require_sender_match; /* submission: MAIL FROM must be the login's or its alias */
 		unsigned future_release_s; /* the longest that a submission may be held (RFC 4865); 0: not offered */
 	} smtp;

@@ -53,6 +53,22 @@ static const struct setting token_issuer_fields[] = {
 	 .kind = SETTING_PATH, FIELD(config_token_issuer, keys), .allowed = "a file name"},
 };
 
+#define FILTERED "smtp submission submissions lmtp local"
+static const struct setting milter_fields[] = {
+	{"address", "Where it listens: unix:/PATH or inet:ADDRESS:PORT.", .kind = SETTING_TEXT, FIELD(config_milter, address),
+	 .check = check_program_address, .allowed = "unix:/PATH, inet:ADDRESS:PORT or inet:[IPV6]:PORT"},
+	{"default_action", "What becomes of mail while it can't be reached, hangs or fails.", .kind = SETTING_CHOICE,
+	 FIELD(config_milter, default_action), .default_text = "tempfail", .allowed = "tempfail|accept|reject"},
+	{"listeners", "The protocols whose mail it sees, separated by spaces.", .kind = SETTING_TEXT, FIELD(config_milter, listeners),
+	 .check = check_filtered_listeners, .default_text = FILTERED, .allowed = "some of " FILTERED},
+	{"connect_timeout", "How long it may take to be reached and agreed with.", SECONDS(1, 600),
+	 FIELD(config_milter, connect_timeout_s), .default_text = "30s"},
+	{"command_timeout", "How long it may take to answer to a command.", SECONDS(1, 600), FIELD(config_milter, command_timeout_s),
+	 .default_text = "30s"},
+	{"content_timeout", "How long it may take to answer to the end of a message (clients wait 10m).", SECONDS(1, 600),
+	 FIELD(config_milter, content_timeout_s), .default_text = "5m"},
+};
+
 const struct setting settings[] = {
 	{"hostname",
 	 "The name this server gives itself, in greetings and Received fields; its address must resolve back to it. "
@@ -143,6 +159,12 @@ const struct setting settings[] = {
 	 "address, @DOMAIN or *. What no entry allows is refused.",
 	 .kind = SETTING_LIST, LIST(smtp.local_senders), .check = check_local_sender, .default_text = "*:*",
 	 .allowed = "USER:ADDRESS, USER:@DOMAIN or USER:*"},
+	{"smtp.milters",
+	 "Programs that look at mail, mark, change or refuse it while it comes in (milter protocol 2 to 6: opendkim, rspamd, clamav-milter, "
+	 "...), in this order.",
+	 RECORDS(milter_fields, config_milter), LIST(smtp.milters)},
+	{"smtp.resolve_clients", "Look up the names of clients, for milters; without it they are told addresses only.",
+	 .kind = SETTING_BOOL, AT(smtp.resolve_clients), .default_text = "false"},
 	{"smtp.require_sender_match", "A submitted message's sender must be the user's own address or alias.",
 	 .kind = SETTING_BOOL, AT(smtp.require_sender_match), .default_text = "true"},
 

@@ -62,6 +62,7 @@ MUST_CHECK enum status deliver_look_up(struct ipc *ipc, struct arena *arena, str
 struct deliver_recipient {
 	struct slice address, original; /* RCPT TO, ORCPT */
 	unsigned notify;                /* NOTIFY_* of store/email.h; 0: not given */
+	bool is_added;                  /* by a filter: as the administrator wants it, whoever sends */
 };
 static inline size_t deliver_recipient_weight(const struct deliver_recipient *recipient)
 {

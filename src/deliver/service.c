@@ -220,6 +220,12 @@ static enum verdict_id judge_sender(struct deliver_service *service, struct aren
 	}
 }
 
+/* For whom a list lets write to it. */
+static struct slice sender_of(const struct deliver_sender *sender)
+{
+	return sender->address.data ? sender->address : SLICE_EMPTY;
+}
+
 static enum verdict_id judge_recipient(struct deliver_service *service, struct arena *arena,
 				       const struct deliver_sender *sender, struct slice recipient, uint64_t size)
 {
@@ -229,7 +235,7 @@ static enum verdict_id judge_recipient(struct deliver_service *service, struct a
 	begin_expansion(service, arena, &expansion);
 	expansion.size = size;
 	expansion.may_relay = sender->may_relay;
-	expansion.sender = sender->address.data ? sender->address : SLICE_EMPTY;
+	expansion.sender = sender_of(sender);
 	enum verdict_id id = recipient_address(service, arena, recipient, &single.address);
 
 	if (id != VERDICT_RECIPIENT_OK)
@@ -322,11 +328,11 @@ static enum verdict_id route(struct work *work)
 	struct deliver_recipient *recipients = ARENA_ARRAY(work->arena, struct deliver_recipient, count);
 
 	work->expansion.size = work->bytes.len;
-	work->expansion.may_relay = sender->may_relay;
-	work->expansion.sender = sender->address.data ? sender->address : SLICE_EMPTY;
 	work->was_routed = true;
 	for (size_t i = 0; i < count; i++) {
 		recipients[i] = work->envelope.recipients[i];
+		work->expansion.may_relay = sender->may_relay || recipients[i].is_added;
+		work->expansion.sender = recipients[i].is_added ? (struct slice){NULL, 0} : sender_of(sender);
 		enum verdict_id id = route_one(work, &recipients[i]);
 
 		if (work->verdicts)

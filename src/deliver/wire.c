@@ -106,6 +106,7 @@ static void pack_recipient(struct buf *out, const struct deliver_recipient *reci
 	pack_slice(out, recipient->address);
 	pack_slice(out, recipient->original);
 	pack_u32(out, recipient->notify);
+	pack_u8(out, recipient->is_added);
 }
 
 void deliver_pack_envelope(struct buf *out, bool again, const struct deliver_envelope *envelope)
@@ -142,6 +143,7 @@ static struct deliver_recipient *unpack_recipients(struct unpack *in, struct are
 		recipients[i].address = unpack_slice(in);
 		recipients[i].original = unpack_slice(in);
 		recipients[i].notify = unpack_u32(in);
+		recipients[i].is_added = unpack_u8(in);
 	}
 	return recipients;
 }

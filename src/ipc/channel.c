@@ -148,21 +148,39 @@ static bool ask_supervisor(struct ipc *ipc, uint32_t number, enum role to)
 	return control_send(ipc->control_fd, CONTROL_CONNECT, buf_slice(&payload), -1);
 }
 
-/* The new socket, or -1. */
-static int request_socket(struct ipc *ipc, enum role to, int64_t deadline_ms)
+static bool ask_to_dial(struct ipc *ipc, uint32_t number, struct slice address)
+{
+	struct buf payload SCOPED_BUF;
+
+	buf_init(&payload, NULL, 0);
+	pack_u32(&payload, number);
+	pack_slice(&payload, address);
+	return control_send(ipc->control_fd, CONTROL_DIAL, buf_slice(&payload), -1);
+}
+
+/* The new socket, or -1: a channel to `to` or, with an address, what is there. */
+static int request_socket(struct ipc *ipc, enum role to, struct slice address, int64_t deadline_ms)
 {
 	struct waiter waiter = {.fd = -1};
 
 	thread_condition_init(&waiter.wake);
-	if (add_waiter(ipc, &waiter))
-		wait_for_answer(ipc, &waiter, ask_supervisor(ipc, waiter.number, to) ? deadline_ms : 0);
+	if (add_waiter(ipc, &waiter)) {
+		bool asked = address.len > 0 ? ask_to_dial(ipc, waiter.number, address) : ask_supervisor(ipc, waiter.number, to);
+
+		wait_for_answer(ipc, &waiter, asked ? deadline_ms : 0);
+	}
 	pthread_cond_destroy(&waiter.wake);
 	return waiter.fd;
 }
 
+int ipc_dial(struct ipc *ipc, struct slice address, int timeout_ms)
+{
+	return request_socket(ipc, ROLE_SUPERVISOR, address, clock_monotonic_ms() + timeout_ms);
+}
+
 static struct channel *connect_new(struct ipc *ipc, enum role to, int64_t deadline_ms)
 {
-	int fd = request_socket(ipc, to, deadline_ms);
+	int fd = request_socket(ipc, to, SLICE_EMPTY, deadline_ms);
 	struct channel *channel;
 
 	if (fd < 0) {

@@ -82,6 +82,9 @@ void ipc_free(struct ipc *ipc);
  * IPC_FRAME_MAX. */
 MUST_CHECK enum status ipc_call(struct ipc *ipc, enum role to, uint32_t type, struct slice payload, int fd, int timeout_ms,
 				struct arena *arena, struct slice *reply);
+/* A socket to one of the programs beside us that this role may talk to, by its address as the configuration has it: non-blocking, and
+ * perhaps still about to be connected. The supervisor makes it, so that the role needs no power for that. -1: none. */
+int ipc_dial(struct ipc *ipc, struct slice address, int timeout_ms);
 /* Tells every role that listens (the supervisor knows which): kind "mailbox" with a list of account ids, "queue",
  * "directory", ... */
 void ipc_announce(struct ipc *ipc, struct slice kind, struct slice payload);
@@ -111,6 +114,7 @@ enum control_type {
 	CONTROL_CHANNEL,  /* to the asking role: u32 number, with the descriptor (none: role down or not allowed) */
 	CONTROL_SERVE,    /* to the asked role: u32 role that asks, with the descriptor */
 	CONTROL_ANNOUNCE, /* both ways: slice kind, slice payload */
+	CONTROL_DIAL,     /* from a role: u32 number, slice address; the answer is CONTROL_CHANNEL's */
 	CONTROL_STATUS,   /* from the command line: -> the same type with one line of text per role */
 };
 /* Blocking; MSG_NOSIGNAL. Frames larger than IPC_FRAME_MAX go as a memfd, invisibly. fd (-1: none) stays the caller's. */

@@ -156,7 +156,7 @@ bool role_asks_dns(const struct role_setup *setup)
 	const struct config *config = setup->config;
 
 	return setup->definition->role == ROLE_SMTP &&
-	       (config->screen.lists_count > 0 || config->screen.no_reverse > 0 || config->screen.bad_hello > 0);
+	       (config->smtp.resolve_clients || config->screen.lists_count > 0 || config->screen.no_reverse > 0 || config->screen.bad_hello > 0);
 }
 
 #define DNS_PORT      53

@@ -54,7 +54,7 @@ MUST_CHECK bool role_enter_sandbox(struct role_setup *setup);
 MUST_CHECK bool role_say_ready(struct role_setup *setup);
 /* Inside the sandbox. */
 MUST_CHECK struct store *role_open_store(struct role_setup *setup, struct error *error);
-/* Beyond its powers: screen.* needs the DNS. Such a role enters its sandbox with the resolver's ports left open. */
+/* Beyond its powers: screen.* and smtp.resolve_clients need the DNS. Such a role enters its sandbox with the resolver's ports left open. */
 bool role_asks_dns(const struct role_setup *setup);
 /* A resolver as dns.* says; before the sandbox. timeout_ms 0: its default. NULL: logged. */
 MUST_CHECK struct dns *role_make_dns(struct role_setup *setup, int timeout_ms);

@@ -4,6 +4,7 @@
 #include "guard/client.h"
 #include "guard/door.h"
 #include "main/network_role.h"
+#include "milter/client.h"
 #include "net/dns.h"
 #include "smtp/smtp.h"
 
@@ -18,7 +19,8 @@ static enum smtp_plaintext plaintext_from(struct slice name)
 static const struct smtp_local_rule *local_rules_from(struct role_setup *setup, size_t *count)
 {
 	const struct config *config = setup->config;
-	struct smtp_local_rule *rules = ARENA_ARRAY(&setup->arena, struct smtp_local_rule, config->smtp.local_senders_count + 1);
+	struct smtp_local_rule *rules =
+		ARENA_ARRAY(&setup->arena, struct smtp_local_rule, config->smtp.local_senders_count + 1);
 
 	*count = 0;
 	for (unsigned i = 0; i < config->smtp.local_senders_count; i++) {
@@ -29,7 +31,8 @@ static const struct smtp_local_rule *local_rules_from(struct role_setup *setup, 
 		if (entry || is_everybody)
 			rules[(*count)++] = (struct smtp_local_rule){is_everybody, entry ? entry->pw_uid : 0, senders};
 		else
-			LOG_WARNING(&setup->log, "smtp.no_such_user", LOG_STR("user", user), LOG_CSTR("setting", "smtp.local_senders"));
+			LOG_WARNING(&setup->log, "smtp.no_such_user", LOG_STR("user", user),
+				    LOG_CSTR("setting", "smtp.local_senders"));
 	}
 	return rules;
 }
@@ -119,18 +122,105 @@ static struct screen_options screen_options_from(struct role_setup *setup)
 	return options;
 }
 
+/* ---- milters ---- */
+
+static enum milter_otherwise otherwise_from(struct slice action)
+{
+	if (slice_eq(action, SLICE("accept")))
+		return MILTER_ELSE_ACCEPT;
+	return slice_eq(action, SLICE("reject")) ? MILTER_ELSE_REJECT : MILTER_ELSE_TEMPFAIL;
+}
+
 struct smtp_role {
+	struct role_setup *setup;
 	struct smtp_context smtp;
 	struct door_options door;
 	struct screen_options screen;
 	struct dns *dns; /* NULL: nothing is asked */
 };
 
+static int dial(void *context, struct slice address, int timeout_ms)
+{
+	const struct smtp_role *role = context;
+
+	return ipc_dial(role->smtp.ipc, address, timeout_ms);
+}
+
+static void start_milters(struct smtp_role *role)
+{
+	struct role_setup *setup = role->setup;
+	const struct config *config = setup->config;
+	struct smtp_milter *milters = ARENA_ARRAY(&setup->arena, struct smtp_milter, config->smtp.milters_count + 1);
+
+	for (unsigned i = 0; i < config->smtp.milters_count; i++) {
+		const struct config_milter *wanted = &config->smtp.milters[i];
+		struct milter_options options = {
+			.address = slice_from_cstr(wanted->address),
+			.otherwise = otherwise_from(slice_from_cstr(wanted->default_action)),
+			.connect_timeout_ms = (int)wanted->connect_timeout_s * 1000,
+			.command_timeout_ms = (int)wanted->command_timeout_s * 1000,
+			.content_timeout_ms = (int)wanted->content_timeout_s * 1000,
+			.max_body_size = config->limits.message_size,
+		};
+
+		milters[i].service = milter_service_new(&options, dial, role, &setup->log);
+		milters[i].listeners = slice_from_cstr(wanted->listeners);
+	}
+	role->smtp.milters = milters;
+	role->smtp.milter_count = config->smtp.milters_count;
+}
+
+static bool leads_back(struct dns *dns, struct arena *arena, struct slice name, const struct net_address *peer, bool *in_doubt)
+{
+	struct net_address *addresses;
+	enum status status;
+	size_t count;
+	bool secure;
+
+	status = dns_addresses(dns, arena, name, &addresses, &count, &secure);
+	*in_doubt |= status == STATUS_TEMPORARY;
+	for (size_t i = 0; status == STATUS_OK && i < count; i++)
+		if (addresses[i].family == peer->family && memcmp(addresses[i].bytes, peer->bytes, sizeof(peer->bytes)) == 0)
+			return true;
+	return false;
+}
+
+#define NAMES_MAX 4
+
+/* RFC 8601 section 3. */
+static void name_client(void *context, struct arena *arena, const struct net_address *peer, struct smtp_client_names *names)
+{
+	const struct smtp_role *role = context;
+	struct arena scratch SCOPED_ARENA;
+	struct slice *found;
+	size_t count;
+	bool in_doubt = false;
+	enum status status = dns_reverse(role->dns, &scratch, peer, &found, &count);
+
+	for (size_t i = 0; status == STATUS_OK && i < count && i < NAMES_MAX; i++) {
+		if (i == 0)
+			names->ptr = slice_dup(arena, found[i]);
+		if (!leads_back(role->dns, &scratch, found[i], peer, &in_doubt))
+			continue;
+		names->name = slice_dup(arena, found[i]);
+		break;
+	}
+	names->resolve = names->name.len > 0               ? SLICE("OK")
+			 : status == STATUS_NOT_FOUND      ? SLICE("FAIL")
+			 : status != STATUS_OK || in_doubt ? SLICE("TEMP")
+							   : SLICE("FORGED");
+}
+
 static bool start(void *context, struct ipc *ipc)
 {
 	struct smtp_role *role = context;
 
 	role->smtp.ipc = ipc;
+	start_milters(role);
+	if (role->dns && role->setup->config->smtp.resolve_clients) {
+		role->smtp.name_client = name_client;
+		role->smtp.name_context = role;
+	}
 	if (role->dns) {
 		struct screen_resolver resolver = screen_resolver_from_dns(role->dns);
 
@@ -144,6 +234,8 @@ static void stop(void *context)
 {
 	struct smtp_role *role = context;
 
+	for (size_t i = 0; i < role->smtp.milter_count; i++)
+		milter_service_free(role->smtp.milters[i].service);
 	door_free(role->smtp.door);
 	screen_free(role->door.screen);
 }
@@ -157,7 +249,9 @@ static bool fetch_bans(void *context, struct arena *arena, struct ban **bans, si
 
 int role_run_smtp(struct role_setup *setup)
 {
-	struct smtp_role role = {.smtp = {.options = options_from(setup), .log = &setup->log}, .door = door_options_from(setup),
+	struct smtp_role role = {.setup = setup,
+				 .smtp = {.options = options_from(setup), .log = &setup->log},
+				 .door = door_options_from(setup),
 				 .screen = screen_options_from(setup)};
 	const struct network_protocol protocol = {"smtp submission submissions lmtp local", "submissions", "submission submissions", &smtp_protocol, &role.smtp,
 						   SMTP_REFUSAL};

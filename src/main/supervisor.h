@@ -4,6 +4,7 @@
  * supervisor.c     life and death of the whole
  * supervisor_spawn.c  a role's start, end and restart
  * supervisor_unix.c   Unix sockets among the listeners
+ * supervisor_dial.c   connections to programs beside us, for roles that may make none
  * supervisor_hub.c    frames on the control sockets: channels, announcements, status
  */
 #pragma once
@@ -77,6 +78,9 @@ void supervisor_stop_roles(struct supervisor *supervisor);
 bool supervisor_has_running(const struct supervisor *supervisor);
 /* Takes the listeners and TLS pairs to a role that runs: CONTROL_RELOAD. */
 void supervisor_send_reload(struct supervisor *supervisor);
+
+/* supervisor_dial.c: CONTROL_DIAL. */
+void supervisor_dial(struct supervisor *supervisor, enum role from, struct slice payload);
 
 /* supervisor_hub.c */
 void supervisor_hear_role(struct supervisor *supervisor, enum role role);

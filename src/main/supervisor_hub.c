@@ -144,6 +144,8 @@ void supervisor_hear_role(struct supervisor *supervisor, enum role role)
 		role_is_ready(supervisor, role);
 	else if (type == CONTROL_CONNECT)
 		make_channel(supervisor, role, payload);
+	else if (type == CONTROL_DIAL)
+		supervisor_dial(supervisor, role, payload);
 	else if (type == CONTROL_ANNOUNCE)
 		announce(supervisor, payload);
 	else

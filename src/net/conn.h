@@ -146,6 +146,7 @@ bool conn_is_tls(const struct conn *conn);
 /* "TLSv1.3", "TLS_AES_256_GCM_SHA384"; empty if plain. Valid as long as the conn. */
 struct slice conn_tls_version(const struct conn *conn);
 struct slice conn_tls_cipher(const struct conn *conn);
+unsigned conn_tls_cipher_bits(const struct conn *conn);
 /* RFC 5929 "tls-server-end-point" and "tls-unique" (TLS 1.2 only), RFC 9266 "tls-exporter": raw bytes appended to *out;
  * false if there is none of that type. */
 MUST_CHECK bool conn_channel_binding(struct conn *conn, struct slice type, struct buf *out);

@@ -243,6 +243,13 @@ struct slice conn_tls_cipher(const struct conn *conn)
 	return conn->ssl ? slice_from_cstr(SSL_get_cipher_name(conn->ssl)) : SLICE_EMPTY;
 }
 
+unsigned conn_tls_cipher_bits(const struct conn *conn)
+{
+	int bits = conn->ssl ? SSL_get_cipher_bits(conn->ssl, NULL) : 0;
+
+	return bits > 0 ? (unsigned)bits : 0;
+}
+
 enum conn_tls_fault conn_tls_fault(const struct conn *conn)
 {
 	switch (conn->ssl ? SSL_get_verify_result(conn->ssl) : X509_V_OK) {

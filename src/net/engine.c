@@ -213,6 +213,16 @@ static void peer_stalls(void *context, bool begins)
 		start_thread(engine);
 }
 
+void engine_wait(struct session_env *env, bool begins)
+{
+	peer_stalls(env->engine, begins);
+}
+
+void engine_mind_waits(struct session_env *env, struct conn *conn)
+{
+	conn_on_wait(conn, peer_stalls, env->engine);
+}
+
 /* The connection of an event, if the event is still meant for it: now ours to run, or its owner knows. */
 static struct connection *claim(struct engine *engine, uint64_t data)
 {

@@ -9,6 +9,7 @@ struct exchange {
 	struct arena *arena; /* the command's */
 	struct auth_peer peer;
 	struct auth_reply reply;
+	struct slice mechanism;
 };
 
 static bool decode(struct exchange *x, struct slice text, struct slice *raw)
@@ -68,6 +69,7 @@ static enum next accept_login(struct exchange *x)
 	}
 	s->account = x->reply.account;
 	s->login = slice_dup(s->env->session_arena, x->reply.address);
+	s->mechanism = slice_dup(s->env->session_arena, x->mechanism);
 	LOG_DEBUG(s->log, "smtp.authenticated", LOG_STR("peer", s->peer), LOG_STR("login", s->login));
 	return smtp_answer(s, REPLY_AUTHENTICATED);
 }
@@ -94,6 +96,7 @@ static enum next exchange(struct exchange *x, struct slice mechanism, const stru
 	struct slice response;
 	enum reply_id fault;
 
+	x->mechanism = mechanism;
 	x->reply = auth_begin(x->session->ipc, x->arena, &x->peer, mechanism, initial);
 	while (x->reply.outcome == AUTH_CONTINUE) {
 		fault = challenge(x, &response);

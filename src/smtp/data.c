@@ -1,7 +1,7 @@
 /* DATA (RFC 5321 section 4.1.1.4) and BDAT (RFC 3030): the message. Lines of it may be of any length: peers send longer ones than RFC
  * 5321 section 4.5.3.1.6 allows, and nothing here holds a line. */
 #include "base/clock.h"
-#include "smtp/session.h"
+#include "smtp/filter.h"
 
 /* A message may take five minutes and what it needs at 4 KB a second, however it drips. */
 #define DATA_GRACE_MS  300000
@@ -74,6 +74,8 @@ enum next cmd_data(struct smtp_session *s, struct slice argument)
 	/* RFC 3030 section 3: lines can't carry what isn't lines. */
 	if (s->transaction.is_binary)
 		return smtp_answer(s, REPLY_BINARY_DATA);
+	if (!smtp_filter_data(s, &next))
+		return next;
 	smtp_message_begin(s, s->env->command_arena, &incoming);
 	smtp_answer(s, REPLY_GO_AHEAD);
 	conn_flush(s->conn);

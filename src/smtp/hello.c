@@ -1,6 +1,6 @@
 /* EHLO, HELO and STARTTLS: who we are to each other. */
 #include "base/clock.h"
-#include "smtp/session.h"
+#include "smtp/filter.h"
 
 void smtp_take_hello(struct smtp_session *s, struct slice host)
 {
@@ -55,10 +55,13 @@ static enum next greet_with_offers(struct smtp_session *s, struct slice argument
 		.future_release_ms = s->is_submission ? s->options.future_release_ms : 0,
 		.now_ms = clock_wall_ms(),
 	};
+	enum next next;
 
 	if (!greet(s, argument))
 		return smtp_answer(s, REPLY_SYNTAX_HELLO);
 	s->is_extended = true;
+	if (!smtp_filter_hello(s, &next))
+		return next;
 	reply_write_ehlo(conn_output(s->conn), s->options.hostname, &offer);
 	return NEXT_PARK;
 }
@@ -76,11 +79,15 @@ enum next cmd_ehlo(struct smtp_session *s, struct slice argument)
 
 enum next cmd_helo(struct smtp_session *s, struct slice argument)
 {
+	enum next next;
+
 	if (s->is_lmtp)
 		return smtp_answer(s, REPLY_UNKNOWN_COMMAND);
 	if (!greet(s, argument))
 		return smtp_answer(s, REPLY_SYNTAX_HELLO);
 	s->is_extended = false;
+	if (!smtp_filter_hello(s, &next))
+		return next;
 	reply_write_helo(conn_output(s->conn), s->options.hostname);
 	return NEXT_PARK;
 }
@@ -102,6 +109,6 @@ enum next cmd_starttls(struct smtp_session *s, struct slice argument)
 	s->state = STATE_START;
 	s->helo = SLICE_EMPTY;
 	s->account = 0;
-	s->login = SLICE_EMPTY;
+	s->login = s->mechanism = SLICE_EMPTY;
 	return NEXT_PARK;
 }

@@ -137,6 +137,38 @@ void incoming_end(struct incoming *in)
 		fail(in, INCOMING_STORAGE);
 }
 
+/* Small enough to stand in memory, or in a memfd of its own. */
+static bool write_anew(struct incoming *in, struct slice header, struct slice body)
+{
+	if (header.len + body.len <= INCOMING_INLINE_MAX) {
+		buf_reserve(&in->head, header.len + body.len);
+		buf_add(&in->head, header);
+		buf_add(&in->head, body);
+		return buf_ok(&in->head);
+	}
+	in->fd = ipc_memfd_open();
+	if (in->fd < 0)
+		return false;
+	write_fd(in, header);
+	write_fd(in, body);
+	return in->fault == INCOMING_OK && ipc_memfd_seal(in->fd);
+}
+
+bool incoming_replace(struct incoming *in, struct slice header, struct slice body)
+{
+	int former = in->fd;
+	bool ok;
+
+	in->fd = -1;
+	buf_init(&in->head, in->arena, 0);
+	ok = write_anew(in, header, body);
+	if (former >= 0)
+		close(former);
+	in->size = header.len + body.len;
+	in->facts.message_id = slice_dup(in->arena, header_look(header).message_id);
+	return ok;
+}
+
 void incoming_close(struct incoming *in)
 {
 	if (in->fd >= 0)

@@ -5,6 +5,7 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "base/error.h"
 #include "smtp/header.h"
 
 #define INCOMING_INLINE_MAX (64 * 1024)
@@ -40,5 +41,8 @@ void incoming_begin(struct incoming *incoming, struct arena *arena, const struct
 void incoming_add(struct incoming *incoming, struct slice bytes);
 /* Completes header and last line; the message is then in `head`, or in the sealed `fd` if that is there. */
 void incoming_end(struct incoming *incoming);
+/* Puts another message in its place, whole and with its trace header: `header` with its blank line, in the incoming's arena or longer
+ * lived; `body` may point into the message that is there. False: no memory or no descriptor. */
+MUST_CHECK bool incoming_replace(struct incoming *incoming, struct slice header, struct slice body);
 /* Closes what is open. Harmless twice, and on a zeroed struct whose fd is -1. */
 void incoming_close(struct incoming *incoming);

@@ -1,7 +1,18 @@
 /* MAIL and RCPT: the envelope. */
-#include "smtp/session.h"
+#include "smtp/filter.h"
 
 #define RECIPIENTS_FIRST 4
+
+/* RFC 5321 section 4.1.1.2: what was refused hasn't begun. */
+static enum next filter_sender(struct smtp_session *s, struct slice argument, const struct deliver_verdict *verdict)
+{
+	enum next next;
+
+	if (smtp_filter_sender(s, argument, &next))
+		return verdict ? smtp_answer_verdict(s, verdict) : smtp_answer(s, REPLY_SENDER_OK);
+	smtp_transaction_end(s);
+	return next;
+}
 
 static enum next refuse_verdict(struct smtp_session *s, const struct deliver_verdict *verdict, struct slice recipient)
 {
@@ -37,10 +48,10 @@ enum next cmd_mail(struct smtp_session *s, struct slice argument)
 		return next;
 	smtp_transaction_begin(s, &mail, &timing);
 	if (s->account == 0)
-		return smtp_answer(s, REPLY_SENDER_OK);
+		return filter_sender(s, argument, NULL);
 	verdict = deliver_check_sender(s->ipc, s->env->command_arena, &s->transaction.envelope.sender);
 	if (verdict.status == STATUS_OK)
-		return smtp_answer_verdict(s, &verdict);
+		return filter_sender(s, argument, &verdict);
 	next = refuse_verdict(s, &verdict, SLICE_EMPTY);
 	smtp_transaction_end(s);
 	return next;
@@ -70,9 +81,33 @@ static void add_recipient(struct smtp_session *s, const struct deliver_recipient
 		.address = slice_dup(&s->arena, recipient->address),
 		.original = slice_dup(&s->arena, recipient->original),
 		.notify = recipient->notify,
+		.is_added = recipient->is_added,
 	};
 	t->weight += deliver_recipient_weight(recipient);
 	s->state = STATE_RCPT;
+}
+
+static bool has_room(struct smtp_session *s, const struct deliver_recipient *recipient)
+{
+	const struct smtp_transaction *t = &s->transaction;
+
+	return t->envelope.recipient_count < s->options.max_recipients &&
+	       t->weight + deliver_recipient_weight(recipient) <= DELIVER_ENVELOPE_MAX && make_room(s);
+}
+
+bool smtp_transaction_add(struct smtp_session *s, const struct deliver_recipient *recipient)
+{
+	if (!has_room(s, recipient))
+		return false;
+	add_recipient(s, recipient);
+	return true;
+}
+
+static enum next refuse_recipient(struct smtp_session *s, struct slice argument, const struct deliver_verdict *verdict,
+				  struct slice recipient)
+{
+	smtp_filter_refused(s, argument, verdict);
+	return refuse_verdict(s, verdict, recipient);
 }
 
 /* RFC 5321 section 4.1.1.3 */
@@ -92,8 +127,7 @@ enum next cmd_rcpt(struct smtp_session *s, struct slice argument)
 	struct deliver_recipient recipient = {rcpt.path.address, rcpt.original, rcpt.notify};
 
 	/* RFC 5321 section 4.5.3.1.10: the client sends the rest in another transaction. */
-	if (t->envelope.recipient_count >= s->options.max_recipients ||
-	    t->weight + deliver_recipient_weight(&recipient) > DELIVER_ENVELOPE_MAX || !make_room(s))
+	if (!has_room(s, &recipient))
 		return smtp_answer(s, REPLY_TOO_MANY_RECIPIENTS);
 	if (!smtp_door_recipient(s, recipient.address, &next))
 		return next;
@@ -102,7 +136,9 @@ enum next cmd_rcpt(struct smtp_session *s, struct slice argument)
 	if (!smtp_door_judged(s, recipient.address, &verdict, &next))
 		return next;
 	if (verdict.status != STATUS_OK)
-		return refuse_verdict(s, &verdict, recipient.address);
+		return refuse_recipient(s, argument, &verdict, recipient.address);
+	if (!smtp_filter_recipient(s, argument, recipient.address, &next))
+		return next;
 	add_recipient(s, &recipient);
 	return smtp_answer_verdict(s, &verdict);
 }

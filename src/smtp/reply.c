@@ -106,16 +106,24 @@ static void add_printable(struct buf *out, struct slice text, bool utf8)
 	buf_advance(out, text.len);
 }
 
+#define LINES_MAX 32
+
 void reply_write(struct buf *out, const struct reply *reply)
 {
-	buf_add_u64(out, reply->code);
-	buf_add_byte(out, reply->goes_on ? '-' : ' ');
-	if (reply->enhanced.len > 0) {
-		buf_add(out, reply->enhanced);
-		buf_add_byte(out, ' ');
-	}
-	add_printable(out, reply->text, reply->utf8);
-	buf_add_literal(out, "\r\n");
+	struct slice rest = reply->text, line;
+	unsigned lines = 0;
+
+	do {
+		line = slice_cut(&rest, '\n');
+		buf_add_u64(out, reply->code);
+		buf_add_byte(out, reply->goes_on || (rest.len > 0 && ++lines < LINES_MAX) ? '-' : ' ');
+		if (reply->enhanced.len > 0) {
+			buf_add(out, reply->enhanced);
+			buf_add_byte(out, ' ');
+		}
+		add_printable(out, line, reply->utf8);
+		buf_add_literal(out, "\r\n");
+	} while (rest.len > 0 && lines < LINES_MAX);
 }
 
 void reply_write_greeting(struct buf *out, struct slice hostname)

@@ -87,7 +87,7 @@ struct reply {
 };
 struct reply reply_make(enum reply_id id);
 
-/* "250 2.1.0 Ok\r\n". What is no printable ASCII in the text, which might come from elsewhere, becomes '?'; it is cut where the line
+/* "250 2.1.0 Ok\r\n"; with LF in the text as many lines (RFC 5321 section 4.2.1), up to 32. What is no printable ASCII in the text, which might come from elsewhere, becomes '?'; it is cut where the line
  * would be too long. */
 void reply_write(struct buf *out, const struct reply *reply);
 /* "220 mx.example.org ESMTP Posthorn\r\n" */

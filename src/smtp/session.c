@@ -5,6 +5,7 @@
 #include "auth/dialogue.h"
 #include "base/clock.h"
 #include "base/metrics.h"
+#include "smtp/filter.h"
 
 #define SIZE_DEFAULT            (50 * 1024 * 1024)
 #define RECIPIENTS_DEFAULT      1000
@@ -164,7 +165,7 @@ static struct smtp_session *session_new(struct session_env *env)
 		local_identify(s);
 	s->ends_ms = clock_monotonic_ms() + s->options.session_timeout_ms;
 	s->state = STATE_START;
-	s->helo = s->login = s->client_name = SLICE_EMPTY;
+	s->helo = s->login = s->mechanism = s->client_name = SLICE_EMPTY;
 	s->forwarded = (struct client_info){0};
 	arena_init(&s->arena, TRANSACTION_LIMIT);
 	s->transaction.incoming.fd = -1;
@@ -219,7 +220,8 @@ bool smtp_admit(struct smtp_session *s)
 		return false;
 	}
 	smtp_door_leave(s);
-	if (!may_come_in(s))
+	smtp_filter_leave(s);
+	if (!may_come_in(s) || !smtp_filter_connect(s))
 		return false;
 	greet(s);
 	return true;
@@ -232,6 +234,11 @@ static void *session_open(struct session_env *env)
 	LOG_DEBUG(s->log, "smtp.connected", LOG_INT("connection", env->id), LOG_STR("peer", s->peer),
 		  LOG_CSTR("listener", env->listener->name));
 	if (!may_come_in(s) || (has_spoken(s) && !refuse_early_talker(s))) {
+		conn_flush(s->conn);
+		return NULL;
+	}
+	if (!smtp_filter_connect(s)) {
+		smtp_filter_leave(s);
 		conn_flush(s->conn);
 		return NULL;
 	}
@@ -256,8 +263,10 @@ static enum next refuse_state(struct smtp_session *s, const struct smtp_command_
 /* A browser that was sent here by somebody else's page: what it posts must not be read as commands. */
 static enum next refuse_unknown(struct smtp_session *s, struct slice line)
 {
+	enum next next;
+
 	if (slice_find(line, SLICE(" HTTP/")) == SLICE_NOT_FOUND)
-		return smtp_answer(s, REPLY_UNKNOWN_COMMAND);
+		return smtp_filter_unknown(s, line, &next) ? smtp_answer(s, REPLY_UNKNOWN_COMMAND) : next;
 	smtp_log_refused(s, 421, SLICE("HTTP"), SLICE_EMPTY);
 	return smtp_say_last(s, REPLY_NOT_SMTP);
 }
@@ -356,6 +365,7 @@ static void session_close(void *session)
 {
 	struct smtp_session *s = session;
 
+	smtp_filter_leave(s);
 	smtp_door_leave(s);
 	incoming_close(&s->transaction.incoming);
 	arena_free(&s->arena);

@@ -34,12 +34,17 @@ struct smtp_transaction {
 	struct deliver_recipient *recipients;
 	size_t room;   /* for recipients */
 	size_t weight; /* of the recipients, see DELIVER_ENVELOPE_MAX */
+	/* LMTP: whom the client named, whatever filters have made of them since; each is answered for */
+	struct slice *named;
+	size_t named_count;
 	/* BDAT */
 	struct incoming incoming;
 	struct dots lines;
 	bool chunk_failed;
 	bool is_binary; /* BODY=BINARYMIME: what has come so far is raw */
 };
+
+struct filter;
 
 struct smtp_session {
 	struct session_env *env;
@@ -49,7 +54,8 @@ struct smtp_session {
 	const struct log *log;
 	struct door *door;
 	struct visitor visitor;
-	struct slice peer; /* in text */
+	struct filter *filter; /* NULL: nobody filters here */
+	struct slice peer;     /* in text */
 	bool is_submission, is_trusted;
 	bool is_lmtp, is_local; /* by the listener */
 	bool is_unix;           /* nobody listens on that wire, and who may open it was decided by its mode */
@@ -67,7 +73,8 @@ struct smtp_session {
 	struct slice helo;
 	int64_t account; /* authenticated as; 0: not */
 	struct slice login;
-	struct arena arena; /* the transaction's */
+	struct slice mechanism; /* by which */
+	struct arena arena;     /* the transaction's */
 	struct smtp_transaction transaction;
 };
 
@@ -96,6 +103,8 @@ void smtp_take_hello(struct smtp_session *session, struct slice host);
 
 void smtp_transaction_begin(struct smtp_session *session, const struct smtp_mail *mail, const struct envelope_timing *timing);
 void smtp_transaction_end(struct smtp_session *session);
+/* False: there are too many. */
+MUST_CHECK bool smtp_transaction_add(struct smtp_session *session, const struct deliver_recipient *recipient);
 /* A plan for incoming_begin, and the trace header, in `arena`. What is binary is taken raw. */
 void smtp_message_begin(struct smtp_session *session, struct arena *arena, struct incoming *incoming);
 /* All of the message is here: judges it, has it delivered, answers, and ends the transaction. */
@@ -113,7 +122,8 @@ void smtp_door_hello(struct smtp_session *session);
 void smtp_door_leave(struct smtp_session *session);
 bool smtp_door_sender(struct smtp_session *session, struct slice sender, enum next *next);
 bool smtp_door_recipient(struct smtp_session *session, struct slice recipient, enum next *next);
-bool smtp_door_judged(struct smtp_session *session, struct slice recipient, const struct deliver_verdict *verdict, enum next *next);
+bool smtp_door_judged(struct smtp_session *session, struct slice recipient, const struct deliver_verdict *verdict,
+		      enum next *next);
 bool smtp_door_message(struct smtp_session *session, struct deliver_verdict *verdict);
 bool smtp_door_failures(struct smtp_session *session, unsigned count, enum next *next);
 
@@ -125,8 +135,11 @@ enum reply_id smtp_timing_judge(const struct smtp_session *session, struct arena
 
 /* ---- lmtp.c ---- */
 
+/* The message is here: its recipients are those that the client named. */
+void lmtp_note_recipients(struct smtp_session *session);
 /* RFC 2033 section 4.2: the same reply for each recipient. */
 enum next lmtp_answer_all(struct smtp_session *session, enum reply_id id);
+enum next lmtp_answer_all_with(struct smtp_session *session, const struct deliver_verdict *verdict);
 /* Has the message delivered, and answers for each recipient. */
 enum next lmtp_deliver(struct smtp_session *session, struct incoming *incoming);
 

@@ -33,6 +33,21 @@ struct smtp_local_rule {
 /* Whom VRFY tells who exists, and EXPN where aliases lead. */
 enum smtp_vrfy { SMTP_VRFY_NEVER, SMTP_VRFY_TRUSTED /* and who has authenticated */, SMTP_VRFY_ALWAYS };
 
+struct milter_service;
+/* A milter, and the listeners whose mail it sees: names, separated by a space. */
+struct smtp_milter {
+	struct milter_service *service;
+	struct slice listeners;
+};
+
+/* What the DNS says of a client's address: `name` leads back to it, `ptr` may not. Empty: none. */
+struct smtp_client_names {
+	struct slice name, ptr;
+	struct slice resolve; /* "OK", "FORGED", "FAIL", "TEMP" */
+};
+typedef void (*smtp_name_client)(void *context, struct arena *arena, const struct net_address *peer,
+				 struct smtp_client_names *names);
+
 /* Slices and prefixes outlive the engine. */
 struct smtp_options {
 	struct slice hostname;            /* A-labels: greeting, Received, Message-ID */
@@ -61,7 +76,11 @@ struct smtp_context {
 	struct smtp_options options;
 	struct ipc *ipc;
 	const struct log *log;
-	struct door *door; /* the guard's; NULL: everybody may come */
+	struct door *door;                 /* the guard's; NULL: everybody may come */
+	const struct smtp_milter *milters; /* in the order in which they are asked */
+	size_t milter_count;
+	smtp_name_client name_client; /* NULL: milters are told addresses only */
+	void *name_context;
 };
 
 extern const struct protocol smtp_protocol;

@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/metrics.h"
 #include "base/random.h"
+#include "smtp/filter.h"
 #include "smtp/received.h"
 #include "smtp/session.h"
 
@@ -34,6 +35,7 @@ void smtp_transaction_begin(struct smtp_session *s, const struct smtp_mail *mail
 
 void smtp_transaction_end(struct smtp_session *s)
 {
+	smtp_filter_end(s);
 	incoming_close(&s->transaction.incoming);
 	s->transaction = (struct smtp_transaction){.incoming.fd = -1};
 	s->forwarded = (struct client_info){0};
@@ -155,35 +157,46 @@ static enum next answer_refused(struct smtp_session *s, const struct deliver_ver
 	return smtp_answer_verdict(s, verdict);
 }
 
+/* May it be delivered? Else *verdict is the answer; which may be 250, for what filters throw away. */
+static bool is_let_in(struct smtp_session *s, struct incoming *incoming, bool has_bare, struct deliver_verdict *verdict)
+{
+	enum reply_id fault = fault_of(incoming, has_bare);
+	struct reply reply = reply_make(fault);
+
+	*verdict = (struct deliver_verdict){STATUS_REFUSED, reply.code, reply.enhanced, reply.text};
+	return fault == REPLY_NONE && (s->is_lmtp || smtp_door_message(s, verdict)) &&
+	       smtp_filter_message(s, incoming, verdict);
+}
+
+static enum next finish_lmtp(struct smtp_session *s, struct incoming *incoming, bool has_bare)
+{
+	struct deliver_verdict verdict;
+
+	lmtp_note_recipients(s);
+	return is_let_in(s, incoming, has_bare, &verdict) ? lmtp_deliver(s, incoming) : lmtp_answer_all_with(s, &verdict);
+}
+
+static enum next finish_smtp(struct smtp_session *s, struct incoming *incoming, bool has_bare)
+{
+	struct deliver_verdict verdict;
+
+	if (is_let_in(s, incoming, has_bare, &verdict))
+		verdict = deliver_message(s->ipc, s->env->command_arena, &s->transaction.envelope,
+					  incoming->fd < 0 ? buf_slice(&incoming->head) : slice_of(NULL, 0), incoming->fd);
+	smtp_set_time_limit(s, LINE_TIMEOUT_MS); /* for the answer, however long the delivery took */
+	METRIC_ADD(s->log, METRIC_SMTP_MESSAGES, metrics_label_number(METRIC_SMTP_MESSAGES, verdict.code), 1);
+	return verdict.status == STATUS_OK ? answer_accepted(s, incoming, &verdict) : answer_refused(s, &verdict);
+}
+
 enum next smtp_message_finish(struct smtp_session *s, struct incoming *incoming, bool has_bare)
 {
-	struct deliver_envelope *envelope = &s->transaction.envelope;
-	struct deliver_verdict verdict;
-	enum reply_id fault;
 	enum next next;
 
 	if (s->transaction.is_binary)
 		has_bare = smtp_binary_finish(s, incoming);
 	incoming_end(incoming);
-	fault = fault_of(incoming, has_bare);
-	envelope->trace_from = trace_from(s);
-	if (s->is_lmtp) {
-		next = fault == REPLY_NONE ? lmtp_deliver(s, incoming) : lmtp_answer_all(s, fault);
-		incoming_close(incoming);
-		smtp_transaction_end(s);
-		return next;
-	}
-	if (fault == REPLY_NONE && smtp_door_message(s, &verdict)) {
-		verdict = deliver_message(s->ipc, s->env->command_arena, envelope,
-					  incoming->fd < 0 ? buf_slice(&incoming->head) : slice_of(NULL, 0), incoming->fd);
-	} else if (fault != REPLY_NONE) {
-		struct reply reply = reply_make(fault);
-
-		verdict = (struct deliver_verdict){STATUS_REFUSED, reply.code, reply.enhanced, reply.text};
-	}
-	smtp_set_time_limit(s, LINE_TIMEOUT_MS); /* for the answer, however long the delivery took */
-	METRIC_ADD(s->log, METRIC_SMTP_MESSAGES, metrics_label_number(METRIC_SMTP_MESSAGES, verdict.code), 1);
-	next = verdict.status == STATUS_OK ? answer_accepted(s, incoming, &verdict) : answer_refused(s, &verdict);
+	s->transaction.envelope.trace_from = trace_from(s);
+	next = s->is_lmtp ? finish_lmtp(s, incoming, has_bare) : finish_smtp(s, incoming, has_bare);
 	incoming_close(incoming);
 	smtp_transaction_end(s);
 	return next;

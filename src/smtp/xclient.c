@@ -81,6 +81,7 @@ static enum reply_id take_login(struct smtp_session *s, const struct client_info
 		return REPLY_AUTH_REFUSED;
 	s->account = who.account;
 	s->login = keep(s->told->login, sizeof(s->told->login), info->login);
+	s->mechanism = SLICE("XCLIENT");
 	return REPLY_NONE;
 }
 

@@ -263,7 +263,7 @@ static void test_replies(void **state)
 
 	(void)state;
 	reply_write(&out, &reply);
-	equal(buf_slice(&out), "550 5.1.1 line??break\r\n");
+	equal(buf_slice(&out), "550-5.1.1 line?\r\n550 5.1.1 break\r\n");
 	/* Nothing from elsewhere makes a line that is none, or too long a one (RFC 5321 section 4.5.3.1.5). */
 	static char text[1000];
 
