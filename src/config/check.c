@@ -128,6 +128,15 @@ bool check_smarthost(struct slice text)
 	return check_hostname(host) && (host.len == text.len || check_port(rest));
 }
 
+bool check_destination(struct slice text)
+{
+	struct slice rest = text, host = slice_cut(&rest, ':');
+
+	if (slice_starts_with(text, SLICE(".")))
+		return text.len > 1 && check_hostname(slice_skip(text, 1));
+	return text.len > 0 && check_hostname(host) && (host.len == text.len || check_port(rest));
+}
+
 /* "127.0.0.2", "127.0.0.2-11" */
 static bool check_list_answers(struct slice text)
 {

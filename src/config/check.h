@@ -24,6 +24,8 @@ bool check_port(struct slice text);
 bool check_dns_list(struct slice text);
 /* "relay.example.net", "relay.example.net:587" */
 bool check_smarthost(struct slice text);
+/* "example.org", ".example.org", "relay.example.net:587" */
+bool check_destination(struct slice text);
 bool check_store_url(struct slice text);
 /* One of the characters that may stand between user and detail. */
 bool check_separator(struct slice text);

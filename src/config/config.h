@@ -37,6 +37,10 @@ struct config_milter {
 	char *listeners;      /* protocols, separated by a space */
 	unsigned connect_timeout_s, command_timeout_s, content_timeout_s;
 };
+struct config_destination {
+	char *domain; /* "example.org", ".example.org", "relay.example.net:587" */
+	unsigned connections, messages_per_minute, delay_s; /* 0: none */
+};
 struct config {
 	char *hostname; /* default: the system's */
 	char *data;     /* folder of store, keys, run-time sockets */
@@ -92,6 +96,11 @@ struct config {
 		char *smarthost_user, *smarthost_password_file;
 		char *smarthost_tls; /* "opportunistic", "required" (verified), "none" */
 		unsigned concurrency, concurrency_per_hop, messages_per_connection; /* 50, 10, 100 */
+		unsigned concurrency_per_sender; /* 0: by shares */
+		unsigned delivery_delay_s;
+		struct config_destination *destinations;
+		unsigned destinations_count;
+		unsigned connect_timeout_s, command_timeout_s, data_timeout_s, end_timeout_s; /* 30, 300, 180, 600 */
 		char *retry;      /* "5m,10m,20m,40m,1h,2h,4h" then the last again */
 		char *expire;     /* "5d" */
 		char *warn_after; /* "4h" */

@@ -69,6 +69,18 @@ static const struct setting milter_fields[] = {
 	 FIELD(config_milter, content_timeout_s), .default_text = "5m"},
 };
 
+static const struct setting destination_fields[] = {
+	{"domain", "The recipients' domain; .example.org: those below it; or HOST:PORT, as a route or relay.smarthost has it.",
+	 .kind = SETTING_TEXT, FIELD(config_destination, domain), .check = check_destination,
+	 .allowed = "a domain, .DOMAIN or HOST:PORT"},
+	{"connections", "Connections at the same time; 0: relay.concurrency_per_hop.", NUMBER(0, 1000), FIELD(config_destination, connections),
+	 .default_text = "0"},
+	{"messages_per_minute", "How many messages go there in a minute, evenly; 0: no limit.", NUMBER(0, 60000),
+	 FIELD(config_destination, messages_per_minute), .default_text = "0"},
+	{"delay", "Time between two messages; the longer one of it and what messages_per_minute leaves counts.", SECONDS(0, 3600),
+	 FIELD(config_destination, delay_s), .default_text = "0s"},
+};
+
 const struct setting settings[] = {
 	{"hostname",
 	 "The name this server gives itself, in greetings and Received fields; its address must resolve back to it. "
@@ -187,6 +199,13 @@ const struct setting settings[] = {
 	 .default_text = "50"},
 	{"relay.concurrency_per_hop", "Outgoing connections to one domain at the same time.", NUMBER(1, 1000),
 	 AT(relay.concurrency_per_hop), .default_text = "10"},
+	{"relay.concurrency_per_sender",
+	 "Outgoing connections for mail of one sender at the same time. 0: no fixed limit; a sender has at most four times as many as are free.",
+	 NUMBER(0, 10000), AT(relay.concurrency_per_sender), .default_text = "0"},
+	{"relay.delivery_delay", "Time between two messages to the same destination.", SECONDS(0, 3600), AT(relay.delivery_delay_s),
+	 .default_text = "0s"},
+	{"relay.destinations", "Destinations that have limits of their own; the first entry that fits counts.",
+	 RECORDS(destination_fields, config_destination), LIST(relay.destinations)},
 	{"relay.messages_per_connection", "Messages that are sent over one connection.", NUMBER(1, 100000),
 	 AT(relay.messages_per_connection), .default_text = "100"},
 	{"relay.retry", "Delays before a message is tried again; the last one repeats.", .kind = SETTING_TEXT, AT(relay.retry),
@@ -196,6 +215,15 @@ const struct setting settings[] = {
 	{"relay.warn_after", "After this time the sender is told that the message is late.", .kind = SETTING_TEXT,
 	 AT(relay.warn_after), .check = check_duration, .default_text = "4h",
 	 .allowed = "a duration such as 30s, 5m, 4h or 5d"},
+	{"relay.connect_timeout", "How long connecting to one address of a host may take.", SECONDS(1, 3600), AT(relay.connect_timeout_s),
+	 .default_text = "30s"},
+	{"relay.command_timeout", "How long a host may take for its greeting, and for its answer to each command.", SECONDS(1, 3600),
+	 AT(relay.command_timeout_s), .default_text = "5m"},
+	{"relay.data_timeout", "How long a host may take for its answer to DATA, and for each piece of a message.", SECONDS(1, 3600),
+	 AT(relay.data_timeout_s), .default_text = "3m"},
+	{"relay.end_timeout",
+	 "How long a host may take for its answer to a whole message. Too short a time makes duplicates (RFC 5321 section 4.5.3.2.6).",
+	 SECONDS(1, 3600), AT(relay.end_timeout_s), .default_text = "10m"},
 	{"relay.srs",
 	 "Mail that an alias leads to another host goes out under a sender of the alias's domain (SRS), so that SPF holds; "
 	 "bounces find their way back.",

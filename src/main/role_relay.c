@@ -163,6 +163,41 @@ static int family_of(const char *versions)
 	return slice_eq(slice_from_cstr(versions), SLICE("ipv6")) ? AF_INET6 : 0;
 }
 
+#define MINUTE_MS 60000
+
+static void set_destinations(struct role_setup *setup, struct relay_options *options)
+{
+	const struct config *config = setup->config;
+	struct relay_destination *destinations = ARENA_ARRAY(&setup->arena, struct relay_destination, config->relay.destinations_count + 1);
+
+	for (unsigned i = 0; i < config->relay.destinations_count; i++) {
+		const struct config_destination *set = &config->relay.destinations[i];
+		int64_t by_rate = set->messages_per_minute > 0 ? MINUTE_MS / set->messages_per_minute : 0, delay = set->delay_s * 1000LL;
+
+		destinations[i] = (struct relay_destination){
+			.pattern = slice_from_cstr(set->domain),
+			.connections = set->connections,
+			.interval_ms = by_rate > delay ? by_rate : delay,
+		};
+	}
+	options->destinations = destinations;
+	options->destination_count = config->relay.destinations_count;
+}
+
+static struct relay_timeouts timeouts_from(const struct config *config)
+{
+	int command_ms = (int)config->relay.command_timeout_s * 1000, data_ms = (int)config->relay.data_timeout_s * 1000;
+
+	return (struct relay_timeouts){
+		.connect_ms = (int)config->relay.connect_timeout_s * 1000,
+		.greeting_ms = command_ms,
+		.command_ms = command_ms,
+		.data_ms = data_ms,
+		.block_ms = data_ms,
+		.end_of_data_ms = (int)config->relay.end_timeout_s * 1000,
+	};
+}
+
 static struct relay_options options_from(struct role_setup *setup)
 {
 	const struct config *config = setup->config;
@@ -175,7 +210,10 @@ static struct relay_options options_from(struct role_setup *setup)
 		.smarthost_password = setup->smarthost_password,
 		.concurrency = config->relay.concurrency,
 		.concurrency_per_hop = config->relay.concurrency_per_hop,
+		.concurrency_per_sender = config->relay.concurrency_per_sender,
+		.interval_ms = config->relay.delivery_delay_s * 1000LL,
 		.messages_per_connection = config->relay.messages_per_connection,
+		.timeouts = timeouts_from(config),
 		.expire_ms = duration(config->relay.expire),
 		.warn_after_ms = duration(config->relay.warn_after),
 		.separator = separator.len > 0 ? separator.data[0] : '\0',
@@ -189,6 +227,7 @@ static struct relay_options options_from(struct role_setup *setup)
 	take_source(config->relay.source_address_ipv6, &options);
 	options.family = family_of(config->relay.ip_versions);
 	set_retries(setup, &options);
+	set_destinations(setup, &options);
 	set_own_addresses(setup, &options);
 	return options;
 }

@@ -342,7 +342,9 @@ static struct reason wait_for_reason(struct feeder *feeder)
 	struct reason reason = find_reason(feeder);
 
 	while (!relay->stopping && !reason.arrivals && !reason.due && !reason.circle) {
-		thread_wait_until(&relay->feed, &relay->lock, next_reason(feeder));
+		relay->feeder_waits_until_ms = next_reason(feeder);
+		thread_wait_until(&relay->feed, &relay->lock, relay->feeder_waits_until_ms);
+		relay->feeder_waits_until_ms = 0;
 		workers_dispatch(relay); /* intervals may have ended */
 		reason = find_reason(feeder);
 	}

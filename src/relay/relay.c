@@ -11,6 +11,7 @@
 #include "relay/feeder.h"
 #include "relay/keeper.h"
 #include "relay/relay_internal.h"
+#include "store/routing.h"
 
 #define SUSPENSION_MAX_MS (60 * 1000) /* of the first one, which is never longer than the first retry */
 
@@ -52,6 +53,7 @@ static void copy_options(struct relay *relay, const struct relay_options *given)
 {
 	struct relay_options *options = &relay->options;
 	struct arena *arena = &relay->arena;
+	struct relay_destination *destinations;
 	int64_t *retry;
 	struct net_address *own;
 
@@ -67,6 +69,12 @@ static void copy_options(struct relay *relay, const struct relay_options *given)
 	options->own_addresses = own;
 	options->retry_count =
 		given->retry_count > 0 ? given->retry_count : sizeof(RETRY_DEFAULT_MS) / sizeof(RETRY_DEFAULT_MS[0]);
+	destinations = ARENA_ARRAY(arena, struct relay_destination, given->destination_count + 1);
+	for (size_t i = 0; i < given->destination_count; i++) {
+		destinations[i] = given->destinations[i];
+		destinations[i].pattern = slice_lower(arena, given->destinations[i].pattern);
+	}
+	options->destinations = destinations;
 	retry = ARENA_ARRAY(arena, int64_t, options->retry_count);
 	memcpy(retry, given->retry_count > 0 ? given->retry_ms : RETRY_DEFAULT_MS, options->retry_count * sizeof(*retry));
 	options->retry_ms = retry;
@@ -157,6 +165,49 @@ static struct bounce_options bounce_options(const struct relay *relay)
 	return (struct bounce_options){relay->options.hostname, relay->options.smarthost, relay->options.separator};
 }
 
+static bool is_destination(struct slice hop, struct slice pattern)
+{
+	return slice_starts_with(pattern, SLICE(".")) ? slice_ends_with(hop, pattern) : slice_eq(hop, pattern);
+}
+
+/* What the settings say of a hop. */
+static void look_up_limits(void *context, struct slice name, struct hop_limits *limits)
+{
+	const struct relay_options *options = &((const struct relay *)context)->options;
+	enum tls_wish wish;
+	struct slice hop = route_split_wish(name, &wish);
+
+	if (route_is_rule(hop))
+		hop = slice_skip(hop, ROUTE_MARK.len);
+	*limits = (struct hop_limits){.interval_ms = options->interval_ms};
+	for (size_t i = 0; i < options->destination_count; i++) {
+		const struct relay_destination *destination = &options->destinations[i];
+
+		if (is_destination(hop, destination->pattern)) {
+			limits->connections = destination->connections;
+			if (destination->interval_ms > 0)
+				limits->interval_ms = destination->interval_ms;
+			return;
+		}
+	}
+}
+
+static void set_up_scheduler(struct relay *relay)
+{
+	const struct relay_options *options = &relay->options;
+	const struct scheduler_limits limits = {
+		.in_hand = options->in_hand,
+		.per_hop = options->concurrency_per_hop,
+		.concurrency = options->concurrency,
+		.per_sender = options->concurrency_per_sender,
+		.first_suspension_ms = options->retry_ms[0] < SUSPENSION_MAX_MS ? options->retry_ms[0] : SUSPENSION_MAX_MS,
+		.look_up = look_up_limits,
+		.context = relay,
+	};
+
+	relay->scheduler = scheduler_new(&limits);
+}
+
 static void set_up_recorder(struct relay *relay)
 {
 	struct recorder_options recorder = {
@@ -175,7 +226,6 @@ static void set_up_recorder(struct relay *relay)
 struct relay *relay_new(const struct relay_options *options, const struct relay_environment *environment)
 {
 	struct relay *relay = calloc(1, sizeof(*relay));
-	struct scheduler_limits limits;
 
 	if (!relay)
 		abort();
@@ -186,14 +236,7 @@ struct relay *relay_new(const struct relay_options *options, const struct relay_
 	set_up_client(relay);
 	relay->policy = (struct outcome_policy){relay->options.retry_ms, relay->options.retry_count, relay->options.expire_ms,
 						relay->options.warn_after_ms};
-	limits = (struct scheduler_limits){
-		.in_hand = relay->options.in_hand,
-		.per_hop = relay->options.concurrency_per_hop,
-		.concurrency = relay->options.concurrency,
-		.first_suspension_ms =
-			relay->options.retry_ms[0] < SUSPENSION_MAX_MS ? relay->options.retry_ms[0] : SUSPENSION_MAX_MS,
-	};
-	relay->scheduler = scheduler_new(&limits);
+	set_up_scheduler(relay);
 	pthread_mutex_init(&relay->lock, NULL);
 	thread_condition_init(&relay->feed);
 	thread_condition_init(&relay->worker_gone);

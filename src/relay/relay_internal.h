@@ -51,6 +51,7 @@ struct relay {
 	pthread_cond_t worker_gone;
 	pthread_cond_t feed;
 	pthread_t feeder;
+	int64_t feeder_waits_until_ms; /* monotonic; 0: it doesn't */
 	bool feeder_runs; /* there is a thread to join */
 	bool is_stopped;
 	bool stopping;       /* no new work */

@@ -102,14 +102,10 @@ static struct worker *free_worker(struct relay *relay)
 	return worker;
 }
 
-void workers_dispatch(struct relay *relay)
+static void dispatch(struct relay *relay)
 {
 	struct scheduler *scheduler = relay->scheduler;
 
-	if (relay->stopping)
-		return;
-	scheduler_tick(scheduler, clock_monotonic_ms());
-	give_to_lingering(relay);
 	while (scheduler_is_waiting(scheduler)) {
 		struct worker *worker;
 		struct parcel *parcel;
@@ -131,6 +127,18 @@ void workers_dispatch(struct relay *relay)
 			return;
 		give(worker, parcel);
 	}
+}
+
+void workers_dispatch(struct relay *relay)
+{
+	if (relay->stopping)
+		return;
+	scheduler_tick(relay->scheduler, clock_monotonic_ms());
+	give_to_lingering(relay);
+	dispatch(relay);
+	/* It wakes us when the next interval ends. */
+	if (scheduler_next_turn(relay->scheduler) < relay->feeder_waits_until_ms)
+		pthread_cond_signal(&relay->feed);
 }
 
 void workers_wake(struct relay *relay)

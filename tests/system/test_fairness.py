@@ -1,6 +1,7 @@
 """Many letters of one sender, in a queue before a slow host, keep nobody else's waiting: shown by what arrived before what."""
 import sqlite3
 import threading
+import time
 
 from harness import Nsd, Sink, letter, tokens_in, wait_for
 
@@ -116,3 +117,34 @@ def test_dead_host_is_put_off_together(make_server, folder):
     finally:
         nsd.stop()
         alive.close()
+
+
+def test_limits_of_a_destination(make_server, folder):
+    """One connection and an interval to one destination; the others go their way."""
+    class Counting(Sink):
+        most = now = 0
+
+        def _serve(self, peer):
+            with self.lock:
+                self.now += 1
+                self.most = max(self.most, self.now)
+            super()._serve(peer)
+            with self.lock:
+                self.now -= 1
+    arrivals = []
+    limited = Counting(replies={"final": lambda _: arrivals.append(time.monotonic())})
+    free = Sink(host="127.0.0.2", port=limited.port)
+    nsd = Nsd(folder, {"limited.test": "@ MX 10 mx\nmx A 127.0.0.1", "free.test": "@ MX 10 mx\nmx A 127.0.0.2"}).start()
+    try:
+        server = make_server(f"relay:\n  port: {limited.port}\n  destinations:\n    - domain: limited.test\n      connections: 1\n"
+                             "      messages_per_minute: 120\n" + nsd.settings(["limited.test", "free.test"]))
+        mailing(server, [f"r{i}@limited.test" for i in range(10)])
+        mailing(server, [f"r{i}@free.test" for i in range(200)], "free")
+        wait_for(lambda: len(free.messages) == 200, 30, "letters to the other destination")
+        wait_for(lambda: len(limited.messages) == 10, 30, "letters to the limited destination")
+        assert arrivals[-1] - arrivals[0] > 3, "there was no interval"  # 9 of half a second; haste is what would be wrong
+        assert limited.most == 1
+    finally:
+        nsd.stop()
+        limited.close()
+        free.close()
