@@ -198,6 +198,18 @@ bool check_local_sender(struct slice text)
 	return slice_eq(rest, SLICE("*")) || slice_find_byte(rest, '@') != SLICE_NOT_FOUND;
 }
 
+bool check_trap(struct slice text)
+{
+	size_t at = slice_find_last_byte(text, '@');
+
+	return at != SLICE_NOT_FOUND && at > 0 && at <= 64 && check_hostname(slice_skip(text, at + 1));
+}
+
+bool check_alert_to(struct slice text)
+{
+	return slice_eq_nocase(text, SLICE("postmaster")) || check_trap(text);
+}
+
 bool check_duration(struct slice text)
 {
 	int64_t ms;

@@ -33,5 +33,9 @@ bool check_mode(struct slice text);
 bool check_group(struct slice text);
 bool check_local_sender(struct slice text);
 bool check_user(struct slice text);
+/* "local@domain" */
+bool check_trap(struct slice text);
+/* The same, or "postmaster". */
+bool check_alert_to(struct slice text);
 bool check_duration(struct slice text);
 bool check_durations(struct slice text);

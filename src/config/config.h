@@ -88,6 +88,7 @@ struct config {
 		struct config_milter *milters;
 		unsigned milters_count;
 		bool resolve_clients; /* their names, for milters */
+		bool strict_pipelining;
 		bool require_sender_match; /* submission: MAIL FROM must be the login's or its alias */
 		unsigned future_release_s; /* the longest that a submission may be held (RFC 4865); 0: not offered */
 	} smtp;
@@ -128,17 +129,22 @@ struct config {
 	struct {
 		/* per minute and address; 0: no limit */
 		unsigned connections, messages, recipients, failures, network_factor, domain_messages, account_messages;
+		bool shared;
 		char **exempt;
 		unsigned exempt_count;
 	} rates;
 	struct {
+		unsigned greeting_s, remember_s, free_failures, step_s, longest_s;
+	} delay;
+	struct {
 		uint64_t messages_per_hour, recipients_per_hour; /* of one account; 0: no limit */
 		unsigned undo_s;                                 /* what an account submits waits so long */
+		char *alert_to;                                  /* "postmaster" */
 	} sending;
 	struct {
-		unsigned first_s, longest_s, remember_days, unknown_recipients;
-		char **exempt;
-		unsigned exempt_count;
+		unsigned first_s, longest_s, remember_days, unknown_recipients, early_talkers;
+		char **exempt, **traps;
+		unsigned exempt_count, traps_count;
 	} ban;
 	struct {
 		bool enabled;
@@ -146,7 +152,8 @@ struct config {
 	} greylist;
 	struct {
 		char **lists; /* guard/dnslist.h */
-		unsigned lists_count, no_reverse, bad_hello, greylist_at, tempfail_at, reject_at, timeout_s;
+		char *unknown_sender; /* "off", "defer", "refuse" */
+		unsigned lists_count, no_reverse, no_pointer, bad_hello, malformed_hello, greylist_at, tempfail_at, reject_at, timeout_s;
 	} screen;
 	struct {
 		unsigned change_log_days; /* in YAML "change_log: 30d", and so for all numbers with a unit in their name */

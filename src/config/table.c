@@ -177,6 +177,9 @@ const struct setting settings[] = {
 	 RECORDS(milter_fields, config_milter), LIST(smtp.milters)},
 	{"smtp.resolve_clients", "Look up the names of clients, for milters; without it they are told addresses only.",
 	 .kind = SETTING_BOOL, AT(smtp.resolve_clients), .default_text = "false"},
+	{"smtp.strict_pipelining",
+	 "Strangers who go on before the answer to EHLO, HELO or DATA has come, or to anything after HELO, are refused: mail servers wait there "
+	 "(RFC 2920).", .kind = SETTING_BOOL, AT(smtp.strict_pipelining), .default_text = "true"},
 	{"smtp.require_sender_match", "A submitted message's sender must be the user's own address or alias.",
 	 .kind = SETTING_BOOL, AT(smtp.require_sender_match), .default_text = "true"},
 
@@ -284,12 +287,27 @@ const struct setting settings[] = {
 	 NUMBER(0, 1000000), AT(rates.domain_messages), .default_text = "0"},
 	{"rates.account_messages", "Messages in a minute that one account may submit.", NUMBER(0, 1000000),
 	 AT(rates.account_messages), .default_text = "0"},
+	{"rates.shared", "Nodes on one PostgreSQL store count these rates together; each tells the others about once a second.",
+	 .kind = SETTING_BOOL, AT(rates.shared), .default_text = "true"},
 	{"rates.exempt", "Networks to which the rates of addresses do not apply, beside smtp.trusted_networks.", .kind = SETTING_LIST,
 	 LIST(rates.exempt), .check = check_network, .default_text = "127.0.0.0/8, ::1",
 	 .allowed = "networks such as 192.0.2.0/24 or 2001:db8::/32"},
 
+	{"delay.greeting",
+	 "How long a stranger on an smtp listener waits for the greeting; who speaks before it is a program that sends spam, and is refused. "
+	 "Nobody waits from trusted networks and those of rates.exempt. 0s: nobody waits.",
+	 SECONDS(0, 30), AT(delay.greeting_s), .default_text = "3s"},
+	{"delay.remember", "Whoever has waited so is no stranger for this time.", SECONDS(1, 2592000), AT(delay.remember_s),
+	 .default_text = "1d"},
+	{"delay.free_failures", "Commands that may fail in a session of a stranger before answers to the next ones are held back.",
+	 NUMBER(0, 1000), AT(delay.free_failures), .default_text = "3"},
+	{"delay.step", "How much longer each further failure waits for its answer than the one before.", SECONDS(1, 60), AT(delay.step_s),
+	 .default_text = "1s"},
+	{"delay.longest", "The longest that an answer is held back; 0s: none is.", SECONDS(0, 120), AT(delay.longest_s),
+	 .default_text = "15s"},
+
 	{"sending.messages_per_hour",
-	 "Messages that one account may submit in an hour, on all nodes together; the postmaster is told when one wants more. "
+	 "Messages that one account may submit in an hour, on all nodes together; sending.alert_to is told when one wants more. "
 	 "0: any number.",
 	 NUMBER(0, 100000000), AT(sending.messages_per_hour), .default_text = "0"},
 	{"sending.recipients_per_hour", "The same for the recipients of these messages.", NUMBER(0, 100000000),
@@ -298,6 +316,11 @@ const struct setting settings[] = {
 	 "How long what an account submits waits in the queue, for recipients here too, so that it can be taken back (posthorn queue "
 	 "remove). 0s: it goes at once.",
 	 SECONDS(0, 3600), AT(sending.undo_s), .default_text = "0s"},
+
+	{"sending.alert_to",
+	 "Who gets a letter when an account wants to send more than it may, at most one a day for each: postmaster (of hostname, or of the first "
+	 "domain that has one) or an address anywhere.", .kind = SETTING_TEXT, AT(sending.alert_to), .check = check_alert_to,
+	 .default_text = "postmaster", .allowed = "postmaster or an address such as admin@example.org"},
 
 	{"ban.first",
 	 "How long an address is banned that has been locked out for wrong passwords or has asked for too many unknown "
@@ -308,6 +331,12 @@ const struct setting settings[] = {
 	 .default_text = "7d"},
 	{"ban.unknown_recipients", "Unknown recipients in ten minutes for which an address is banned; 0: none.",
 	 NUMBER(0, 1000000), AT(ban.unknown_recipients), .default_text = "50"},
+	{"ban.early_talkers", "Times in ten minutes that an address may speak before the greeting, or before another answer that it must wait for; then it is banned. 0: any number.",
+	 NUMBER(0, 1000000), AT(ban.early_talkers), .default_text = "3"},
+	{"ban.traps",
+	 "Spam traps: addresses that nobody uses and no person is told of, on web pages for instance. Who writes to one is banned, and is told "
+	 "that there is no such user.",
+	 .kind = SETTING_LIST, LIST(ban.traps), .check = check_trap, .allowed = "addresses such as old.user@example.org"},
 	{"ban.exempt", "Networks that are never banned, beside smtp.trusted_networks.", .kind = SETTING_LIST, LIST(ban.exempt),
 	 .check = check_network, .default_text = "127.0.0.0/8, ::1",
 	 .allowed = "networks such as 192.0.2.0/24 or 2001:db8::/32"},
@@ -334,6 +363,15 @@ const struct setting settings[] = {
 	 AT(screen.no_reverse), .default_text = "0"},
 	{"screen.bad_hello", "Points for who greets with a name that has no address, or with ours; 0: not asked.", NUMBER(0, 100),
 	 AT(screen.bad_hello), .default_text = "0"},
+	{"screen.no_pointer", "Points in place of screen.no_reverse's for an address without any reverse name; 0: the same as that.",
+	 NUMBER(0, 100), AT(screen.no_pointer), .default_text = "0"},
+	{"screen.malformed_hello",
+	 "Points in place of screen.bad_hello's for who greets with what isn't a host name in full or an address literal; 0: the same as that.",
+	 NUMBER(0, 100), AT(screen.malformed_hello), .default_text = "0"},
+	{"screen.unknown_sender",
+	 "What becomes of mail whose sender's domain has neither MX nor address, or says that it has no mail (null MX): off (it is taken), defer "
+	 "(450), refuse (550).",
+	 .kind = SETTING_CHOICE, AT(screen.unknown_sender), .default_text = "off", .allowed = "off|defer|refuse"},
 	{"screen.greylist_at", "Points from which mail is put off as greylist.* says; 0: never, here and below.", NUMBER(0, 1000),
 	 AT(screen.greylist_at), .default_text = "0"},
 	{"screen.tempfail_at", "Points from which recipients are refused for now (450).", NUMBER(0, 1000), AT(screen.tempfail_at),

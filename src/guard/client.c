@@ -146,3 +146,34 @@ enum status guard_greylist(struct ipc *ipc, struct arena *arena, const struct ne
 	*wait_ms = (int64_t)unpack_u64(&in);
 	return *wait_ms > 0 ? STATUS_LIMIT : STATUS_OK;
 }
+
+bool guard_exchange_rates(struct ipc *ipc, struct arena *arena, const struct guard_rate *taken, size_t count,
+			  struct guard_rates *answer)
+{
+	struct buf request;
+	struct slice reply;
+
+	buf_init(&request, arena, 0);
+	pack_u32(&request, (uint32_t)count);
+	for (size_t i = 0; i < count; i++) {
+		pack_u64(&request, taken[i].bucket);
+		pack_u64(&request, (uint64_t)taken[i].us);
+	}
+	if (ipc_call(ipc, ROLE_DELIVER, GUARD_REQUEST_RATES, buf_slice(&request), -1, ASK_TIMEOUT_MS, arena, &reply) != STATUS_OK)
+		return false;
+	struct unpack in = unpack_begin(reply);
+
+	answer->is_shared = unpack_u8(&in) != 0;
+	struct slice secret = unpack_slice(&in);
+
+	answer->count = unpack_count(&in, GUARD_RATES_AT_ONCE);
+	answer->rates = ARENA_ARRAY(arena, struct guard_rate, answer->count + 1);
+	for (size_t i = 0; i < answer->count; i++) {
+		answer->rates[i].bucket = unpack_u64(&in);
+		answer->rates[i].us = (int64_t)unpack_u64(&in);
+	}
+	if (!unpack_ok(&in) || secret.len != sizeof(answer->secret))
+		return false;
+	memcpy(answer->secret, secret.data, secret.len);
+	return true;
+}

@@ -27,5 +27,23 @@ uint64_t limiter_key(const struct limiter *limiter, unsigned what, struct slice 
 /* For an address in full, or its network: an IPv4 /24, an IPv6 /64 (RFC 6177). */
 uint64_t limiter_key_address(const struct limiter *limiter, unsigned what, const struct net_address *address);
 uint64_t limiter_key_network(const struct limiter *limiter, unsigned what, const struct net_address *address);
+/* ---- buckets that other processes take from as well (rate_exchange.h) ---- */
+
+/* From now on keys are made with that secret, which all of them have; what has been counted is forgotten. */
+void limiter_share(struct limiter *limiter, const uint8_t secret[16]);
+/* What has been taken from a bucket and not been told yet. */
+struct limiter_taken {
+	uint64_t key;
+	uint32_t count;
+	int64_t interval_us; /* a bucket gets one back in this time */
+};
+/* Buckets of which so much is taken that it matters to others (a sixteenth of what the rate allows, and more), at most `max`; they are taken
+ * for told. */
+size_t limiter_collect(struct limiter *limiter, struct limiter_taken *taken, size_t max, int64_t now_ms);
+/* With what all have taken this bucket will be full again only in so long. */
+void limiter_raise(struct limiter *limiter, uint64_t key, int64_t full_in_us, int64_t now_ms);
+
+/* Could one be taken? */
+bool limiter_has(struct limiter *limiter, uint64_t key, struct rate rate, int64_t now_ms);
 /* Takes one. False, and nothing is taken: the bucket is empty. */
 __attribute__((warn_unused_result)) bool limiter_take(struct limiter *limiter, uint64_t key, struct rate rate, int64_t now_ms);

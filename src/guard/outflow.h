@@ -21,7 +21,7 @@ struct outflow_limits {
 enum outflow_outcome {
 	OUTFLOW_OK,
 	OUTFLOW_REFUSED,
-	OUTFLOW_ALARM,   /* refused, and nobody has been told in this hour */
+	OUTFLOW_ALARM,   /* refused, and nobody has been told in a day */
 	OUTFLOW_UNKNOWN, /* the store is in trouble: come again */
 };
 

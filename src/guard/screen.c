@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/thread.h"
+#include "guard/hello.h"
 #include "net/dns.h"
 
 #define THREADS     32
@@ -13,9 +14,9 @@
 #define WAITING_MAX 2048
 #define NAMES_MAX   10 /* RFC 8601 section 3 asks for a limit */
 #define REASONS_MAX 400
-#define HELLO_MAX   256
+#define NAME_ROOM   256
 
-enum question_kind { ASK_LIST, ASK_REVERSE, ASK_HELLO };
+enum question_kind { ASK_LIST, ASK_REVERSE, ASK_HELLO, ASK_DOMAIN };
 
 struct question {
 	struct assessment *assessment;
@@ -39,8 +40,8 @@ struct screen {
 struct assessment {
 	struct screen *screen;
 	struct net_address peer;
-	char hello[HELLO_MAX];
-	size_t hello_len;
+	char name[NAME_ROOM]; /* that it gives itself; or the domain that is asked for */
+	size_t name_len;
 	int64_t deadline_ms;
 	/* By `mutex`: */
 	pthread_mutex_t mutex;
@@ -135,26 +136,46 @@ static bool has_address(const struct net_address *addresses, size_t count, const
 	return false;
 }
 
+enum reverse_name { REVERSE_FINE, REVERSE_LEADS_ELSEWHERE, REVERSE_NONE };
+
 /* RFC 8601 section 3: "fail" and "permerror". Trouble, which is "temperror", counts nothing. */
-static bool lacks_reverse_name(struct screen *screen, struct arena *arena, const struct net_address *peer)
+static enum reverse_name reverse_name_of(struct screen *screen, struct arena *arena, const struct net_address *peer)
 {
 	struct slice *names;
 	size_t name_count = 0;
 	enum status status = screen->resolver.reverse(screen->resolver.context, arena, peer, &names, &name_count);
 
 	if (status != STATUS_OK)
-		return status == STATUS_NOT_FOUND;
+		return status == STATUS_NOT_FOUND ? REVERSE_NONE : REVERSE_FINE;
 	for (size_t i = 0; i < name_count && i < NAMES_MAX; i++) {
 		struct net_address *addresses;
 		size_t count = 0;
 
 		status = screen->resolver.addresses(screen->resolver.context, arena, names[i], &addresses, &count);
 		if (status == STATUS_OK && has_address(addresses, count, peer))
-			return false;
+			return REVERSE_FINE;
 		if (status != STATUS_OK && status != STATUS_NOT_FOUND)
-			return false;
+			return REVERSE_FINE;
 	}
-	return true;
+	return REVERSE_LEADS_ELSEWHERE;
+}
+
+static int points_of_none(const struct screen *screen)
+{
+	return screen->options.no_pointer_points ? screen->options.no_pointer_points : screen->options.no_reverse_points;
+}
+
+static int reverse_points(struct screen *screen, struct arena *arena, const struct net_address *peer)
+{
+	switch (reverse_name_of(screen, arena, peer)) {
+	case REVERSE_FINE:
+		return 0;
+	case REVERSE_LEADS_ELSEWHERE:
+		return screen->options.no_reverse_points;
+	case REVERSE_NONE:
+		break;
+	}
+	return points_of_none(screen);
 }
 
 /* RFC 5321 section 4.1.3 */
@@ -183,11 +204,27 @@ static bool is_bad_hello(struct screen *screen, struct arena *arena, struct slic
 	       STATUS_NOT_FOUND;
 }
 
+/* RFC 5321 section 5.1: where there is no MX record, an address will do. */
+static enum screen_domain judge_domain(struct screen *screen, struct arena *arena, struct slice domain)
+{
+	struct net_address *addresses;
+	size_t count;
+	bool is_null = false;
+	enum status status = screen->resolver.mail_hosts(screen->resolver.context, arena, domain, &is_null);
+
+	if (status == STATUS_OK)
+		return is_null ? SCREEN_DOMAIN_NULL_MX : SCREEN_DOMAIN_FINE;
+	if (status != STATUS_NOT_FOUND)
+		return SCREEN_DOMAIN_FINE;
+	status = screen->resolver.addresses(screen->resolver.context, arena, domain, &addresses, &count);
+	return status == STATUS_NOT_FOUND ? SCREEN_DOMAIN_UNKNOWN : SCREEN_DOMAIN_FINE;
+}
+
 static void answer(struct screen *screen, const struct question *question)
 {
 	struct assessment *assessment = question->assessment;
 	const struct dnslist *list = &screen->options.lists[question->list];
-	struct slice hello = slice_of(assessment->hello, assessment->hello_len);
+	struct slice name = slice_of(assessment->name, assessment->name_len);
 	struct arena arena SCOPED_ARENA;
 	bool counts = false;
 
@@ -198,12 +235,14 @@ static void answer(struct screen *screen, const struct question *question)
 		settle(assessment, list->zone, counts ? list->points : 0);
 		break;
 	case ASK_REVERSE:
-		counts = lacks_reverse_name(screen, &arena, &assessment->peer);
-		settle(assessment, SLICE("no reverse name"), counts ? screen->options.no_reverse_points : 0);
+		settle(assessment, SLICE("no reverse name"), reverse_points(screen, &arena, &assessment->peer));
 		break;
 	case ASK_HELLO:
-		counts = is_bad_hello(screen, &arena, hello, &assessment->peer);
+		counts = is_bad_hello(screen, &arena, name, &assessment->peer);
 		settle(assessment, SLICE("bad HELO"), counts ? screen->options.bad_hello_points : 0);
+		break;
+	case ASK_DOMAIN:
+		settle(assessment, name, (int)judge_domain(screen, &arena, slice_lower(&arena, name)));
 		break;
 	}
 }
@@ -257,34 +296,67 @@ static void ask(struct screen *screen, struct assessment *assessment, enum quest
 	pthread_mutex_unlock(&screen->mutex);
 }
 
-struct assessment *screen_begin(struct screen *screen, const struct net_address *peer, struct slice hello,
-				enum screen_reverse reverse)
+static struct assessment *begin(struct screen *screen, const struct net_address *peer, struct slice name)
 {
 	struct assessment *assessment = calloc(1, sizeof(*assessment));
 
 	if (!assessment)
 		abort();
-	hello = slice_sub(hello, 0, HELLO_MAX);
+	name = slice_sub(name, 0, NAME_ROOM);
 	*assessment = (struct assessment){.screen = screen,
 					  .peer = *peer,
-					  .hello_len = hello.len,
+					  .name_len = name.len,
 					  .deadline_ms = clock_monotonic_ms() + screen->options.timeout_ms,
 					  .holders = 1};
-	if (hello.len > 0)
-		memcpy(assessment->hello, hello.data, hello.len);
+	if (name.len > 0)
+		memcpy(assessment->name, name.data, name.len);
 	pthread_mutex_init(&assessment->mutex, NULL);
 	thread_condition_init(&assessment->changed);
-	for (size_t i = 0; i < screen->options.list_count; i++)
+	return assessment;
+}
+
+/* What is known without asking, before anything is asked. */
+static void note(struct assessment *assessment, const char *what, int points)
+{
+	assessment->points += points;
+	if (points != 0)
+		add_reason(assessment, slice_from_cstr(what), points);
+}
+
+struct assessment *screen_begin(struct screen *screen, const struct net_address *peer, struct slice hello,
+				enum screen_reverse reverse)
+{
+	const struct screen_options *options = &screen->options;
+	struct assessment *assessment = begin(screen, peer, hello);
+	bool is_malformed = options->malformed_hello_points != 0 && !hello_is_well_formed(hello);
+
+	if (is_malformed)
+		note(assessment, "malformed HELO", options->malformed_hello_points);
+	if (reverse == SCREEN_REVERSE_NONE)
+		note(assessment, "no reverse name", points_of_none(screen));
+	for (size_t i = 0; i < options->list_count; i++)
 		ask(screen, assessment, ASK_LIST, i);
-	if (reverse == SCREEN_REVERSE_NONE && screen->options.no_reverse_points != 0) {
-		assessment->points += screen->options.no_reverse_points;
-		add_reason(assessment, SLICE("no reverse name"), screen->options.no_reverse_points);
-	}
-	if (reverse == SCREEN_REVERSE_ASK && screen->options.no_reverse_points != 0)
+	if (reverse == SCREEN_REVERSE_ASK && (options->no_reverse_points != 0 || options->no_pointer_points != 0))
 		ask(screen, assessment, ASK_REVERSE, 0);
-	if (screen->options.bad_hello_points != 0)
+	if (!is_malformed && options->bad_hello_points != 0)
 		ask(screen, assessment, ASK_HELLO, 0);
 	return assessment;
+}
+
+struct assessment *screen_begin_domain(struct screen *screen, struct slice domain)
+{
+	const struct net_address nobody = {0};
+	struct assessment *assessment = begin(screen, &nobody, domain);
+
+	ask(screen, assessment, ASK_DOMAIN, 0);
+	return assessment;
+}
+
+enum screen_domain screen_domain(struct assessment *assessment)
+{
+	struct slice reasons;
+
+	return (enum screen_domain)screen_points(assessment, &reasons);
 }
 
 struct screen *screen_new(const struct screen_options *options, const struct screen_resolver *resolver, const struct log *log)
@@ -343,7 +415,18 @@ static enum status ask_reverse(void *dns, struct arena *arena, const struct net_
 	return dns_reverse(dns, arena, address, names, count);
 }
 
+static enum status ask_mail_hosts(void *dns, struct arena *arena, struct slice domain, bool *is_null)
+{
+	struct dns_mx *records;
+	size_t count;
+	bool secure;
+	enum status status = dns_mx(dns, arena, domain, &records, &count, &secure, NULL);
+
+	*is_null = status == STATUS_OK && count == 1 && records[0].host.len == 0;
+	return status;
+}
+
 struct screen_resolver screen_resolver_from_dns(struct dns *dns)
 {
-	return (struct screen_resolver){ask_ipv4, ask_addresses, ask_reverse, dns};
+	return (struct screen_resolver){ask_ipv4, ask_addresses, ask_reverse, ask_mail_hosts, dns};
 }

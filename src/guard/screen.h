@@ -22,6 +22,8 @@ struct screen_resolver {
 				 size_t *count);
 	enum status (*reverse)(void *context, struct arena *arena, const struct net_address *address, struct slice **names,
 			       size_t *count);
+	/* OK: it has MX records, *is_null: only one that says that it takes and sends no mail (RFC 7505). */
+	enum status (*mail_hosts)(void *context, struct arena *arena, struct slice domain, bool *is_null);
 	void *context;
 };
 struct screen_resolver screen_resolver_from_dns(struct dns *dns);
@@ -31,6 +33,8 @@ struct screen_options {
 	const struct dnslist *lists;
 	size_t list_count;
 	int no_reverse_points, bad_hello_points; /* 0: not asked */
+	int no_pointer_points;                   /* in place of no_reverse's for who has no reverse name at all; 0: no difference */
+	int malformed_hello_points;              /* in place of bad_hello's where no name server need be asked; 0: no difference */
 	int timeout_ms;                          /* from screen_begin on */
 	struct slice hostname;                   /* ours: who says so is no other */
 };
@@ -51,4 +55,11 @@ struct assessment *screen_begin(struct screen *screen, const struct net_address 
 				enum screen_reverse reverse);
 /* The points; *reasons, in the assessment, says where they come from: "zen.example.net 3, no reverse name 1". May wait. */
 int screen_points(struct assessment *assessment, struct slice *reasons);
+
+/* Can a sender's domain be answered? */
+enum screen_domain { SCREEN_DOMAIN_FINE, SCREEN_DOMAIN_UNKNOWN /* neither MX nor address */, SCREEN_DOMAIN_NULL_MX };
+/* For screen_domain and assessment_free. Never NULL. */
+struct assessment *screen_begin_domain(struct screen *screen, struct slice domain);
+/* May wait, as screen_points. What can't be found out is fine. */
+enum screen_domain screen_domain(struct assessment *assessment);
 void assessment_free(struct assessment *assessment);

@@ -10,6 +10,8 @@
 #include "base/thread.h"
 #include "guard/wire.h"
 #include "store/greylist.h"
+#include "store/rates.h"
+#include "store/routing.h"
 
 #define FLUSH_MS    2000
 #define WAITING_MAX 256 /* offences, and alarms */
@@ -318,6 +320,65 @@ static enum status handle_greylist(struct guard_service *service, struct slice f
 	return status;
 }
 
+/* ---- rates that nodes share ---- */
+
+static enum status read_secret(struct guard_service *service, struct arena *arena, struct slice *secret)
+{
+	unsigned char *digest = arena_alloc(arena, EVP_MAX_MD_SIZE);
+	struct slice text;
+	unsigned len;
+	enum status status = routing_secret(service->store, arena, SLICE("rates"), &text);
+
+	*secret = slice_of((const char *)digest, GUARD_SECRET_BYTES);
+	if (status == STATUS_OK && EVP_Digest(text.data, text.len, digest, &len, EVP_sha256(), NULL) != 1)
+		return STATUS_TEMPORARY;
+	return status;
+}
+
+/* A role that holds sockets may make any bucket empty for a day, and no longer. */
+#define TAKEN_MAX_US INT64_C(86400000000)
+
+static bool unpack_rates(struct slice frame, struct arena *arena, struct rate_change **changes, size_t *count)
+{
+	struct unpack in = unpack_begin(frame);
+
+	*count = unpack_count(&in, GUARD_RATES_AT_ONCE);
+	*changes = ARENA_ARRAY(arena, struct rate_change, *count + 1);
+	for (size_t i = 0; i < *count; i++) {
+		uint64_t bucket = unpack_u64(&in), taken = unpack_u64(&in);
+
+		(*changes)[i] = (struct rate_change){bucket, taken < TAKEN_MAX_US ? (int64_t)taken : TAKEN_MAX_US, 0};
+	}
+	return unpack_ok(&in);
+}
+
+static enum status handle_rates(struct guard_service *service, struct slice frame, struct arena *arena, struct buf *reply)
+{
+	char none[GUARD_SECRET_BYTES] = {0};
+	struct slice secret = slice_of(none, sizeof(none));
+	int64_t now_us = clock_wall_ms() * 1000;
+	bool is_shared = service->options.shares_rates;
+	struct rate_change *changes;
+	size_t count;
+
+	if (!unpack_rates(frame, arena, &changes, &count))
+		return STATUS_PEER;
+	enum status status = is_shared ? read_secret(service, arena, &secret) : STATUS_OK;
+
+	if (status == STATUS_OK && is_shared)
+		status = rates_add(service->store, changes, count, now_us);
+	if (status != STATUS_OK)
+		return status;
+	pack_u8(reply, is_shared);
+	pack_slice(reply, secret);
+	pack_u32(reply, is_shared ? (uint32_t)count : 0);
+	for (size_t i = 0; is_shared && i < count; i++) {
+		pack_u64(reply, changes[i].bucket);
+		pack_u64(reply, changes[i].full_us > now_us ? (uint64_t)(changes[i].full_us - now_us) : 0);
+	}
+	return STATUS_OK;
+}
+
 bool guard_service_answers(uint32_t request_type)
 {
 	return request_type >= GUARD_REQUEST_BANS && request_type < GUARD_REQUEST_END;
@@ -334,6 +395,8 @@ enum status guard_service_handle(void *context, struct ipc_request *request, str
 		return handle_spend(service, request->payload, reply);
 	case GUARD_REQUEST_GREYLIST:
 		return handle_greylist(service, request->payload, arena, reply);
+	case GUARD_REQUEST_RATES:
+		return handle_rates(service, request->payload, arena, reply);
 	}
 	return STATUS_PEER;
 }

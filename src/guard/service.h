@@ -29,6 +29,7 @@ struct guard_service_options {
 	size_t exempt_count;
 	struct outflow_limits limits;
 	struct guard_greylisting greylisting;
+	bool shares_rates; /* there may be other nodes on the store */
 	/* Called on the guard's thread; may be NULL. */
 	void (*alarm)(void *context, const struct guard_alarm *alarm);
 	void *alarm_context;

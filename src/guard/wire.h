@@ -11,10 +11,15 @@ enum guard_request_type {
 	GUARD_REQUEST_BANS = 100, /* slice after -> count, { slice network, u64 until } ...: a page of the bans that hold */
 	GUARD_REQUEST_SPEND,      /* u64 account, slice login, u64 recipients -> u8 may it be sent? */
 	GUARD_REQUEST_GREYLIST,   /* slice network, sender, recipient -> u64 milliseconds to wait; 0: pass */
+	/* count, { u64 bucket, u64 taken in microseconds } ... -> u8 are there others?, slice secret (16 bytes), count, { u64 bucket,
+	 * u64 full in microseconds } ... */
+	GUARD_REQUEST_RATES,
 	GUARD_REQUEST_END,
 };
 
 #define GUARD_BANS_PER_PAGE 1000
+#define GUARD_RATES_AT_ONCE 1000
+#define GUARD_SECRET_BYTES  16
 
 /* The announcement "offence". */
 struct offence {

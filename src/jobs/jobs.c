@@ -12,6 +12,7 @@
 #include "store/deleted.h"
 #include "store/queue.h"
 #include "store/tls_report.h"
+#include "store/rates.h"
 #include "store/sending.h"
 
 #define DEFAULT_INTERVAL_MS  (5 * 60 * 1000)
@@ -81,6 +82,7 @@ static void *run(void *context)
 		clear(jobs, "jobs.bans_forgotten", bans_forget, jobs->options.ban_days);
 		clear(jobs, "jobs.sending_forgotten", sending_forget, jobs->options.sending_days);
 		clear(jobs, "jobs.greylist_forgotten", greylist_forget, jobs->options.greylist_days);
+		clear(jobs, "jobs.rates_forgotten", rates_forget, jobs->options.sending_days);
 	}
 	return NULL;
 }

@@ -15,7 +15,7 @@ struct jobs_options {
 	unsigned trace_days;      /* 0: kept for ever */
 	unsigned deleted_days;    /* 0: what was kept before is cleared away at once */
 	unsigned ban_days;        /* after its end; 0: kept for ever */
-	unsigned sending_days;    /* 0: kept for ever */
+	unsigned sending_days;    /* and shared rates; 0: kept for ever */
 	unsigned greylist_days;   /* 0: kept for ever */
 	int interval_ms;          /* between rounds; 0: 5 minutes. The first begins one interval after the start. */
 	unsigned rows_at_once;    /* 0: 500 */

@@ -12,8 +12,10 @@ static struct slice write_message(struct arena *arena, const struct alarm_sender
 	struct buf out;
 
 	buf_init(&out, arena, 0);
-	buf_printf(&out, "From: Posthorn <postmaster@%.*s>\r\nTo: postmaster@%.*s\r\nDate: ", SLICE_ARG(sender->hostname),
-		   SLICE_ARG(sender->hostname));
+	bool is_full = slice_find_byte(sender->recipient, '@') != SLICE_NOT_FOUND;
+
+	buf_printf(&out, "From: Posthorn <postmaster@%.*s>\r\nTo: %.*s%s%.*s\r\nDate: ", SLICE_ARG(sender->hostname),
+		   SLICE_ARG(sender->recipient), is_full ? "" : "@", SLICE_ARG(is_full ? SLICE_EMPTY : sender->hostname));
 	date_format(&out, clock_wall_ms(), 0);
 	buf_printf(&out, "\r\nMessage-ID: <%.*s@%.*s>\r\nSubject: An account sends too much\r\n", SLICE_ARG(queue_id),
 		   SLICE_ARG(sender->hostname));
@@ -23,7 +25,7 @@ static struct slice write_message(struct arena *arena, const struct alarm_sender
 	buf_printf(&out,
 		   "The account %.*s wants to send more than one may in an hour (sending.messages_per_hour: %llu,\r\n"
 		   "sending.recipients_per_hour: %llu; 0 is any number). What is above that is refused for now. Nothing\r\n"
-		   "more will be said about it in this hour.\r\n\r\n",
+		   "more will be said about it by mail for a day.\r\n\r\n",
 		   SLICE_ARG(alarm->login), (unsigned long long)alarm->limits.messages_per_hour,
 		   (unsigned long long)alarm->limits.recipients_per_hour);
 	buf_printf(&out,
@@ -36,13 +38,13 @@ static struct slice write_message(struct arena *arena, const struct alarm_sender
 /* Like any message, as if this process had asked itself. "postmaster" without a domain: RFC 5321 section 4.5.1. */
 static bool bring(const struct alarm_sender *sender, struct arena *arena, const struct guard_alarm *alarm)
 {
-	struct deliver_recipient postmaster = {.address = SLICE("postmaster"), .original = SLICE_EMPTY};
+	struct deliver_recipient recipient = {.address = sender->recipient, .original = SLICE_EMPTY};
 	struct deliver_envelope envelope = {
 		.queue_id = random_queue_id(arena),
-		.sender = {.address = SLICE_EMPTY, .login = SLICE_EMPTY},
+		.sender = {.address = SLICE_EMPTY, .login = SLICE_EMPTY, .may_relay = true},
 		.envelope_id = SLICE_EMPTY,
 		.body_8bit = true,
-		.recipients = &postmaster,
+		.recipients = &recipient,
 		.recipient_count = 1,
 		.trace_from = SLICE("alarm"),
 	};
@@ -67,5 +69,5 @@ void alarm_account_sends_too_much(void *context, const struct guard_alarm *alarm
 	arena_init(&arena, 0);
 	if (!bring(sender, &arena, alarm))
 		LOG_ERROR(sender->log, "guard.alarm_not_delivered", LOG_STR("login", alarm->login),
-			  LOG_CSTR("advice", "make an account or alias postmaster"));
+			  LOG_CSTR("advice", "make an account or alias postmaster, or set sending.alert_to"));
 }

@@ -1,4 +1,4 @@
-/* alarm: what the postmaster is told by mail, beside the log. */
+/* alarm: what the administrator is told by mail, beside the log. */
 #pragma once
 
 #include "deliver/service.h"
@@ -7,6 +7,7 @@
 struct alarm_sender {
 	struct deliver_service *deliver;
 	struct slice hostname;
+	struct slice recipient; /* "postmaster", or an address anywhere */
 	const struct log *log;
 };
 

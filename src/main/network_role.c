@@ -190,6 +190,8 @@ static int serve(struct network_role *role, struct ipc *ipc)
 	}
 	engine_stop(role->engine, STOP_GRACE_MS);
 	role_bans_stop(role->bans);
+	if (service->quiet)
+		service->quiet(service->context);
 	return status;
 }
 

@@ -23,7 +23,9 @@ struct network_service {
 	/* After the sandbox has been entered, before the first connection; false: the role ends. */
 	bool (*start)(void *context, struct ipc *ipc);
 	ban_fetch fetch_bans; /* called after `start`, with `context` */
-	/* After the last connection; may be NULL. */
+	/* After the last connection, while other roles can still be asked; may be NULL. */
+	void (*quiet)(void *context);
+	/* After that; may be NULL. */
 	void (*stop)(void *context);
 	/* What the hub tells; may be NULL. Any thread. */
 	void (*announced)(void *context, struct engine *engine, struct slice kind, struct slice payload);

@@ -156,7 +156,8 @@ bool role_asks_dns(const struct role_setup *setup)
 	const struct config *config = setup->config;
 
 	return setup->definition->role == ROLE_SMTP &&
-	       (config->smtp.resolve_clients || config->screen.lists_count > 0 || config->screen.no_reverse > 0 || config->screen.bad_hello > 0);
+	       (config->smtp.resolve_clients || config->screen.lists_count > 0 || config->screen.no_reverse > 0 || config->screen.no_pointer > 0 ||
+		config->screen.bad_hello > 0 || config->screen.malformed_hello > 0 || !slice_eq(slice_from_cstr(config->screen.unknown_sender), SLICE("off")));
 }
 
 #define DNS_PORT      53

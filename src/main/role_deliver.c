@@ -59,6 +59,7 @@ static struct guard_service_options guard_options_from(struct role_setup *setup)
 				.window_ms = config->greylist.window_s * INT64_C(1000),
 				.remember_ms = config->greylist.remember_days * INT64_C(86400000),
 				.passes_before_trust = config->greylist.trust_after},
+		.shares_rates = config->rates.shared && slice_starts_with(slice_from_cstr(config->store.url), SLICE("postgresql")),
 		.alarm = alarm_account_sends_too_much,
 	};
 
@@ -83,7 +84,7 @@ int role_run_deliver(struct role_setup *setup)
 	}
 	struct ipc *ipc = ipc_new(setup->control_fd, handle, &control, &role, &setup->log);
 	role.service = deliver_service_new(&options, store, ipc, &setup->log);
-	role.alarm = (struct alarm_sender){role.service, options.hostname, &setup->log};
+	role.alarm = (struct alarm_sender){role.service, options.hostname, slice_from_cstr(setup->config->sending.alert_to), &setup->log};
 	guard.alarm_context = &role.alarm;
 	role.guard = guard_service_new(&guard, store, ipc, &setup->log);
 	ipc_start(ipc);

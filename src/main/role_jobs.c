@@ -26,7 +26,7 @@ int role_run_jobs(struct role_setup *setup)
 	                               .trace_days = setup->config->retention.trace_days,
 	                               .deleted_days = setup->config->retention.deleted_days,
 	                               .ban_days = setup->config->ban.remember_days,
-	                               .sending_days = 1,
+	                               .sending_days = 2, /* the day in which an alarm isn't raised again, and more */
 	                               .greylist_days = setup->config->greylist.remember_days};
 	struct error error = {0};
 

@@ -54,6 +54,7 @@ static struct smtp_options options_from(struct role_setup *setup)
 		.max_received_hops = config->limits.received_hops,
 		.command_timeout_ms = (int)config->limits.command_timeout_s * 1000,
 		.session_timeout_ms = (int64_t)config->limits.session_timeout_s * 1000,
+		.strict_pipelining = config->smtp.strict_pipelining,
 		.plaintext = plaintext_from(slice_from_cstr(config->auth.plaintext)),
 		.takes_tokens = config->auth.token_issuers_count > 0,
 		.future_release_ms = config->smtp.future_release_s * INT64_C(1000),
@@ -74,11 +75,34 @@ static struct smtp_options options_from(struct role_setup *setup)
 
 /* ---- the door ---- */
 
-#define UNKNOWN_RECIPIENTS_PER_S 600
+#define OFFENCES_PER_S 600
 
 static struct rate per_minute(unsigned count)
 {
 	return (struct rate){count, 60};
+}
+
+static enum door_sender_policy sender_policy_from(struct slice name)
+{
+	if (slice_eq(name, SLICE("refuse")))
+		return DOOR_SENDER_REFUSE;
+	return slice_eq(name, SLICE("defer")) ? DOOR_SENDER_DEFER : DOOR_SENDER_ANY;
+}
+
+static int compare_slices(const void *left, const void *right)
+{
+	return slice_compare(*(const struct slice *)left, *(const struct slice *)right);
+}
+
+static const struct slice *traps_from(struct role_setup *setup)
+{
+	const struct config *config = setup->config;
+	struct slice *traps = ARENA_ARRAY(&setup->arena, struct slice, config->ban.traps_count + 1);
+
+	for (unsigned i = 0; i < config->ban.traps_count; i++)
+		traps[i] = slice_lower(&setup->arena, slice_from_cstr(config->ban.traps[i]));
+	qsort(traps, config->ban.traps_count, sizeof(*traps), compare_slices);
+	return traps;
 }
 
 static struct door_options door_options_from(struct role_setup *setup)
@@ -92,12 +116,22 @@ static struct door_options door_options_from(struct role_setup *setup)
 			  .network_factor = config->rates.network_factor,
 			  .domain_messages = per_minute(config->rates.domain_messages),
 			  .account_messages = per_minute(config->rates.account_messages),
-			  .unknown_recipients = {config->ban.unknown_recipients, UNKNOWN_RECIPIENTS_PER_S}},
+			  .unknown_recipients = {config->ban.unknown_recipients, OFFENCES_PER_S},
+			  .early_talkers = {config->ban.early_talkers, OFFENCES_PER_S}},
+		.delays = {.greeting_ms = (int)config->delay.greeting_s * 1000,
+			   .remember_s = config->delay.remember_s,
+			   .free_failures = config->delay.free_failures,
+			   .step_ms = (int)config->delay.step_s * 1000,
+			   .longest_ms = (int)config->delay.longest_s * 1000},
 		.limits_accounts = config->sending.messages_per_hour > 0 || config->sending.recipients_per_hour > 0,
 		.greylists = config->greylist.enabled,
+		.shares_rates = config->rates.shared,
 		.greylist_at = (int)config->screen.greylist_at,
 		.tempfail_at = (int)config->screen.tempfail_at,
 		.reject_at = (int)config->screen.reject_at,
+		.unknown_sender = sender_policy_from(slice_from_cstr(config->screen.unknown_sender)),
+		.traps = traps_from(setup),
+		.trap_count = config->ban.traps_count,
 	};
 
 	options.exempt = network_role_exempt(setup, config->rates.exempt, config->rates.exempt_count, &options.exempt_count);
@@ -111,7 +145,9 @@ static struct screen_options screen_options_from(struct role_setup *setup)
 	struct screen_options options = {
 		.lists = lists,
 		.no_reverse_points = (int)config->screen.no_reverse,
+		.no_pointer_points = (int)config->screen.no_pointer,
 		.bad_hello_points = (int)config->screen.bad_hello,
+		.malformed_hello_points = (int)config->screen.malformed_hello,
 		.timeout_ms = (int)config->screen.timeout_s * 1000,
 		.hostname = slice_from_cstr(config->hostname),
 	};
@@ -230,6 +266,13 @@ static bool start(void *context, struct ipc *ipc)
 	return true;
 }
 
+static void quiet(void *context)
+{
+	struct smtp_role *role = context;
+
+	door_stop_sharing(role->smtp.door);
+}
+
 static void stop(void *context)
 {
 	struct smtp_role *role = context;
@@ -256,7 +299,7 @@ int role_run_smtp(struct role_setup *setup)
 	const struct network_protocol protocol = {"smtp submission submissions lmtp local", "submissions", "submission submissions", &smtp_protocol, &role.smtp,
 						   SMTP_REFUSAL};
 	struct network_service service = {.protocols = &protocol, .protocol_count = 1, .context = &role, .start = start,
-					  .stop = stop, .fetch_bans = fetch_bans};
+					  .quiet = quiet, .stop = stop, .fetch_bans = fetch_bans};
 
 	if (role_asks_dns(setup)) {
 		role.dns = role_make_dns(setup, role.screen.timeout_ms);

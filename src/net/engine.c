@@ -34,7 +34,7 @@ static bool tell(struct connection *connection, enum event_kind kind)
 	struct event event = {.kind = kind, .topic = connection->topic};
 
 	atomic_store(&connection->deadline_ms, 0);
-	return connection->protocol->event(connection->session, &event) == NEXT_PARK;
+	return connection->protocol->event(connection->session, &event) != NEXT_CLOSE;
 }
 
 static bool deadline_has_come(struct connection *connection)
@@ -70,17 +70,40 @@ static bool is_dismissed(struct connection *connection)
 static bool run_commands(struct connection *connection)
 {
 	struct conn *conn = connection->env.conn;
-	bool go_on = true;
+	enum next next;
 
 	do {
 		atomic_store(&connection->deadline_ms, 0);
 		atomic_fetch_add_explicit(&connection->engine->commands_total, 1, memory_order_relaxed);
 		METRIC_ADD(connection->engine->log, METRIC_COMMANDS, 0, 1);
-		go_on = connection->protocol->command(connection->session) == NEXT_PARK;
+		next = connection->protocol->command(connection->session);
 		arena_reset(&connection->command_arena);
 		conn_flush_if_high(conn);
-	} while (go_on && !conn_failed(conn) && !arena_is_full(&connection->session_arena) && conn_has_input(conn));
-	return go_on;
+	} while (next == NEXT_PARK && !conn_failed(conn) && !arena_is_full(&connection->session_arena) && conn_has_input(conn));
+	connection->is_paused = next == NEXT_PAUSE && atomic_load(&connection->deadline_ms) != 0;
+	return next != NEXT_CLOSE;
+}
+
+/* While it pauses nothing is asked of the socket: what the socket tells nevertheless is its end. False then. */
+static bool goes_on_pausing(struct connection *connection, uint32_t flags)
+{
+	connection->missed |= flags & STATE_TOPIC;
+	return !(flags & STATE_INPUT);
+}
+
+/* The pause is over: what has waited comes now. */
+static bool end_pause(struct connection *connection)
+{
+	uint32_t missed = connection->missed;
+	bool go_on;
+
+	connection->is_paused = false;
+	connection->missed = 0;
+	go_on = tell(connection, EVENT_DEADLINE);
+	if (go_on && (missed & STATE_TOPIC))
+		go_on = tell(connection, EVENT_TOPIC);
+	conn_flush(connection->env.conn);
+	return go_on && conn_has_input(connection->env.conn) ? run_commands(connection) : go_on;
 }
 
 /* What there is to do for these flags. False: the connection is to be ended. */
@@ -105,19 +128,25 @@ static bool step(struct connection *connection, uint32_t flags)
 		conn_flush(conn);
 		return go_on;
 	}
+	if (connection->is_paused && !deadline_has_come(connection))
+		return goes_on_pausing(connection, flags);
 	if (flags & STATE_TOPIC)
 		go_on = tell(connection, EVENT_TOPIC);
-	if (go_on && (flags & STATE_INPUT))
+	if (connection->is_paused)
+		go_on = go_on && end_pause(connection);
+	else if (go_on && (flags & STATE_INPUT))
 		go_on = !is_dismissed(connection) && run_commands(connection);
 	else if (go_on && (flags & STATE_DEADLINE) && deadline_has_come(connection))
 		go_on = tell(connection, EVENT_DEADLINE);
-	conn_flush(conn);
+	if (!connection->is_paused || !go_on)
+		conn_flush(conn);
 	return go_on && !conn_failed(conn) && !arena_is_full(&connection->session_arena);
 }
 
 static bool watch(struct connection *connection, uint32_t epoch)
 {
-	struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP | EPOLLONESHOT,
+	uint32_t input = connection->is_paused ? 0 : EPOLLIN | EPOLLRDHUP;
+	struct epoll_event event = {.events = input | EPOLLONESHOT,
 	                            .data.u64 = (uint64_t)epoch << 32 | connection->slot};
 	int operation = connection->is_watched ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
 

@@ -23,6 +23,7 @@ struct tls_context;
 enum next {
 	NEXT_PARK,  /* give the thread back until input, event or deadline */
 	NEXT_CLOSE, /* flush and close */
+	NEXT_PAUSE, /* of a command: until its deadline nothing is said, read or run; then EVENT_DEADLINE comes, and after it what waits */
 };
 
 enum event_kind {

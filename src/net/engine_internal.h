@@ -53,6 +53,8 @@ struct connection {
 	bool peer_speaks_first; /* to greet it needs no thread before its first byte: TLS, PROXY */
 	bool is_proxied;
 	bool is_watched; /* is in the epoll set */
+	bool is_paused;  /* NEXT_PAUSE: only its deadline or the end wakes it */
+	uint32_t missed; /* STATE_TOPIC came while it was */
 	struct address_count *counted; /* against which address; by the doors' lock */
 	struct arena session_arena, command_arena;
 	/* by wake's topic lock */

@@ -26,10 +26,20 @@ bool smtp_door_connect(struct smtp_session *s)
 	return false;
 }
 
+/* Others are our own users' programs. */
+static bool is_for_strangers(const struct smtp_session *s)
+{
+	return slice_eq(slice_from_cstr(s->env->listener->name), SLICE("smtp"));
+}
+
+int smtp_door_wait(const struct smtp_session *s)
+{
+	return is_for_strangers(s) ? door_greeting_wait(&s->visitor) : 0;
+}
+
 void smtp_door_hello(struct smtp_session *s)
 {
-	/* Others are our own users' programs. */
-	if (slice_eq(slice_from_cstr(s->env->listener->name), SLICE("smtp")))
+	if (is_for_strangers(s))
 		door_hello(&s->visitor, s->helo, s->reverse);
 }
 
@@ -47,7 +57,7 @@ bool smtp_door_sender(struct smtp_session *s, struct slice sender, enum next *ne
 
 bool smtp_door_recipient(struct smtp_session *s, struct slice recipient, enum next *next)
 {
-	struct door_answer answer = door_recipient(&s->visitor, s->account);
+	struct door_answer answer = door_recipient(&s->visitor, s->account, recipient);
 
 	return says_nothing(s, &answer, recipient, next);
 }

@@ -31,6 +31,7 @@ static const struct {
 	[REPLY_TOO_MANY_RECIPIENTS] = {452, "4.5.3", "Too many recipients, send the rest in another message"},
 	[REPLY_AUTH_TEMPORARY] = {454, "4.7.0", "Temporary authentication failure, try again later"},
 	[REPLY_EARLY_TALKER] = {554, "", "You spoke before the greeting"},
+	[REPLY_OUT_OF_TURN] = {554, "5.5.0", "You spoke before my answer"},
 	[REPLY_LMTP_STRANGER] = {554, "", "LMTP is for trusted peers only"},
 	[REPLY_LMTP_NEED_RCPT] = {503, "5.5.1", "No valid recipients"}, /* RFC 2033 section 4.2 */
 	[REPLY_SENDER_NOT_YOURS] = {553, "5.7.1", "Sender address is not yours"},
@@ -129,6 +130,13 @@ void reply_write(struct buf *out, const struct reply *reply)
 void reply_write_greeting(struct buf *out, struct slice hostname)
 {
 	buf_add_literal(out, "220 ");
+	buf_add(out, hostname);
+	buf_add_literal(out, " ESMTP Posthorn\r\n");
+}
+
+void reply_write_greeting_begin(struct buf *out, struct slice hostname)
+{
+	buf_add_literal(out, "220-");
 	buf_add(out, hostname);
 	buf_add_literal(out, " ESMTP Posthorn\r\n");
 }

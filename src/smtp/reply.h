@@ -29,6 +29,7 @@ enum reply_id {
 	REPLY_AUTH_TEMPORARY,
 	/* 5xx */
 	REPLY_EARLY_TALKER,
+	REPLY_OUT_OF_TURN,
 	REPLY_LMTP_STRANGER,
 	REPLY_LMTP_NEED_RCPT,
 	REPLY_SENDER_NOT_YOURS,
@@ -92,6 +93,8 @@ struct reply reply_make(enum reply_id id);
 void reply_write(struct buf *out, const struct reply *reply);
 /* "220 mx.example.org ESMTP Posthorn\r\n" */
 void reply_write_greeting(struct buf *out, struct slice hostname);
+/* The same as the first line of a greeting that has another. */
+void reply_write_greeting_begin(struct buf *out, struct slice hostname);
 /* "220 mx.example.org LMTP Posthorn\r\n" */
 void reply_write_lmtp_greeting(struct buf *out, struct slice hostname);
 /* 334 with base64 (RFC 4954 section 4). */

@@ -187,8 +187,17 @@ static bool has_spoken(const struct smtp_session *s)
 static bool refuse_early_talker(struct smtp_session *s)
 {
 	smtp_log_refused(s, 554, SLICE("spoke before the greeting"), SLICE_EMPTY);
+	door_early_talker(&s->visitor);
 	smtp_answer(s, REPLY_EARLY_TALKER);
 	return false;
+}
+
+/* Its first line is there already: programs that don't read replies to their end begin to speak now. Parked, it needs no thread. */
+static void make_wait(struct smtp_session *s, int wait_ms)
+{
+	s->state = STATE_WAIT;
+	reply_write_greeting_begin(conn_output(s->conn), s->options.hostname);
+	engine_set_deadline(s->env, not_after_end(s, clock_monotonic_ms() + wait_ms));
 }
 
 static void greet(struct smtp_session *s)
@@ -237,6 +246,12 @@ static void *session_open(struct session_env *env)
 		conn_flush(s->conn);
 		return NULL;
 	}
+	int wait_ms = smtp_door_wait(s);
+
+	if (wait_ms > 0) {
+		make_wait(s, wait_ms);
+		return s;
+	}
 	if (!smtp_filter_connect(s)) {
 		smtp_filter_leave(s);
 		conn_flush(s->conn);
@@ -245,6 +260,20 @@ static void *session_open(struct session_env *env)
 	greet(s);
 	park(s);
 	return s;
+}
+
+static enum next end_wait(struct smtp_session *s)
+{
+	if (has_spoken(s)) {
+		refuse_early_talker(s);
+		return NEXT_CLOSE;
+	}
+	door_has_waited(&s->visitor);
+	if (!smtp_filter_connect(s))
+		return NEXT_CLOSE;
+	s->state = STATE_START;
+	greet(s);
+	return park(s);
 }
 
 /* ---- a command ---- */
@@ -285,6 +314,23 @@ static enum reply_id line_fault(struct slice line, const struct smtp_command_ent
 	return REPLY_NONE;
 }
 
+/* RFC 2920 section 3.1: what may stand before other commands in a group, if the group may be at all. A proxy doesn't always wait. */
+static bool speaks_out_of_turn(const struct smtp_session *s, const struct smtp_command_entry *entry)
+{
+	bool must_wait = entry->run == cmd_ehlo || entry->run == cmd_helo || entry->run == cmd_data ||
+			 (s->state != STATE_START && !s->is_extended);
+
+	return must_wait && s->options.strict_pipelining && !s->told && door_is_stranger(&s->visitor, s->account) &&
+	       conn_has_input(s->conn);
+}
+
+static enum next refuse_haste(struct smtp_session *s)
+{
+	smtp_log_refused(s, 554, SLICE("spoke before the answer"), SLICE_EMPTY);
+	door_early_talker(&s->visitor);
+	return smtp_say_last(s, REPLY_OUT_OF_TURN);
+}
+
 static enum next dispatch(struct smtp_session *s, struct slice line)
 {
 	struct smtp_line command = smtp_parse_line(line);
@@ -296,6 +342,8 @@ static enum next dispatch(struct smtp_session *s, struct slice line)
 		return entry && entry->run == cmd_bdat ? smtp_say_last(s, fault) : smtp_answer(s, fault);
 	if (!entry)
 		return refuse_unknown(s, line);
+	if (speaks_out_of_turn(s, entry))
+		return refuse_haste(s);
 	if (entry->takes_no_argument && command.argument.len > 0)
 		return smtp_answer(s, REPLY_NO_ARGUMENT);
 	if (entry->states && !(entry->states & s->state))
@@ -322,6 +370,18 @@ static enum next read_and_run(struct smtp_session *s)
 	return NEXT_CLOSE;
 }
 
+/* An answer to a failure that comes late costs a guesser more than us. */
+static bool hold_back(struct smtp_session *s)
+{
+	int delay_ms = door_failure_delay(&s->visitor, s->account);
+
+	if (delay_ms == 0)
+		return false;
+	engine_set_deadline(s->env, not_after_end(s, clock_monotonic_ms() + delay_ms));
+	s->is_resting = true;
+	return true;
+}
+
 static enum next session_command(void *session)
 {
 	struct smtp_session *s = session;
@@ -332,6 +392,11 @@ static enum next session_command(void *session)
 	if (now_ms >= s->ends_ms)
 		return smtp_say_last(s, REPLY_SESSION_TOO_LONG);
 	conn_set_deadline(s->conn, not_after_end(s, now_ms + LINE_TIMEOUT_MS));
+	if (s->state == STATE_WAIT) {
+		if (has_spoken(s)) /* or it is gone */
+			refuse_early_talker(s);
+		return NEXT_CLOSE;
+	}
 	next = read_and_run(s);
 	if (next == NEXT_CLOSE || conn_failed(s->conn))
 		return NEXT_CLOSE;
@@ -343,6 +408,21 @@ static enum next session_command(void *session)
 	}
 	if (arena_is_full(&s->arena) || arena_is_full(s->env->session_arena))
 		return smtp_say_last(s, REPLY_OUT_OF_MEMORY);
+	if (s->errors > errors && hold_back(s))
+		return NEXT_PAUSE;
+	return park(s);
+}
+
+static enum next deadline(struct smtp_session *s)
+{
+	if (clock_monotonic_ms() >= s->ends_ms)
+		return smtp_say_last(s, REPLY_SESSION_TOO_LONG);
+	smtp_set_time_limit(s, LINE_TIMEOUT_MS);
+	if (s->state == STATE_WAIT)
+		return end_wait(s);
+	if (!s->is_resting)
+		return smtp_say_last(s, REPLY_TIMEOUT);
+	s->is_resting = false;
 	return park(s);
 }
 
@@ -352,7 +432,7 @@ static enum next session_event(void *session, const struct event *event)
 
 	switch (event->kind) {
 	case EVENT_DEADLINE:
-		return smtp_say_last(s, clock_monotonic_ms() >= s->ends_ms ? REPLY_SESSION_TOO_LONG : REPLY_TIMEOUT);
+		return deadline(s);
 	case EVENT_SHUTDOWN:
 		return smtp_say_last(s, REPLY_SHUTDOWN);
 	case EVENT_TOPIC:

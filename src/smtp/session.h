@@ -26,6 +26,7 @@ enum smtp_state {
 	STATE_MAIL = 1 << 2, /* a sender is given */
 	STATE_RCPT = 1 << 3, /* and a recipient at least */
 	STATE_BDAT = 1 << 4, /* chunks have come */
+	STATE_WAIT = 1 << 5, /* not greeted yet */
 };
 
 struct smtp_transaction {
@@ -68,6 +69,7 @@ struct smtp_session {
 	int64_t ends_ms;        /* monotonic */
 	enum smtp_state state;
 	unsigned errors;
+	bool is_resting;  /* its last answer is held back */
 	bool is_extended; /* EHLO, not HELO */
 	char helo_bytes[HELO_MAX];
 	struct slice helo;
@@ -118,6 +120,8 @@ bool smtp_binary_finish(struct smtp_session *session, struct incoming *incoming)
 /* ---- door.c: what the guard says at each step. False: it has answered, or *next says what to do, or *verdict what to answer. ---- */
 
 bool smtp_door_connect(struct smtp_session *session);
+/* Milliseconds before the greeting. */
+int smtp_door_wait(const struct smtp_session *session);
 void smtp_door_hello(struct smtp_session *session);
 void smtp_door_leave(struct smtp_session *session);
 bool smtp_door_sender(struct smtp_session *session, struct slice sender, enum next *next);

@@ -62,6 +62,7 @@ struct smtp_options {
 	size_t trusted_count;
 	const struct net_prefix *xclient_from, *xforward_from; /* may tell who the client is; none: nobody may */
 	size_t xclient_from_count, xforward_from_count;
+	bool strict_pipelining; /* strangers who don't wait where RFC 2920 asks for it are refused */
 	enum smtp_plaintext plaintext;
 	bool takes_tokens; /* OAUTHBEARER and XOAUTH2 */
 	enum smtp_vrfy vrfy, expn;

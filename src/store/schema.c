@@ -12,6 +12,7 @@
 #include "store/schema/0008_text_index.h"
 #include "store/schema/0009_recent.h"
 #include "store/schema/0010_timing.h"
+#include "store/schema/0011_rates.h"
 
 #define TRIES 3
 
@@ -26,6 +27,7 @@ static const char *const migrations[] = {
 	MIGRATION_0008_TEXT_INDEX,
 	MIGRATION_0009_RECENT,
 	MIGRATION_0010_TIMING,
+	MIGRATION_0011_RATES,
 };
 
 #define NEWEST ((int64_t)(sizeof migrations / sizeof migrations[0]))

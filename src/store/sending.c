@@ -2,6 +2,8 @@
 
 #include "store/store_internal.h"
 
+#define HOURS_OF_A_DAY 24
+
 static void read_count(struct db *db, int64_t account, int64_t hour, struct sending_count *count)
 {
 	struct db_query query = db_query(db, "SELECT messages, recipients FROM sending WHERE account = $1 AND hour = $2");
@@ -66,10 +68,12 @@ static enum status alert(struct db *db, void *context)
 	struct sending_change nothing = {.account = change->account, .hour = change->hour};
 
 	add_one(db, &nothing);
-	struct db_query query = db_query(db, "UPDATE sending SET alerted = 1 WHERE account = $1 AND hour = $2 AND alerted = 0");
+	struct db_query query = db_query(db, "UPDATE sending SET alerted = 1 WHERE account = $1 AND hour = $2 AND alerted = 0 AND NOT EXISTS"
+			     " (SELECT 1 FROM sending AS former WHERE former.account = $1 AND former.hour > $3 AND former.alerted = 1)");
 
 	db_bind_i64(&query, change->account);
 	db_bind_i64(&query, change->hour);
+	db_bind_i64(&query, change->hour - HOURS_OF_A_DAY);
 	db_run(&query);
 	bool first = db_changes(db) > 0;
 

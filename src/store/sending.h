@@ -19,6 +19,6 @@ struct sending_change {
 MUST_CHECK enum status sending_read(struct store *store, int64_t account, int64_t hour, struct sending_count *count);
 /* All in one transaction. */
 MUST_CHECK enum status sending_add(struct store *store, struct sending_change *changes, size_t count);
-/* EXISTS: somebody has raised the alarm for this account and hour already. */
+/* EXISTS: somebody has raised the alarm for this account in the 24 hours before already. */
 MUST_CHECK enum status sending_alert(struct store *store, int64_t account, int64_t hour);
 MUST_CHECK enum status sending_forget(struct store *store, int64_t before_ms, size_t max, size_t *removed);

@@ -13,7 +13,8 @@ from harness import Nsd, letter, wait_for
 # Each listener believes what 127.0.0.1 says about where its client comes from.
 PROXIED = ((r"protocol: smtp\}", "protocol: smtp, proxy: true}"),)
 IMAP_TOO = ((r"protocol: (smtp|imap)\}", r"protocol: \1, proxy: true}"),)
-LIMITS = "limits:\n  proxy_from: [127.0.0.1]\n"
+# Nobody waits for the greeting: that is test_receiving.py's.
+LIMITS = "limits:\n  proxy_from: [127.0.0.1]\ndelay:\n  greeting: 0s\n"
 
 
 class Peer:
@@ -101,6 +102,29 @@ def test_rates(make_server):
         assert peer.line().startswith("421 4.7.0") and peer.is_over()
     assert 'event=guard.refused' in server.log_text() and "limit=rates.failures" in server.log_text()
     assert server.count() == 3
+
+
+def test_nodes_share_rates(make_server, postgresql):
+    """Two nodes on one store: what comes to both counts for both."""
+    settings = LIMITS + "rates:\n  connections: 20\n  network_factor: 10\n"
+    nodes = [make_server(settings, store=postgresql.url, replace=PROXIED), make_server(settings, start=False, replace=PROXIED)]
+    nodes[1].config.write_text(nodes[1].config.read_text() + f"\nstore:\n  url: {postgresql.url}\n")
+    nodes[1].start()
+
+    def greetings(node, count):
+        out = []
+        for _ in range(count):
+            with Peer(node, "192.0.2.1") as peer:
+                out.append(peer.greeting[:3])
+        return out
+    # Each hears about once a second; by then both know all of the twenty, of which a few have come back.
+    time.sleep(2)
+    assert greetings(nodes[0], 9) == greetings(nodes[1], 9) == ["220"] * 9
+    time.sleep(2)
+    for node in nodes:
+        greetings(node, 1)
+    time.sleep(2)
+    assert "421" in greetings(nodes[0], 8) and "421" in greetings(nodes[1], 8)
 
 
 def test_bans_by_hand(make_server):
@@ -223,13 +247,26 @@ def test_greylisting(make_on_any):
     assert "event=guard.greylisted" in server.log_text()
 
 
+def test_traps(make_server):
+    """Who writes to an address that nobody was told of is banned, and learns nothing from it."""
+    server = make_server(LIMITS + "ban:\n  traps: [Old.User@example.test]\n", replace=PROXIED)
+    with Peer(server, "192.0.2.1").hello() as peer, Peer(server, "192.0.2.1").hello() as other:
+        peer.say("MAIL FROM:<a@remote.test>")
+        unknown, trapped = (peer.say(f"RCPT TO:<{to}@example.test>") for to in ("nobody", "old.user"))
+        assert trapped == unknown == "550 5.1.1 No such user here"
+        wait_for(lambda: "192.0.2.1" in bans(server), what="the ban")
+        assert bans(server)["192.0.2.1"]["reason"] == "spam trap"
+        wait_for(lambda: other.say("NOOP").startswith("421 4.7.1"), what="the end of its other session")
+        assert other.is_over()
+
+
 SCREEN_ZONES = {
     "block.test": "2.2.0.192 A 127.0.0.2\n3.2.0.192 A 127.0.0.9\n4.2.0.192 A 127.0.0.2\n"
                   "1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2 A 127.0.0.2",
     "allow.test": "4.2.0.192 A 127.0.0.2",
     "2.0.192.in-addr.arpa": "1 PTR mx.remote.test.\n2 PTR mx.remote.test.\n6 PTR liar.remote.test.",
     "8.b.d.0.1.0.0.2.ip6.arpa": "",
-    "remote.test": "mx A 192.0.2.1\nmx A 192.0.2.2\nliar A 198.51.100.1",
+    "remote.test": "@ A 192.0.2.1\nmx A 192.0.2.1\nmx A 192.0.2.2\nliar A 198.51.100.1\nnull MX 0 .\nmail MX 10 mx",
 }
 
 
@@ -249,6 +286,8 @@ screen:
   lists: ["block.test=127.0.0.2-4*5", "block.test=127.0.0.9*3", "allow.test*-4"]
   no_reverse: 2
   bad_hello: 1
+  malformed_hello: 9
+  unknown_sender: refuse
   greylist_at: 3
   tempfail_at: 5
   reject_at: 7
@@ -271,6 +310,16 @@ screen:
     log = server.log_text()
     assert re.search(r"event=guard.screened peer=192.0.2.2 points=6 .*block.test 5", log)
     assert "peer=192.0.2.1 " not in "".join(line for line in log.splitlines() if "guard.screened" in line)
+    # Whose sender's domain isn't there.
+    def answer_to(sender):
+        with Peer(server, "192.0.2.1").hello() as peer:
+            return peer.send(sender)[:9]
+    assert answer_to("a@mail.remote.test").startswith("250"), "it has an MX"
+    assert answer_to("a@mx.remote.test").startswith("250"), "it has an address"
+    assert answer_to("a@nowhere.remote.test") == "550 5.1.8"
+    assert answer_to("a@null.remote.test") == "550 5.7.27"[:9]
+    assert answer_to("").startswith("250"), "a bounce"
+    assert answer("192.0.2.1", "remote") == "550 5.7.1", "no name in full: 9"
     # Without a name server nothing counts, and nothing is refused.
     resolver.stop()
     assert answer("192.0.2.7").startswith("250")

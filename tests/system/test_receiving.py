@@ -1,9 +1,10 @@
-"""The receiving side of SMTP as peers and clients see it: binary messages, proxies and filters that tell of their clients, EXPN."""
+"""The receiving side of SMTP as peers and clients see it: binary messages, proxies and filters that tell of their clients, EXPN, waits."""
 import base64
 import os
 import re
 import socket
 import subprocess
+import time
 
 import pytest
 
@@ -13,9 +14,12 @@ from harness import Postfix, letter, wait_for
 class Line:
     """A client that says what it is told, byte by byte."""
 
-    def __init__(self, port, host="127.0.0.1"):
-        self.socket = socket.create_connection((host, port), timeout=30)
+    def __init__(self, port, proxied=None, early=b""):
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=30)
         self.file = self.socket.makefile("rwb")
+        if proxied:
+            self.socket.sendall(f"PROXY TCP4 {proxied} 127.0.0.1 4000 25\r\n".encode())
+        self.socket.sendall(early)
         self.greeting = self.reply()
 
     def reply(self):
@@ -154,3 +158,42 @@ def test_expn(any_server):
     assert client.docmd("EXPN nobody@example.test")[0] == 550
     assert client.docmd("EXPN x@elsewhere.test")[0] == 252
     client.quit()
+
+
+PROXIED = ((r"protocol: (smtp|submission)\}", r"protocol: \1, proxy: true}"),)
+
+
+def test_waits(make_server):
+    """Strangers wait for the greeting; who can't is refused, and banned when it goes on. Failures are answered late."""
+    server = make_server("limits:\n  proxy_from: [127.0.0.1]\ndelay:\n  greeting: 1s\n  free_failures: 1\n  longest: 1s\n"
+                         "ban:\n  early_talkers: 2\n", replace=PROXIED)
+    port = server.ports["smtp"]
+
+    def time_to_greet(address, port=port):
+        began = time.monotonic()
+        with Line(port, address) as client:
+            assert client.greeting.startswith("220 ")
+            return time.monotonic() - began
+    assert time_to_greet("192.0.2.1") > 0.9
+    with Line(port, "192.0.2.1") as client:
+        # It is known now; three failures, of which the first is answered at once.
+        began = time.monotonic()
+        client.file.write(b"NONSENSE\r\n" * 3 + b"QUIT\r\n")
+        client.file.flush()
+        assert [client.reply()[:3] for _ in range(4)] == ["500", "500", "500", "221"]
+        assert time.monotonic() - began > 1.5
+    for _ in range(3):
+        with Line(port, "192.0.2.2", early=b"EHLO spam.test\r\n") as client:
+            assert client.greeting == "554 You spoke before the greeting" and client.is_over()
+    wait_for(lambda: "guard.banned" in server.log_text(), what="the ban")
+    assert "192.0.2.2" in server.cli("ban", "list").stdout
+    # Submission isn't for strangers: there nobody waits, and many can wait elsewhere at the same time.
+    waiting = [socket.create_connection(("127.0.0.1", port), timeout=30) for _ in range(100)]
+    for number, one in enumerate(waiting):
+        one.sendall(f"PROXY TCP4 198.51.100.{number} 127.0.0.1 4000 25\r\n".encode())
+    time_to_greet("192.0.2.3", server.ports["submission"])
+    for one in waiting:
+        words = b""
+        while not re.search(rb"^220 .*\n", words, re.M):
+            words += one.recv(1000)
+        one.close()

@@ -25,7 +25,9 @@ void ipc_announce(struct ipc *ipc, struct slice kind, struct slice payload)
 	(void)ipc;
 	assert_true(slice_eq(kind, SLICE("offence")));
 	assert_true(guard_unpack_offence(payload, &offence));
-	assert_true(slice_eq(offence.reason, SLICE("unknown recipients")));
+	assert_true(slice_eq(offence.reason, SLICE("unknown recipients")) ||
+		    slice_eq(offence.reason, SLICE("spoke before the greeting")) ||
+		    slice_eq(offence.reason, SLICE("spam trap")));
 	reports++;
 }
 
@@ -54,6 +56,12 @@ struct world {
 
 static struct net_prefix exempt;
 
+static const struct slice traps[] = {
+	{"a.trap@example.test", 19},
+	{"old@example.test", 16},
+	{"trap@example.test", 17},
+};
+
 static int setup(void **state)
 {
 	static struct world world;
@@ -65,9 +73,13 @@ static int setup(void **state)
 			  .network_factor = 2,
 			  .domain_messages = PER_DAY(3),
 			  .account_messages = PER_DAY(2),
-			  .unknown_recipients = PER_DAY(3)},
+			  .unknown_recipients = PER_DAY(3),
+			  .early_talkers = PER_DAY(2)},
+		.delays = {.greeting_ms = 3000, .remember_s = 86400, .free_failures = 2, .step_ms = 1000, .longest_ms = 2500},
 		.exempt = &exempt,
 		.exempt_count = 1,
+		.traps = traps,
+		.trap_count = 3,
 		.limits_accounts = true,
 		.greylists = true,
 	};
@@ -130,7 +142,7 @@ static void without_a_door_everybody_may_come(void **state)
 	for (int i = 0; i < 10; i++) {
 		assert_int_equal(door_sender(&visitor, 0, SLICE("a@b.test")).code, 0);
 		assert_int_equal(door_sender(&visitor, 7, SLICE("a@b.test")).code, 0);
-		assert_int_equal(door_recipient(&visitor, 0).code, 0);
+		assert_int_equal(door_recipient(&visitor, 0, SLICE("alice@example.test")).code, 0);
 		assert_int_equal(door_unknown_recipient(&visitor, 0).code, 0);
 		assert_int_equal(door_known_recipient(&visitor, &world->arena, 0, SLICE("a"), SLICE("b")).code, 0);
 		assert_int_equal(door_message(&visitor, &world->arena, 7, SLICE("a"), 1).code, 0);
@@ -164,12 +176,12 @@ static void recipients_and_failures(void **state)
 
 	assert_int_equal(connect_from(*state, &visitor, "192.0.2.1", false).code, 0);
 	for (int i = 0; i < 5; i++)
-		assert_int_equal(door_recipient(&visitor, 0).code, 0);
-	struct door_answer answer = door_recipient(&visitor, 0);
+		assert_int_equal(door_recipient(&visitor, 0, SLICE("alice@example.test")).code, 0);
+	struct door_answer answer = door_recipient(&visitor, 0, SLICE("alice@example.test"));
 
 	assert_int_equal(answer.code, 450);
 	assert_false(answer.ends);
-	assert_int_equal(door_recipient(&visitor, 7).code, 0);
+	assert_int_equal(door_recipient(&visitor, 7, SLICE("alice@example.test")).code, 0);
 	assert_int_equal(door_failure(&visitor, 0).code, 0);
 	assert_int_equal(door_failure(&visitor, 0).code, 0);
 	answer = door_failure(&visitor, 0);
@@ -191,6 +203,89 @@ static void who_asks_for_too_many_is_reported(void **state)
 	assert_int_equal(answer.code, 421);
 	assert_true(answer.ends);
 	assert_int_equal(reports, 1);
+}
+
+static void strangers_wait_once(void **state)
+{
+	struct visitor visitor, neighbour;
+
+	assert_int_equal(connect_from(*state, &visitor, "192.0.2.1", false).code, 0);
+	assert_int_equal(door_greeting_wait(&visitor), 3000);
+	/* Whoever didn't wait is a stranger still. */
+	assert_int_equal(door_greeting_wait(&visitor), 3000);
+	door_has_waited(&visitor);
+	door_has_waited(&visitor);
+	assert_int_equal(door_greeting_wait(&visitor), 0);
+	assert_int_equal(connect_from(*state, &neighbour, "192.0.2.2", false).code, 0);
+	assert_int_equal(door_greeting_wait(&neighbour), 3000);
+	/* A peer has all addresses of an IPv6 /64. */
+	assert_int_equal(connect_from(*state, &visitor, "2001:db8::1", false).code, 0);
+	assert_int_equal(door_greeting_wait(&visitor), 3000);
+	door_has_waited(&visitor);
+	assert_int_equal(connect_from(*state, &neighbour, "2001:db8::2", false).code, 0);
+	assert_int_equal(door_greeting_wait(&neighbour), 0);
+	assert_int_equal(connect_from(*state, &visitor, "127.0.0.1", false).code, 0);
+	assert_int_equal(door_greeting_wait(&visitor), 0);
+	assert_int_equal(connect_from(*state, &visitor, "192.0.2.3", true).code, 0);
+	assert_int_equal(door_greeting_wait(&visitor), 0);
+	assert_int_equal(door_connect(NULL, &visitor, &visitor.peer, false).code, 0);
+	assert_int_equal(door_greeting_wait(&visitor), 0);
+}
+
+static void early_talkers_are_reported(void **state)
+{
+	struct visitor visitor;
+
+	assert_int_equal(connect_from(*state, &visitor, "192.0.2.1", false).code, 0);
+	door_early_talker(&visitor);
+	door_early_talker(&visitor);
+	assert_int_equal(reports, 0);
+	door_early_talker(&visitor);
+	assert_int_equal(reports, 1);
+	assert_int_equal(connect_from(*state, &visitor, "192.0.2.1", true).code, 0);
+	door_early_talker(&visitor);
+	assert_int_equal(reports, 1);
+}
+
+static void who_writes_to_a_trap_is_reported(void **state)
+{
+	struct visitor visitor;
+
+	assert_int_equal(connect_from(*state, &visitor, "192.0.2.1", false).code, 0);
+	assert_int_equal(door_recipient(&visitor, 0, SLICE("trap@example.tes")).code, 0);
+	assert_int_equal(door_recipient(&visitor, 0, SLICE("xtrap@example.test")).code, 0);
+	assert_int_equal(reports, 0);
+	for (unsigned i = 0; i < 3; i++) {
+		struct door_answer answer = door_recipient(&visitor, 0, traps[i]);
+
+		assert_int_equal(answer.code, 550);
+		assert_true(slice_eq(answer.enhanced, SLICE("5.1.1")) && slice_eq(answer.text, SLICE("No such user here")));
+		assert_int_equal(reports, i + 1);
+	}
+	assert_int_equal(door_recipient(&visitor, 0, SLICE("Old@Example.TEST")).code, 550);
+	assert_int_equal(reports, 4);
+	/* Our own people may, and whoever is trusted. */
+	assert_int_equal(door_recipient(&visitor, 7, traps[0]).code, 0);
+	assert_int_equal(connect_from(*state, &visitor, "192.0.2.1", true).code, 0);
+	assert_int_equal(door_recipient(&visitor, 0, traps[0]).code, 0);
+	assert_int_equal(reports, 4);
+}
+
+static void failures_are_answered_later_and_later(void **state)
+{
+	static const int delays[] = {0, 0, 1000, 2000, 2500, 2500};
+	struct visitor visitor;
+
+	assert_int_equal(connect_from(*state, &visitor, "192.0.2.1", false).code, 0);
+	for (size_t i = 0; i < sizeof(delays) / sizeof(*delays); i++) {
+		(void)door_failure(&visitor, 0);
+		assert_int_equal(door_failure_delay(&visitor, 0), delays[i]);
+		assert_int_equal(door_failure_delay(&visitor, 7), 0);
+	}
+	assert_int_equal(connect_from(*state, &visitor, "127.0.0.1", false).code, 0);
+	for (int i = 0; i < 10; i++)
+		(void)door_failure(&visitor, 0);
+	assert_int_equal(door_failure_delay(&visitor, 0), 0);
 }
 
 static void what_the_deliver_role_says(void **state)
@@ -221,6 +316,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(messages_and_domains, setup, teardown),
 		cmocka_unit_test_setup_teardown(recipients_and_failures, setup, teardown),
 		cmocka_unit_test_setup_teardown(who_asks_for_too_many_is_reported, setup, teardown),
+		cmocka_unit_test_setup_teardown(strangers_wait_once, setup, teardown),
+		cmocka_unit_test_setup_teardown(early_talkers_are_reported, setup, teardown),
+		cmocka_unit_test_setup_teardown(who_writes_to_a_trap_is_reported, setup, teardown),
+		cmocka_unit_test_setup_teardown(failures_are_answered_later_and_later, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_the_deliver_role_says, setup, teardown),
 	};
 

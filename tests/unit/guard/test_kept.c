@@ -4,6 +4,7 @@
 #include "guard/outflow.h"
 #include "store/bans.h"
 #include "store/greylist.h"
+#include "store/rates.h"
 
 #define T0     INT64_C(1800000000000)
 #define HOUR   SENDING_HOUR_MS
@@ -97,9 +98,16 @@ static void an_account_sends_so_much_in_an_hour(void **state)
 	assert_int_equal(sends(outflow, f->alice, 1, start + 59 * MINUTE, NULL), 0);
 	/* The hour slides: in the middle of the next, five of the ten are more than an hour ago. */
 	assert_int_equal(sends(outflow, f->alice, 10, start + HOUR + 30 * MINUTE, &alarms), 5);
-	assert_int_equal(alarms, 2);
+	assert_int_equal(alarms, 1);
 	outflow_flush(outflow, start + HOUR + 30 * MINUTE);
 	assert_int_equal(sends(outflow, f->alice, 15, start + 4 * HOUR, NULL), 10);
+	/* Who has been told is told again when a day is over. */
+	outflow_flush(outflow, start + 4 * HOUR);
+	assert_int_equal(sends(outflow, f->alice, 15, start + 23 * HOUR, &alarms), 10);
+	assert_int_equal(alarms, 1);
+	outflow_flush(outflow, start + 23 * HOUR);
+	assert_int_equal(sends(outflow, f->alice, 15, start + 30 * HOUR, &alarms), 10);
+	assert_int_equal(alarms, 2);
 	outflow_free(outflow);
 }
 
@@ -229,6 +237,43 @@ static void a_network_earns_trust(void **state)
 	assert_int_equal(ask(f, "g", "good", 3, T0 + 7 * HOUR, NULL), GREYLIST_FIRST);
 }
 
+/* ---- shared rates ---- */
+
+#define NOW (T0 * 1000)
+
+static int64_t add(struct fixture *f, uint64_t bucket, int64_t taken_us, int64_t now_us)
+{
+	struct rate_change change = {bucket, taken_us, 0};
+
+	assert_int_equal(rates_add(f->store, &change, 1, now_us), STATUS_OK);
+	assert_true(change.bucket == bucket);
+	return change.full_us - now_us;
+}
+
+static void buckets_add_up(void **state)
+{
+	const uint64_t bucket = UINT64_MAX;
+	struct fixture *f = *state;
+	struct rate_change changes[] = {{9, 10, 0}, {3, 30, 0}, {bucket, 5, 0}};
+	size_t removed;
+
+	assert_int_equal(add(f, bucket, 1000, NOW), 1000);
+	assert_int_equal(add(f, bucket, 500, NOW), 1500);
+	/* It runs full again. */
+	assert_int_equal(add(f, bucket, 500, NOW + 1000), 1000);
+	assert_int_equal(add(f, bucket, 500, NOW + 5000), 500);
+	assert_int_equal(rates_add(f->store, changes, 3, NOW + 5000), STATUS_OK);
+	for (size_t i = 0; i < 3; i++)
+		assert_int_equal(changes[i].full_us - NOW - 5000,
+				 changes[i].bucket == 9 ? 10 : changes[i].bucket == 3 ? 30 : 505);
+	assert_int_equal(rates_forget(f->store, T0, 1000, &removed), STATUS_OK);
+	assert_int_equal(removed, 0);
+	assert_int_equal(rates_forget(f->store, T0 + MINUTE, 2, &removed), STATUS_OK);
+	assert_int_equal(removed, 2);
+	assert_int_equal(rates_forget(f->store, T0 + MINUTE, 2, &removed), STATUS_OK);
+	assert_int_equal(removed, 1);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -241,6 +286,7 @@ int main(int argc, char **argv)
 		FIXTURE_TEST(old_hours_are_forgotten),
 		FIXTURE_TEST(who_comes_again_in_time_is_let_in),
 		FIXTURE_TEST(a_network_earns_trust),
+		FIXTURE_TEST(buckets_add_up),
 	};
 
 	return FIXTURE_MAIN(argc, argv, "guard/kept", tests);

@@ -96,6 +96,66 @@ static void a_flood_of_keys_frees_nobody(void **state)
 	assert_int_equal(taken(limiter, guilty, ten_a_minute, 1, START_MS), 0);
 }
 
+/* ---- shared ---- */
+
+static const uint8_t secret[16] = "all of them know";
+
+/* What comes slowly is nobody else's affair; what comes fast is told once. */
+static void what_matters_is_told(void **state)
+{
+	static const struct rate rate = {640, 64};
+	struct limiter *limiter = *state;
+	struct limiter_taken told[10];
+
+	limiter_share(limiter, secret);
+	uint64_t key = limiter_key(limiter, 1, SLICE("busy")), slow = limiter_key(limiter, 1, SLICE("slow"));
+
+	for (int i = 0; i < 100; i++)
+		assert_int_equal(taken(limiter, slow, rate, 1, START_MS + i * 10000), 1);
+	int64_t now_ms = START_MS + 1000000;
+
+	assert_int_equal(taken(limiter, key, rate, 10, now_ms), 10);
+	assert_int_equal(limiter_collect(limiter, told, 10, now_ms), 0);
+	assert_int_equal(taken(limiter, key, rate, 5, now_ms), 5);
+	assert_int_equal(limiter_collect(limiter, told, 10, now_ms), 1);
+	assert_true(told[0].key == key && told[0].count == 15 && told[0].interval_us == 100000);
+	assert_int_equal(limiter_collect(limiter, told, 10, now_ms), 0);
+	/* The rest of the window is told as it comes; in the next one it begins anew. */
+	assert_int_equal(taken(limiter, key, rate, 1, now_ms + 1000), 1);
+	assert_int_equal(limiter_collect(limiter, told, 10, now_ms + 1000), 1);
+	assert_int_equal(told[0].count, 1);
+	assert_int_equal(taken(limiter, key, rate, 1, now_ms + 17000), 1);
+	assert_int_equal(limiter_collect(limiter, told, 10, now_ms + 17000), 0);
+}
+
+static void others_empty_a_bucket(void **state)
+{
+	struct limiter *limiter = *state;
+	uint64_t key = limiter_key(limiter, 1, SLICE("x"));
+
+	assert_int_equal(taken(limiter, key, ten_a_minute, 2, START_MS), 2);
+	/* Six are taken in all, of which four by others; two more have not been told. */
+	limiter_raise(limiter, key, INT64_C(36000000), START_MS);
+	assert_int_equal(taken(limiter, key, ten_a_minute, 10, START_MS), 2);
+	/* It is never filled up by what others say, nor made where there is none. */
+	limiter_raise(limiter, key, 0, START_MS);
+	limiter_raise(limiter, key + 2, INT64_C(60000000), START_MS);
+	assert_int_equal(taken(limiter, key, ten_a_minute, 10, START_MS), 0);
+	assert_int_equal(taken(limiter, key + 2, ten_a_minute, 20, START_MS), 10);
+}
+
+static void all_who_know_the_secret_have_the_same_keys(void **state)
+{
+	struct limiter *one = *state, *other = limiter_new();
+
+	assert_true(limiter_key(one, 1, SLICE("x")) != limiter_key(other, 1, SLICE("x")));
+	limiter_share(one, secret);
+	limiter_share(other, secret);
+	assert_true(limiter_key(one, 1, SLICE("x")) == limiter_key(other, 1, SLICE("x")));
+	assert_true(limiter_key(one, 1, SLICE("x")) != limiter_key(other, 2, SLICE("x")));
+	limiter_free(other);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -104,6 +164,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(each_has_its_own, setup, teardown),
 		cmocka_unit_test_setup_teardown(ipv6_networks, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_flood_of_keys_frees_nobody, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_matters_is_told, setup, teardown),
+		cmocka_unit_test_setup_teardown(others_empty_a_bucket, setup, teardown),
+		cmocka_unit_test_setup_teardown(all_who_know_the_secret_have_the_same_keys, setup, teardown),
 	};
 
 	return cmocka_run_group_tests_name("guard/limiter", tests, NULL, NULL);

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "guard/hello.h"
 #include "guard/screen.h"
 
 /* ---- the forms of lists ---- */
@@ -177,7 +178,17 @@ static enum status find_reverse(void *context, struct arena *arena, const struct
 	return STATUS_NOT_FOUND;
 }
 
-static const struct screen_resolver resolver = {find, find, find_reverse, NULL};
+static enum status find_mail_hosts(void *context, struct arena *arena, struct slice domain, bool *is_null)
+{
+	(void)context, (void)arena;
+	wait_if_slow();
+	*is_null = slice_eq(domain, SLICE("null.test"));
+	if (slice_eq(domain, SLICE("trouble.test")))
+		return STATUS_TEMPORARY;
+	return *is_null || slice_eq(domain, SLICE("mail.test")) ? STATUS_OK : STATUS_NOT_FOUND;
+}
+
+static const struct screen_resolver resolver = {find, find, find_reverse, find_mail_hosts, NULL};
 static struct dnslist lists[2];
 static struct log test_log;
 
@@ -260,6 +271,111 @@ static void greetings(void **state)
 	screen_free(screen);
 }
 
+static void forms_of_greetings(void **state)
+{
+	static const struct {
+		const char *hello;
+		bool ok;
+	} table[] = {
+		{"mx.example.org", true},
+		{"MX-1.example.org", true},
+		{"a_b.example.org", true},
+		{"b\xc3\xbc" "cher.example", true},
+		{"1.2.3.example", true},
+		{"[192.0.2.1]", true},
+		{"[IPv6:2001:db8::1]", true},
+		{"[ipv6:::ffff:192.0.2.1]", true},
+		{"localhost", false},
+		{"mx.example.org.", false},
+		{".example.org", false},
+		{"mx..org", false},
+		{"-mx.example.org", false},
+		{"mx-.example.org", false},
+		{"192.0.2.1", false},
+		{"mx.example.123", false},
+		{"mx!.example.org", false},
+		{"", false},
+		{"[", false},
+		{"[]", false},
+		{"[192.0.2.1", false},
+		{"[192.0.2]", false},
+		{"[2001:db8::1]", false},
+		{"[IPv6:192.0.2.1.5]", false},
+		{"[mx.example.org]", false},
+		{"a234567890123456789012345678901234567890123456789012345678901234.test", false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
+		if (hello_is_well_formed(slice_from_cstr(table[i].hello)) != table[i].ok)
+			fail_msg("%s", table[i].hello);
+}
+
+/* Points for what is worse take the place of those for what is bad. */
+static void finer_points(void **state)
+{
+	struct screen_options options = {.no_reverse_points = 1,
+					 .no_pointer_points = 4,
+					 .bad_hello_points = 2,
+					 .malformed_hello_points = 8,
+					 .timeout_ms = 60000,
+					 .hostname = SLICE("mx.here.test")};
+	struct screen *screen = screen_new(&options, &resolver, &test_log);
+	struct net_address peer = address("192.0.2.1");
+	struct slice reasons;
+
+	(void)state;
+	assert_int_equal(points(screen, "192.0.2.1", "mx.good.test", NULL), 0);
+	assert_int_equal(points(screen, "192.0.2.2", "mx.good.test", "no reverse name 1"), 1);
+	assert_int_equal(points(screen, "192.0.2.5", "mx.good.test", "no reverse name 4"), 4);
+	assert_int_equal(points(screen, "192.0.2.1", "localhost", "malformed HELO 8"), 8);
+	assert_int_equal(points(screen, "192.0.2.1", "nowhere.test", "bad HELO 2"), 2);
+	/* Who has been told already isn't asked for. */
+	unsigned asked = questions;
+	struct assessment *assessment = screen_begin(screen, &peer, SLICE("localhost"), SCREEN_REVERSE_NONE);
+
+	assert_int_equal(screen_points(assessment, &reasons), 12);
+	assert_true(slice_eq(reasons, SLICE("malformed HELO 8, no reverse name 4")));
+	assessment_free(assessment);
+	peer = address("192.0.2.5");
+	assessment = screen_begin(screen, &peer, SLICE("localhost"), SCREEN_REVERSE_GIVEN);
+	assert_int_equal(screen_points(assessment, &reasons), 8);
+	assessment_free(assessment);
+	assert_int_equal(questions, asked);
+	screen_free(screen);
+}
+
+static void domains_of_senders(void **state)
+{
+	static const struct {
+		const char *domain;
+		enum screen_domain expected;
+	} table[] = {
+		{"mail.test", SCREEN_DOMAIN_FINE},       {"MAIL.test", SCREEN_DOMAIN_FINE},  {"null.test", SCREEN_DOMAIN_NULL_MX},
+		{"nowhere.test", SCREEN_DOMAIN_UNKNOWN}, {"mx.good.test", SCREEN_DOMAIN_FINE}, {"trouble.test", SCREEN_DOMAIN_FINE},
+		{"mx.trouble.test", SCREEN_DOMAIN_FINE},
+	};
+	struct screen *screen = make(0, 0, 60000);
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		struct assessment *assessment = screen_begin_domain(screen, slice_from_cstr(table[i].domain));
+
+		if (screen_domain(assessment) != table[i].expected)
+			fail_msg("%s", table[i].domain);
+		assessment_free(assessment);
+	}
+	screen_free(screen);
+	screen = make(0, 0, 20);
+	slow = true;
+	struct assessment *late = screen_begin_domain(screen, SLICE("nowhere.test"));
+
+	assert_int_equal(screen_domain(late), SCREEN_DOMAIN_FINE);
+	go_on = true;
+	screen_free(screen);
+	assessment_free(late);
+}
+
 static void who_does_not_answer_counts_nothing(void **state)
 {
 	struct screen *screen = make(7, 4, 50);
@@ -287,6 +403,9 @@ int main(void)
 		cmocka_unit_test(points_add_up),
 		cmocka_unit_test(reverse_names),
 		cmocka_unit_test(greetings),
+		cmocka_unit_test(forms_of_greetings),
+		cmocka_unit_test(finer_points),
+		cmocka_unit_test(domains_of_senders),
 		cmocka_unit_test(who_does_not_answer_counts_nothing),
 	};
 

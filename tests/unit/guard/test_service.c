@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "guard/client.h"
+#include "guard/rate_exchange.h"
 #include "guard/service.h"
 #include "guard/wire.h"
 
@@ -68,6 +69,7 @@ static int setup(void **state)
 		.exempt_count = 1,
 		.limits = {.messages_per_hour = 3},
 		.greylisting = {.wait_ms = 300000, .window_ms = 86400000, .remember_ms = 86400000},
+		.shares_rates = true,
 		.alarm = alarm_raised,
 	};
 
@@ -180,6 +182,60 @@ static void triplets_are_networks_and_addresses(void **state)
 	assert_int_equal(again, first);
 }
 
+static bool ask_service(void *context, struct arena *arena, const struct guard_rate *taken, size_t count,
+			struct guard_rates *answer)
+{
+	unsigned *asked = context;
+
+	++*asked;
+	return guard_exchange_rates(NULL, arena, taken, count, answer);
+}
+
+/* Two nodes, each with a door of its own: what one lets in, the other doesn't. */
+static void nodes_share_rates(void **state)
+{
+	static const struct rate rate = {16, 86400};
+	struct fixture *f = *state;
+	struct limiter *limiters[2] = {limiter_new(), limiter_new()};
+	struct rate_exchange *exchanges[2];
+	struct net_address peer = {.family = AF_INET, .bytes = {192, 0, 2, 1}};
+	unsigned asked[2] = {0}, taken[2] = {0};
+	int64_t now_ms = clock_monotonic_ms();
+
+	for (int i = 0; i < 2; i++)
+		exchanges[i] = rate_exchange_new(limiters[i], ask_service, &asked[i], &f->log);
+	/* The first time they hear that there are others, and of which name buckets are. */
+	role_is_down = true;
+	assert_true(rate_exchange_once(exchanges[0]));
+	role_is_down = false;
+	for (int i = 0; i < 2; i++)
+		assert_true(rate_exchange_once(exchanges[i]));
+	uint64_t key = limiter_key_address(limiters[0], 1, &peer);
+
+	assert_true(key == limiter_key_address(limiters[1], 1, &peer));
+	for (int i = 0; i < 6; i++)
+		for (int node = 0; node < 2; node++)
+			taken[node] += limiter_take(limiters[node], key, rate, now_ms);
+	assert_true(taken[0] == 6 && taken[1] == 6);
+	assert_true(rate_exchange_once(exchanges[0]) && rate_exchange_once(exchanges[1]));
+	/* The second has heard of all twelve; the first hears when it has something to tell. */
+	while (limiter_take(limiters[1], key, rate, now_ms))
+		taken[1]++;
+	assert_true(taken[1] == 10 || taken[1] == 9); /* a moment has passed, and not the same for all clocks */
+	assert_true(limiter_take(limiters[0], key, rate, now_ms));
+	assert_true(rate_exchange_once(exchanges[1]) && rate_exchange_once(exchanges[0]));
+	assert_false(limiter_take(limiters[0], key, rate, now_ms));
+	/* Nobody is asked for nothing. */
+	unsigned before = asked[0];
+
+	assert_true(rate_exchange_once(exchanges[0]));
+	assert_int_equal(asked[0], before);
+	for (int i = 0; i < 2; i++) {
+		rate_exchange_free(exchanges[i]);
+		limiter_free(limiters[i]);
+	}
+}
+
 static void nonsense_is_refused(void **state)
 {
 	struct fixture *f = *state;
@@ -205,6 +261,7 @@ int main(int argc, char **argv)
 		TEST(more_bans_than_fit_into_a_frame),
 		TEST(an_account_that_sends_too_much),
 		TEST(triplets_are_networks_and_addresses),
+		TEST(nodes_share_rates),
 		TEST(nonsense_is_refused),
 	};
 

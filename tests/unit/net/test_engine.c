@@ -1,4 +1,4 @@
-/* The engine with a small line protocol: "echo X", "sleep MS", "topic N", "deadline MS", "quit"; events are told as lines. */
+/* The engine with a small line protocol: "echo X", "sleep MS", "topic N", "deadline MS", "pause MS", "quit"; events are told as lines. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -78,6 +78,10 @@ static enum next run(struct session *s, struct slice line)
 	} else if (slice_eq(word, SLICE("deadline"))) {
 		engine_set_deadline(s->env, clock_monotonic_ms() + number(line));
 		conn_write_literal(s->env->conn, "set\r\n");
+	} else if (slice_eq(word, SLICE("pause"))) {
+		engine_set_deadline(s->env, clock_monotonic_ms() + number(line));
+		conn_write_literal(s->env->conn, "paused\r\n");
+		return NEXT_PAUSE;
 	} else {
 		return NEXT_CLOSE;
 	}
@@ -448,6 +452,85 @@ static void who_is_not_wanted_gets_no_session(void **state)
 	end(&f);
 }
 
+/* Its answer, what it says meanwhile and what it is to be told: all of it waits, and no thread does. */
+static void a_pause_holds_the_answer_and_no_thread(void **state)
+{
+	struct engine_limits limits = {.max_threads = 1, .max_connections = 20};
+	struct conn *paused[10];
+	struct fixture f;
+	(void)state;
+
+	start(&f, &limits);
+	struct conn *other = greeted(&f);
+
+	for (int i = 0; i < 10; i++) {
+		paused[i] = greeted(&f);
+		say(paused[i], "topic 1\r\n");
+		expect(paused[i], "subscribed");
+		say(paused[i], "echo before\r\npause 2500\r\necho after\r\n");
+	}
+	say(other, "echo me\r\n");
+	expect(other, "me");
+	while (atomic_load(&f.counted.commands) < 10 * 3 + 1) /* they pause, all of them */
+		usleep(1000);
+	engine_announce(f.engine, 1);
+	for (int i = 0; i < 10; i++)
+		say(paused[i], "echo more\r\n");
+	for (int i = 0; i < 10; i++) {
+		expect(paused[i], "before");
+		expect(paused[i], "paused");
+		expect(paused[i], "deadline");
+		expect(paused[i], "topic 1");
+		expect(paused[i], "after");
+		expect(paused[i], "more");
+		conn_free(paused[i]);
+	}
+	conn_free(other);
+	end(&f);
+}
+
+/* Who resets the connection is gone; who only has nothing more to say hears the answer. */
+static void a_pause_ends_with_the_peer(void **state)
+{
+	struct linger at_once = {.l_onoff = 1};
+	struct fixture f;
+	(void)state;
+
+	start(&f, &LIMITS);
+	struct conn *gone = greeted(&f), *silent = greeted(&f);
+
+	say(gone, "pause 3600000\r\n");
+	say(silent, "pause 200\r\n");
+	assert_int_equal(shutdown(conn_fd(silent), SHUT_WR), 0);
+	usleep(50000);
+	assert_int_equal(setsockopt(conn_fd(gone), SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once)), 0);
+	conn_free(gone);
+	expect(silent, "paused");
+	expect(silent, "deadline");
+	for (int i = 0; i < 500 && engine_counts(f.engine).connections_now > 0; i++)
+		usleep(10000);
+	assert_int_equal(engine_counts(f.engine).connections_now, 0);
+	conn_free(silent);
+	end(&f);
+}
+
+static void shutdown_ends_a_pause(void **state)
+{
+	struct fixture f;
+	(void)state;
+
+	start(&f, &LIMITS);
+	struct conn *paused = greeted(&f);
+
+	say(paused, "pause 3600000\r\n");
+	usleep(20000);
+	engine_stop(f.engine, 2000);
+	expect(paused, "paused");
+	expect(paused, "bye");
+	conn_free(paused);
+	arena_free(&f.arena);
+}
+
 static void shutdown_says_good_bye(void **state)
 {
 	struct fixture f;
@@ -528,6 +611,9 @@ int main(void)
 		cmocka_unit_test(silent_peers_hold_nobody_up),
 		cmocka_unit_test(limits_refuse_politely),
 		cmocka_unit_test(who_is_not_wanted_gets_no_session),
+		cmocka_unit_test(a_pause_holds_the_answer_and_no_thread),
+		cmocka_unit_test(a_pause_ends_with_the_peer),
+		cmocka_unit_test(shutdown_ends_a_pause),
 		cmocka_unit_test(shutdown_says_good_bye),
 		cmocka_unit_test(everything_at_once),
 	};
