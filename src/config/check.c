@@ -205,6 +205,11 @@ bool check_trap(struct slice text)
 	return at != SLICE_NOT_FOUND && at > 0 && at <= 64 && check_hostname(slice_skip(text, at + 1));
 }
 
+bool check_listener_hostname(struct slice text)
+{
+	return text.len == 0 || check_hostname(text);
+}
+
 bool check_alert_to(struct slice text)
 {
 	return slice_eq_nocase(text, SLICE("postmaster")) || check_trap(text);

@@ -6,6 +6,8 @@
 #include "base/slice.h"
 
 bool check_hostname(struct slice text);
+/* Or nothing. */
+bool check_listener_hostname(struct slice text);
 /* "192.0.2.1:25", "[2001:db8::1]:25", ":25" */
 bool check_listen_address(struct slice text);
 /* Such an address, or "unix:/run/posthorn/metrics.sock". */

@@ -22,6 +22,14 @@ struct config_listener {
 	char *mode;     /* of a Unix socket: "0660"; empty: by protocol */
 	char *group;    /* whose it is; empty: as it comes */
 	bool proxy;     /* PROXY protocol from limits.proxy_from */
+	/* smtp, submission, submissions, lmtp: what differs from the settings for all */
+	char *tls;             /* "offered", "required", "off" */
+	char *auth;            /* "usual", "required", "offered", "off" */
+	bool screen;           /* strangers are strangers here */
+	bool relay;            /* smtp.trusted_networks may relay */
+	char *hostname;        /* empty: the same */
+	uint64_t message_size; /* 0: the same */
+	unsigned recipients;   /* 0: the same */
 };
 struct config_certificate {
 	char *certificate, *key; /* PEM files */

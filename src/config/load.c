@@ -114,6 +114,10 @@ static void default_listeners(struct config *config, struct arena *arena)
 		config->listeners[i].protocol = slice_cstr(arena, slice_from_cstr(defaults[i][1]));
 		/* As one that was given has them. */
 		config->listeners[i].mode = config->listeners[i].group = slice_cstr(arena, SLICE_EMPTY);
+		config->listeners[i].hostname = config->listeners[i].mode;
+		config->listeners[i].tls = slice_cstr(arena, SLICE("offered"));
+		config->listeners[i].auth = slice_cstr(arena, SLICE("usual"));
+		config->listeners[i].screen = config->listeners[i].relay = true;
 	}
 }
 
@@ -252,6 +256,30 @@ static bool is_there_twice(const struct config *config, unsigned index)
 	return false;
 }
 
+static bool takes_mail(struct slice protocol)
+{
+	return slice_eq(protocol, SLICE("smtp")) || slice_eq(protocol, SLICE("lmtp")) ||
+	       slice_starts_with(protocol, SLICE("submission"));
+}
+
+/* What only those who take mail understand. */
+static bool policy_fits(const struct fitting *f, const struct config_listener *listener)
+{
+	bool has_policy = strcmp(listener->tls, "offered") != 0 || strcmp(listener->auth, "usual") != 0 || !listener->screen ||
+			  !listener->relay || listener->hostname[0] || listener->message_size || listener->recipients;
+
+	if (has_policy && !takes_mail(slice_from_cstr(listener->protocol)))
+		return unfit(f, "listeners", listener->protocol,
+			     " takes no mail from other hosts: tls, auth, screen, relay, hostname, message_size and recipients are not for it");
+	if (strcmp(listener->tls, "required") == 0 && f->config->tls.certificates_count == 0)
+		return unfit(f, "listeners", listener->address, " requires TLS, which needs a certificate; name one in tls.certificates");
+	if (strcmp(listener->tls, "off") == 0 && strcmp(listener->protocol, "submissions") == 0)
+		return unfit(f, "listeners", listener->address, " begins with TLS: it can't be off there; use submission");
+	if (listener->message_size > f->config->limits.message_size)
+		return unfit(f, "listeners", listener->address, " can't take larger messages than limits.message_size; raise that");
+	return true;
+}
+
 static bool listener_fits(const struct fitting *f, unsigned index)
 {
 	const struct config *config = f->config;
@@ -270,6 +298,8 @@ static bool listener_fits(const struct fitting *f, unsigned index)
 			     " can't tell who its peers are; give local a Unix socket, as unix:/run/posthorn/local.sock");
 	if (is_there_twice(config, index))
 		return unfit(f, "listeners", listener->address, " is there twice");
+	if (!policy_fits(f, listener))
+		return false;
 	if (listener->proxy && config->limits.proxy_from_count == 0)
 		return unfit(f, "listeners", listener->address,
 			     " has proxy: true, but limits.proxy_from names no proxy; name those that are believed");

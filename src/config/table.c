@@ -33,6 +33,21 @@ static const struct setting listener_fields[] = {
 	 FIELD(config_listener, mode), .check = check_mode, .default_text = "", .allowed = "three or four octal digits"},
 	{"group", "The group that a Unix socket belongs to, such as postfix.", .kind = SETTING_TEXT, FIELD(config_listener, group),
 	 .check = check_group, .default_text = "", .allowed = "a group name"},
+	{"tls", "STARTTLS is offered where there is a certificate, required before mail is taken (not on a public port 25), or off. This and what "
+	 "follows is for protocols that take mail.",
+	 .kind = SETTING_CHOICE, FIELD(config_listener, tls), .default_text = "offered", .allowed = "offered|required|off"},
+	{"auth", "Authentication is required, offered or off. Usual: required for submission and submissions, else off.",
+	 .kind = SETTING_CHOICE, FIELD(config_listener, auth), .default_text = "usual", .allowed = "usual|required|offered|off"},
+	{"screen", "Whether rates.*, delay.*, screen.* and greylist.* hold for those who come here; bans do always.", .kind = SETTING_BOOL,
+	 FIELD(config_listener, screen), .default_text = "true"},
+	{"relay", "Whether smtp.trusted_networks may relay here without authentication.", .kind = SETTING_BOOL,
+	 FIELD(config_listener, relay), .default_text = "true"},
+	{"hostname", "The name that the server gives itself here. Without it: hostname.", .kind = SETTING_TEXT,
+	 FIELD(config_listener, hostname), .check = check_listener_hostname, .default_text = "", .allowed = "a host name such as mail.example.org"},
+	{"message_size", "The largest message here, if less than limits.message_size; 0: that.", .kind = SETTING_SIZE, .scale = 1, .min = 0,
+	 .max = GB, FIELD(config_listener, message_size), .default_text = "0"},
+	{"recipients", "Recipients of a message here; 0: limits.recipients.", NUMBER(0, 100000), FIELD(config_listener, recipients),
+	 .default_text = "0"},
 };
 
 static const struct setting certificate_fields[] = {

@@ -103,6 +103,15 @@ static const struct network_protocol *protocol_of(const struct network_service *
 	return NULL;
 }
 
+static const void *policy_of(const struct network_role *role, const struct role_listener *listener)
+{
+	const struct config *config = role->setup->config;
+
+	if (!role->service->policy_of || listener->index >= config->listeners_count)
+		return NULL;
+	return role->service->policy_of(role->service->context, &config->listeners[listener->index]);
+}
+
 static bool add_listener(struct network_role *role, const struct role_listener *listener, const struct net_prefix *proxies,
                          size_t proxy_count)
 {
@@ -120,6 +129,7 @@ static bool add_listener(struct network_role *role, const struct role_listener *
 		.proxy_from = proxies,
 		.proxy_from_count = listener->proxy ? proxy_count : 0,
 		.refusal = protocol->refusal,
+		.policy = policy_of(role, listener),
 	};
 
 	if (added.implicit_tls && !added.tls) {

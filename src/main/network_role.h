@@ -27,6 +27,8 @@ struct network_service {
 	void (*quiet)(void *context);
 	/* After that; may be NULL. */
 	void (*stop)(void *context);
+	/* What struct listener's policy is; may be NULL. Before `start`. */
+	const void *(*policy_of)(void *context, const struct config_listener *listener);
 	/* What the hub tells; may be NULL. Any thread. */
 	void (*announced)(void *context, struct engine *engine, struct slice kind, struct slice payload);
 };

@@ -69,7 +69,7 @@ static bool take_configuration(struct role_setup *setup, struct slice frame)
 static bool take_listener(struct role_setup *setup, struct slice frame, int fd)
 {
 	struct unpack in = unpack_begin(frame);
-	struct role_listener listener = {.protocol = unpack_slice(&in), .proxy = unpack_u8(&in) != 0, .fd = fd};
+	struct role_listener listener = {.protocol = unpack_slice(&in), .proxy = unpack_u8(&in) != 0, .fd = fd, .index = unpack_u32(&in)};
 
 	if (!unpack_ok(&in) || fd < 0 || setup->listener_count == ROLE_MAX_LISTENERS)
 		return false;

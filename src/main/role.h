@@ -22,6 +22,7 @@ struct role_listener {
 	struct slice protocol;
 	bool proxy;
 	int fd;
+	uint32_t index; /* in config->listeners; beyond them: it isn't from there */
 };
 
 /* Lives as long as the process. */

@@ -167,6 +167,24 @@ static enum milter_otherwise otherwise_from(struct slice action)
 	return slice_eq(action, SLICE("reject")) ? MILTER_ELSE_REJECT : MILTER_ELSE_TEMPFAIL;
 }
 
+/* ---- listeners ---- */
+
+static enum smtp_tls tls_from(struct slice name)
+{
+	if (slice_eq(name, SLICE("required")))
+		return SMTP_TLS_REQUIRED;
+	return slice_eq(name, SLICE("off")) ? SMTP_TLS_OFF : SMTP_TLS_OFFERED;
+}
+
+static enum smtp_auth auth_from(struct slice name, struct slice protocol)
+{
+	if (slice_eq(name, SLICE("usual")))
+		return slice_starts_with(protocol, SLICE("submission")) ? SMTP_AUTH_REQUIRED : SMTP_AUTH_OFF;
+	if (slice_eq(name, SLICE("required")))
+		return SMTP_AUTH_REQUIRED;
+	return slice_eq(name, SLICE("offered")) ? SMTP_AUTH_OFFERED : SMTP_AUTH_OFF;
+}
+
 struct smtp_role {
 	struct role_setup *setup;
 	struct smtp_context smtp;
@@ -247,6 +265,24 @@ static void name_client(void *context, struct arena *arena, const struct net_add
 							   : SLICE("FORGED");
 }
 
+static const void *policy_of(void *context, const struct config_listener *listener)
+{
+	const struct smtp_role *role = context;
+	struct smtp_policy *policy = ARENA_NEW(&role->setup->arena, struct smtp_policy);
+	struct slice hostname = slice_from_cstr(listener->hostname);
+
+	*policy = (struct smtp_policy){
+		.tls = tls_from(slice_from_cstr(listener->tls)),
+		.auth = auth_from(slice_from_cstr(listener->auth), slice_from_cstr(listener->protocol)),
+		.is_unscreened = !listener->screen,
+		.no_relay = !listener->relay,
+		.hostname = hostname,
+		.max_message_size = listener->message_size,
+		.max_recipients = listener->recipients,
+	};
+	return policy;
+}
+
 static bool start(void *context, struct ipc *ipc)
 {
 	struct smtp_role *role = context;
@@ -299,7 +335,7 @@ int role_run_smtp(struct role_setup *setup)
 	const struct network_protocol protocol = {"smtp submission submissions lmtp local", "submissions", "submission submissions", &smtp_protocol, &role.smtp,
 						   SMTP_REFUSAL};
 	struct network_service service = {.protocols = &protocol, .protocol_count = 1, .context = &role, .start = start,
-					  .quiet = quiet, .stop = stop, .fetch_bans = fetch_bans};
+					  .quiet = quiet, .stop = stop, .fetch_bans = fetch_bans, .policy_of = policy_of};
 
 	if (role_asks_dns(setup)) {
 		role.dns = role_make_dns(setup, role.screen.timeout_ms);

@@ -133,7 +133,7 @@ bool supervisor_make_folders(struct supervisor *supervisor)
 	       make_folder(supervisor, SLICE(FOLDER_AUTH), 0700, true) && make_folder(supervisor, SLICE(FOLDER_EMPTY), 0555, false);
 }
 
-static bool bind_one(struct supervisor *supervisor, const struct config_listener *wanted)
+static bool bind_one(struct supervisor *supervisor, const struct config_listener *wanted, uint32_t index)
 {
 	struct error error = {0};
 	int64_t give_up = clock_monotonic_ms() + BIND_PATIENCE_MS;
@@ -144,7 +144,7 @@ static bool bind_one(struct supervisor *supervisor, const struct config_listener
 				 : listen_tcp(slice_from_cstr(wanted->address), LISTEN_BACKLOG, &supervisor->arena, &error);
 		if (fd >= 0) {
 			supervisor->listeners[supervisor->listener_count++] =
-				(struct role_listener){slice_from_cstr(wanted->protocol), wanted->proxy, fd};
+				(struct role_listener){slice_from_cstr(wanted->protocol), wanted->proxy, fd, index};
 			return true;
 		}
 		if (clock_monotonic_ms() >= give_up)
@@ -189,13 +189,13 @@ static bool bind_metrics(struct supervisor *supervisor)
 	if (!slice_starts_with(place, prefix)) {
 		struct config_listener listener = {.address = supervisor->config->metrics.address, .protocol = (char *)"metrics"};
 
-		return bind_one(supervisor, &listener);
+		return bind_one(supervisor, &listener, UINT32_MAX);
 	}
 	int fd = bind_unix(supervisor, slice_skip(place, prefix.len));
 
 	if (fd < 0)
 		return fail(supervisor, "supervisor.bind_failed", place, "its folder must be there, and be writable for whoever starts posthorn");
-	supervisor->listeners[supervisor->listener_count++] = (struct role_listener){SLICE("metrics"), false, fd};
+	supervisor->listeners[supervisor->listener_count++] = (struct role_listener){SLICE("metrics"), false, fd, UINT32_MAX};
 	return true;
 }
 
@@ -229,7 +229,7 @@ bool supervisor_bind(struct supervisor *supervisor)
 		return false;
 	}
 	for (unsigned i = 0; i < config->listeners_count; i++) {
-		if (!bind_one(supervisor, &config->listeners[i]))
+		if (!bind_one(supervisor, &config->listeners[i], i))
 			return false;
 	}
 	return bind_metrics(supervisor) && bind_control(supervisor);

@@ -94,6 +94,7 @@ static void send_listeners(struct supervisor *supervisor, const struct role_defi
 		buf_init(&payload, NULL, 0);
 		pack_slice(&payload, listener->protocol);
 		pack_u8(&payload, listener->proxy);
+		pack_u32(&payload, listener->index);
 		supervisor_send(supervisor, definition->role, CONTROL_LISTENER, buf_slice(&payload), listener->fd);
 	}
 }

@@ -71,6 +71,7 @@ struct listener {
 	size_t proxy_from_count;
 	/* Sent in plain and closed when a limit refuses the connection: "421 4.7.0 ...\r\n". */
 	struct slice refusal;
+	const void *policy; /* the protocol's own, where listeners of it differ; may be NULL */
 };
 
 struct engine_limits {

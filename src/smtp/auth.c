@@ -114,7 +114,7 @@ enum next cmd_auth(struct smtp_session *s, struct slice argument)
 	struct exchange x = {.session = s, .arena = s->env->command_arena};
 	struct slice rest = argument, mechanism = slice_cut(&rest, ' '), initial = slice_trim(rest), raw = SLICE_EMPTY;
 
-	if (!s->is_submission)
+	if (s->policy.auth == SMTP_AUTH_OFF)
 		return smtp_answer(s, REPLY_NO_AUTH);
 	if (s->account != 0)
 		return smtp_answer(s, REPLY_AUTH_ALREADY);

@@ -93,7 +93,9 @@ static enum reply_id bdat_fault(const struct smtp_session *s)
 {
 	if (s->state == STATE_START)
 		return REPLY_SAY_HELLO;
-	if (s->is_submission && s->account == 0)
+	if (smtp_needs_tls(s))
+		return REPLY_NEED_TLS;
+	if (smtp_needs_auth(s))
 		return REPLY_NEED_AUTH;
 	if (s->state == STATE_READY)
 		return REPLY_NEED_MAIL;

@@ -17,7 +17,7 @@ static bool says_nothing(struct smtp_session *s, const struct door_answer *answe
 
 bool smtp_door_connect(struct smtp_session *s)
 {
-	struct door_answer answer = door_connect(s->door, &s->visitor, conn_peer(s->conn), s->is_trusted);
+	struct door_answer answer = door_connect(s->door, &s->visitor, conn_peer(s->conn), s->is_trusted || s->policy.is_unscreened);
 	struct reply reply = {.code = answer.code, .enhanced = answer.enhanced, .text = answer.text};
 
 	if (answer.code == 0)

@@ -24,7 +24,7 @@ static bool greet(struct smtp_session *s, struct slice argument)
 
 static bool has_tls(const struct smtp_session *s)
 {
-	return s->env->listener->tls && !((s->is_lmtp || s->is_local) && s->is_unix);
+	return s->env->listener->tls && s->policy.tls != SMTP_TLS_OFF && !((s->is_lmtp || s->is_local) && s->is_unix);
 }
 
 static bool may_start_tls(const struct smtp_session *s)
@@ -35,7 +35,7 @@ static bool may_start_tls(const struct smtp_session *s)
 /* RFC 4954 section 4: not before TLS where TLS must be, and not again. */
 static struct slice offered_mechanisms(const struct smtp_session *s)
 {
-	if (!s->is_submission || s->account != 0 || !smtp_may_send_password(s))
+	if (s->policy.auth == SMTP_AUTH_OFF || smtp_needs_tls(s) || s->account != 0 || !smtp_may_send_password(s))
 		return SLICE_EMPTY;
 	struct auth_offer offer = smtp_auth_offer(s);
 

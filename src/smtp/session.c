@@ -85,6 +85,16 @@ static enum next park(struct smtp_session *s)
 	return NEXT_PARK;
 }
 
+bool smtp_needs_tls(const struct smtp_session *s)
+{
+	return s->policy.tls == SMTP_TLS_REQUIRED && !conn_is_tls(s->conn) && !s->is_unix;
+}
+
+bool smtp_needs_auth(const struct smtp_session *s)
+{
+	return s->policy.auth == SMTP_AUTH_REQUIRED && s->account == 0;
+}
+
 bool smtp_may_send_password(const struct smtp_session *s)
 {
 	switch (s->options.plaintext) {
@@ -143,6 +153,19 @@ struct slice smtp_peer_text(const struct smtp_session *s, struct arena *arena)
 	return buf_slice(&text);
 }
 
+static void take_policy(struct smtp_session *s)
+{
+	const struct smtp_policy *policy = s->env->listener->policy;
+
+	s->policy = policy ? *policy : (struct smtp_policy){.auth = s->is_submission ? SMTP_AUTH_REQUIRED : SMTP_AUTH_OFF};
+	if (s->policy.hostname.len > 0)
+		s->options.hostname = s->policy.hostname;
+	if (s->policy.max_message_size > 0)
+		s->options.max_message_size = s->policy.max_message_size;
+	if (s->policy.max_recipients > 0)
+		s->options.max_recipients = s->policy.max_recipients;
+}
+
 static struct smtp_session *session_new(struct session_env *env)
 {
 	const struct smtp_context *context = env->context;
@@ -158,6 +181,7 @@ static struct smtp_session *session_new(struct session_env *env)
 	s->peer = smtp_peer_text(s, env->session_arena);
 	s->is_unix = conn_peer(s->conn)->family == 0;
 	s->is_submission = slice_starts_with(slice_from_cstr(env->listener->name), SLICE("submission"));
+	take_policy(s);
 	s->is_lmtp = slice_eq(slice_from_cstr(env->listener->name), SLICE("lmtp"));
 	s->is_local = slice_eq(slice_from_cstr(env->listener->name), SLICE("local"));
 	xclient_begin(s);
@@ -348,7 +372,9 @@ static enum next dispatch(struct smtp_session *s, struct slice line)
 		return smtp_answer(s, REPLY_NO_ARGUMENT);
 	if (entry->states && !(entry->states & s->state))
 		return refuse_state(s, entry);
-	if (entry->needs_auth && s->is_submission && s->account == 0)
+	if (!entry->before_tls && smtp_needs_tls(s))
+		return smtp_answer(s, REPLY_NEED_TLS);
+	if (entry->needs_auth && smtp_needs_auth(s))
 		return smtp_answer(s, REPLY_NEED_AUTH);
 	return entry->run(s, command.argument);
 }

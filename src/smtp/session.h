@@ -57,6 +57,7 @@ struct smtp_session {
 	struct visitor visitor;
 	struct filter *filter; /* NULL: nobody filters here */
 	struct slice peer;     /* in text */
+	struct smtp_policy policy;
 	bool is_submission, is_trusted;
 	bool is_lmtp, is_local; /* by the listener */
 	bool is_unix;           /* nobody listens on that wire, and who may open it was decided by its mode */
@@ -93,6 +94,9 @@ enum next smtp_say_last(struct smtp_session *session, enum reply_id id);
 void smtp_log_refused(const struct smtp_session *session, unsigned code, struct slice reason, struct slice recipient);
 /* Nothing may take longer than that from now on, nor than the session may last. */
 void smtp_set_time_limit(struct smtp_session *session, int64_t ms);
+/* Before mail is taken. */
+bool smtp_needs_tls(const struct smtp_session *session);
+bool smtp_needs_auth(const struct smtp_session *session);
 bool smtp_may_send_password(const struct smtp_session *session);
 struct auth_offer smtp_auth_offer(const struct smtp_session *session);
 struct slice smtp_peer_text(const struct smtp_session *session, struct arena *arena);
@@ -169,7 +173,8 @@ struct smtp_command_entry {
 	const char *name;
 	smtp_command run;
 	unsigned states; /* in which it may come; 0: in all */
-	bool needs_auth; /* on a submission listener */
+	bool needs_auth; /* where authentication is required */
+	bool before_tls; /* may come without TLS where that is required (RFC 3207 section 4) */
 	bool takes_no_argument;
 };
 const struct smtp_command_entry *smtp_command_find(struct slice verb);

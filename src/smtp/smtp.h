@@ -72,6 +72,20 @@ struct smtp_options {
 	size_t local_rule_count;
 };
 
+enum smtp_tls { SMTP_TLS_OFFERED /* where there is a certificate */, SMTP_TLS_REQUIRED, SMTP_TLS_OFF };
+enum smtp_auth { SMTP_AUTH_OFF, SMTP_AUTH_OFFERED, SMTP_AUTH_REQUIRED };
+
+/* The policy of a listener (struct listener), where it isn't what follows from its name: NULL. Slices outlive the engine. */
+struct smtp_policy {
+	enum smtp_tls tls;
+	enum smtp_auth auth;
+	bool is_unscreened; /* the door is open to everybody: no rates, no delays, no greylisting */
+	bool no_relay;      /* trusted peers may relay no more than others */
+	struct slice hostname;     /* empty: as options say, and so on */
+	uint64_t max_message_size; /* 0 */
+	unsigned max_recipients;   /* 0 */
+};
+
 /* The context of a listener whose protocol is smtp_protocol. */
 struct smtp_context {
 	struct smtp_options options;

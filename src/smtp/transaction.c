@@ -18,7 +18,7 @@ void smtp_transaction_begin(struct smtp_session *s, const struct smtp_mail *mail
 		.sender = {.address = slice_dup(&s->arena, mail->path.address),
 			   .account = s->account,
 			   .login = s->login,
-			   .may_relay = s->account != 0 || (s->is_trusted && !s->is_lmtp),
+			   .may_relay = s->account != 0 || (s->is_trusted && !s->is_lmtp && !s->policy.no_relay),
 			   .peer = *conn_peer(s->conn)},
 		.envelope_id = slice_dup(&s->arena, mail->envelope_id),
 		.dsn_return = mail->dsn_return,

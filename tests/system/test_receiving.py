@@ -197,3 +197,29 @@ def test_waits(make_server):
         while not re.search(rb"^220 .*\n", words, re.M):
             words += one.recv(1000)
         one.close()
+
+
+def test_listeners_differ(make_server):
+    """What master.cf's -o is for: one listener's own TLS, name, limits and door."""
+    server = make_server("limits:\n  proxy_from: [127.0.0.1]\ndelay:\n  greeting: 2s\n",
+                         replace=((r"protocol: smtp\}", "protocol: smtp, proxy: true, tls: required, screen: false, hostname: door.test, "
+                                   "message_size: 100KB, recipients: 2}"),))
+    began = time.monotonic()
+    with Line(server.ports["smtp"], "192.0.2.1") as client:
+        assert client.greeting == "220 door.test ESMTP Posthorn" and time.monotonic() - began < 2
+        lines = client.lines("EHLO client.test")
+        assert "250-SIZE 102400" in lines and "250-LIMITS RCPTMAX=2" in lines and "250-STARTTLS" in lines
+        assert client.say("MAIL FROM:<sender@remote.test>").startswith("530 5.7.0")
+        assert client.say("STARTTLS").startswith("220")
+        client.socket = server.tls().wrap_socket(client.socket)
+        client.file = client.socket.makefile("rwb")
+        assert client.say("EHLO client.test").startswith("250")
+        assert client.say("MAIL FROM:<sender@remote.test>").startswith("250")
+        assert client.say("RCPT TO:<alice@example.test>").startswith("250")
+    with Line(server.ports["submission"]) as client:
+        assert "250-SIZE 52428800" in client.lines("EHLO client.test") and "door.test" not in client.greeting
+    good = server.config.read_text()
+    assert server.cli("check-config", check=False).returncode == 0
+    for wrong in ("message_size: 100MB", "tls: never", "auth: perhaps"):
+        server.config.write_text(good.replace("message_size: 100KB", wrong))
+        assert server.cli("check-config", check=False).returncode != 0

@@ -216,9 +216,9 @@ static void errors_name_line_and_what_is_allowed(void **state)
 		 "t.yaml:2: smtp.local_senders: \"www-data\" is not of the right form; allowed is USER:ADDRESS, USER:@DOMAIN or "
 		 "USER:*"},
 		{"listeners:\n  - port: 25\n",
-		 "t.yaml:2: listeners: there is no \"port\" in an entry; allowed here: address, protocol, proxy, mode, group"},
+		 "t.yaml:2: listeners: there is no \"port\" in an entry; allowed here: address, protocol, proxy, mode, group, tls, auth, screen, relay, hostname, message_size, recipients"},
 		{"listeners:\n  - ':25'\n",
-		 "t.yaml:2: listeners: an entry with these keys is wanted here: address, protocol, proxy, mode, group"},
+		 "t.yaml:2: listeners: an entry with these keys is wanted here: address, protocol, proxy, mode, group, tls, auth, screen, relay, hostname, message_size, recipients"},
 		{"listeners: ':25'\n",
 		 "t.yaml:1: listeners: a list is wanted here: lines that begin with \"- \", or [one, two]"},
 		{"smtp:\n  trusted_networks: [10.0.0.0/8,\n   10.0.0.0/33]\n",

@@ -1,7 +1,7 @@
 /* Golden transcripts: tests/data/smtp/NAME.txt, replayed through a session as a client would speak it, with what it says coming whole,
  * byte by byte, and in pieces of seven bytes. A line begins with what it is:
  *
- *     set KEY VALUE      before the greeting: listener, tls (offered, broken, on), session, peer, senders (of local programs), vrfy, expn, plaintext, trusted, proxies (XCLIENT, XFORWARD), size, recipients, errors, hops;
+ *     set KEY VALUE      before the greeting: listener, tls (offered, broken, on), session, peer, senders (of local programs), vrfy, expn, plaintext, trusted, proxies (XCLIENT, XFORWARD), policy (of the listener), size, recipients, errors, hops;
  *                        files, filesize: what the system gives at most;
  *                        early, buffered: what it said before the greeting, still in the socket or read with a PROXY header
  *     C: text            the client says that, with CRLF; \r \n \0 \xHH are bytes
@@ -268,6 +268,32 @@ static void trust_proxies(struct script *s)
 	s->context.options.trusted_count = 1;
 }
 
+/* Words: what differs on this listener. */
+static void set_policy(struct script *s, struct slice words)
+{
+	struct smtp_policy *policy = ARENA_NEW(&s->arena, struct smtp_policy);
+
+	while (words.len > 0) {
+		struct slice word = slice_cut(&words, ' ');
+
+		if (slice_eq(word, SLICE("tls-required")))
+			policy->tls = SMTP_TLS_REQUIRED;
+		else if (slice_eq(word, SLICE("tls-off")))
+			policy->tls = SMTP_TLS_OFF;
+		else if (slice_eq(word, SLICE("auth-offered")))
+			policy->auth = SMTP_AUTH_OFFERED;
+		else if (slice_eq(word, SLICE("auth-required")))
+			policy->auth = SMTP_AUTH_REQUIRED;
+		else if (slice_eq(word, SLICE("no-relay")))
+			policy->no_relay = true;
+		else if (slice_eq(word, SLICE("small")))
+			*policy = (struct smtp_policy){.hostname = SLICE("small.test"), .max_message_size = 1000, .max_recipients = 1};
+		else
+			fail_msg("%s:%u: which policy?", s->name, s->line);
+	}
+	s->listener.policy = policy;
+}
+
 static void allow_senders(struct script *s, struct slice senders)
 {
 	struct smtp_local_rule *rule = ARENA_NEW(&s->arena, struct smtp_local_rule);
@@ -310,6 +336,8 @@ static void set(struct script *s, struct slice key, struct slice value)
 		buf_add(&s->conn.input, value);
 	else if (slice_eq(key, SLICE("proxies")))
 		trust_proxies(s);
+	else if (slice_eq(key, SLICE("policy")))
+		set_policy(s, value);
 	else if (slice_eq(key, SLICE("trusted")))
 		options->trusted_count = 1;
 	else if (slice_eq(key, SLICE("files")) && is_number)
@@ -537,6 +565,12 @@ int main(int argc, char **argv)
 					    "lost_large",
 					    "mail_syntax",
 					    "pipelining",
+					    "policy_auth",
+					    "policy_no_relay",
+					    "policy_open",
+					    "policy_small",
+					    "policy_tls",
+					    "policy_tls_off",
 					    "recipients",
 					    "sequence",
 					    "session_over",
