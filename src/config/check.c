@@ -86,21 +86,32 @@ bool check_program_address(struct slice text)
 	       check_listen_address(rest);
 }
 
-bool check_filtered_listeners(struct slice text)
+static bool are_some_of(struct slice text, const char *const *known, size_t count)
 {
-	static const char *const known[] = {"smtp", "submission", "submissions", "lmtp", "local"};
-	struct slice word;
-
 	while (text.len > 0) {
+		struct slice word = slice_cut(&text, ' ');
 		bool is_known = false;
 
-		word = slice_cut(&text, ' ');
-		for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++)
+		for (size_t i = 0; i < count; i++)
 			is_known |= slice_eq(word, slice_from_cstr(known[i]));
 		if (!is_known)
 			return false;
 	}
 	return true;
+}
+
+bool check_filtered_listeners(struct slice text)
+{
+	static const char *const known[] = {"smtp", "submission", "submissions", "lmtp", "local"};
+
+	return are_some_of(text, known, sizeof(known) / sizeof(*known));
+}
+
+bool check_policy_stages(struct slice text)
+{
+	static const char *const known[] = {"connect", "helo", "mail", "rcpt", "data", "end-of-message"};
+
+	return text.len > 0 && are_some_of(text, known, sizeof(known) / sizeof(*known));
 }
 
 bool check_network(struct slice text)

@@ -14,6 +14,8 @@ bool check_listen_address(struct slice text);
 bool check_metrics_address(struct slice text);
 /* "unix:/run/opendkim/opendkim.sock", "inet:127.0.0.1:8891" */
 bool check_program_address(struct slice text);
+/* "rcpt end-of-message" */
+bool check_policy_stages(struct slice text);
 /* "smtp submission" */
 bool check_filtered_listeners(struct slice text);
 /* "192.0.2.0/24", "2001:db8::/32", "192.0.2.1" */

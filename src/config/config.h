@@ -41,13 +41,19 @@ struct config_token_issuer {
 /* A program that filters mail (milter/client.h). */
 struct config_milter {
 	char *address;        /* "unix:/PATH", "inet:127.0.0.1:8891" */
-	char *default_action; /* "tempfail", "accept", "reject" */
+	char *default_action; /* "tempfail", "accept", "reject", "quarantine" */
 	char *listeners;      /* protocols, separated by a space */
 	unsigned connect_timeout_s, command_timeout_s, content_timeout_s;
 };
 struct config_destination {
 	char *domain; /* "example.org", ".example.org", "relay.example.net:587" */
 	unsigned connections, messages_per_minute, delay_s; /* 0: none */
+};
+/* One that says what may come in (milter/policy.h). */
+struct config_policy {
+	char *address, *default_action, *context;
+	char *stages, *listeners; /* separated by a space */
+	unsigned timeout_s;
 };
 struct config {
 	char *hostname; /* default: the system's */
@@ -95,6 +101,8 @@ struct config {
 		unsigned local_senders_count;
 		struct config_milter *milters;
 		unsigned milters_count;
+		struct config_policy *policy_services;
+		unsigned policy_services_count;
 		bool resolve_clients; /* their names, for milters */
 		bool strict_pipelining;
 		bool require_sender_match; /* submission: MAIL FROM must be the login's or its alias */

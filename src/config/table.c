@@ -73,7 +73,7 @@ static const struct setting milter_fields[] = {
 	{"address", "Where it listens: unix:/PATH or inet:ADDRESS:PORT.", .kind = SETTING_TEXT, FIELD(config_milter, address),
 	 .check = check_program_address, .allowed = "unix:/PATH, inet:ADDRESS:PORT or inet:[IPV6]:PORT"},
 	{"default_action", "What becomes of mail while it can't be reached, hangs or fails.", .kind = SETTING_CHOICE,
-	 FIELD(config_milter, default_action), .default_text = "tempfail", .allowed = "tempfail|accept|reject"},
+	 FIELD(config_milter, default_action), .default_text = "tempfail", .allowed = "tempfail|accept|reject|quarantine"},
 	{"listeners", "The protocols whose mail it sees, separated by spaces.", .kind = SETTING_TEXT, FIELD(config_milter, listeners),
 	 .check = check_filtered_listeners, .default_text = FILTERED, .allowed = "some of " FILTERED},
 	{"connect_timeout", "How long it may take to be reached and agreed with.", SECONDS(1, 600),
@@ -94,6 +94,21 @@ static const struct setting destination_fields[] = {
 	 FIELD(config_destination, messages_per_minute), .default_text = "0"},
 	{"delay", "Time between two messages; the longer one of it and what messages_per_minute leaves counts.", SECONDS(0, 3600),
 	 FIELD(config_destination, delay_s), .default_text = "0s"},
+};
+
+#define STAGES "connect helo mail rcpt data end-of-message"
+static const struct setting policy_fields[] = {
+	{"address", "Where it listens: unix:/PATH or inet:ADDRESS:PORT.", .kind = SETTING_TEXT, FIELD(config_policy, address),
+	 .check = check_program_address, .allowed = "unix:/PATH, inet:ADDRESS:PORT or inet:[IPV6]:PORT"},
+	{"stages", "When it is asked, separated by spaces.", .kind = SETTING_TEXT, FIELD(config_policy, stages),
+	 .check = check_policy_stages, .default_text = "rcpt", .allowed = "some of " STAGES},
+	{"listeners", "The protocols whose mail it is asked about, separated by spaces.", .kind = SETTING_TEXT,
+	 FIELD(config_policy, listeners), .check = check_filtered_listeners, .default_text = "smtp", .allowed = "some of " FILTERED},
+	{"default_action", "What counts as its answer while it can't be reached or gives none, such as DUNNO.", .kind = SETTING_TEXT,
+	 FIELD(config_policy, default_action), .default_text = "451 4.3.5 Server configuration problem", .allowed = "an action"},
+	{"timeout", "How long it may take to answer.", SECONDS(1, 600), FIELD(config_policy, timeout_s), .default_text = "100s"},
+	{"context", "A text that it is told as policy_context.", .kind = SETTING_TEXT, FIELD(config_policy, context),
+	 .default_text = "", .allowed = "a text"},
 };
 
 const struct setting settings[] = {
@@ -190,7 +205,12 @@ const struct setting settings[] = {
 	 "Programs that look at mail, mark, change or refuse it while it comes in (milter protocol 2 to 6: opendkim, rspamd, clamav-milter, "
 	 "...), in this order.",
 	 RECORDS(milter_fields, config_milter), LIST(smtp.milters)},
-	{"smtp.resolve_clients", "Look up the names of clients, for milters; without it they are told addresses only.",
+	{"smtp.policy_services",
+	 "Programs that are asked by Postfix's policy delegation protocol what may come in (postgrey, policyd-spf, ...), in this order, before "
+	 "milters.",
+	 RECORDS(policy_fields, config_policy), LIST(smtp.policy_services)},
+	{"smtp.resolve_clients",
+	 "Look up the names of clients, for milters and policy services; without it they are told addresses only.",
 	 .kind = SETTING_BOOL, AT(smtp.resolve_clients), .default_text = "false"},
 	{"smtp.strict_pipelining",
 	 "Strangers who go on before the answer to EHLO, HELO or DATA has come, or to anything after HELO, are refused: mail servers wait there "

@@ -75,6 +75,8 @@ struct deliver_envelope {
 	enum dsn_return dsn_return;
 	bool requires_tls; /* REQUIRETLS (RFC 8689) */
 	bool needs_utf8, body_8bit;
+	bool is_held; /* into the queue, also for mailboxes here, until somebody lets it go */
+	struct slice held_why;
 	bool each; /* LMTP: a verdict for each recipient */
 	struct envelope_timing timing;
 	const struct deliver_recipient *recipients;

@@ -367,7 +367,7 @@ static struct slice headers_for(struct arena *arena, struct slice sender, const 
 /* Held whole, for recipients here and elsewhere alike (RFC 4865 section 4.2). */
 static bool must_wait(const struct delivery *delivery)
 {
-	return delivery->timing.release_ms > delivery->received_ms;
+	return delivery->is_held || delivery->timing.release_ms > delivery->received_ms;
 }
 
 static void fill_targets(const struct work *work, struct slice sender, struct delivery *delivery)
@@ -468,6 +468,8 @@ static enum status commit(const struct work *work, struct slice sender, bool *in
 		.body_8bit = envelope->body_8bit,
 		.received_ms = clock_wall_ms(),
 		.timing = work->timing,
+		.is_held = envelope->is_held,
+		.held_why = envelope->held_why,
 		.bytes = work->bytes,
 		.trace_from = envelope->trace_from,
 		.all_or_nothing = true,

@@ -2,7 +2,7 @@
 
 #define RECIPIENTS_MAX 100000
 
-enum { RETURN_FULL = 1, NEEDS_UTF8 = 2, BODY_8BIT = 4, EACH = 8, RETURN_HEADERS = 16, REQUIRES_TLS = 32 };
+enum { RETURN_FULL = 1, NEEDS_UTF8 = 2, BODY_8BIT = 4, EACH = 8, RETURN_HEADERS = 16, REQUIRES_TLS = 32, IS_HELD = 64 };
 
 static void pack_address(struct buf *out, const struct net_address *address)
 {
@@ -114,7 +114,7 @@ void deliver_pack_envelope(struct buf *out, bool again, const struct deliver_env
 	unsigned flags = (envelope->dsn_return == DSN_RETURN_FULL ? RETURN_FULL : 0) |
 			 (envelope->dsn_return == DSN_RETURN_HEADERS ? RETURN_HEADERS : 0) |
 			 (envelope->requires_tls ? REQUIRES_TLS : 0) | (envelope->needs_utf8 ? NEEDS_UTF8 : 0) |
-			 (envelope->body_8bit ? BODY_8BIT : 0) | (envelope->each ? EACH : 0);
+			 (envelope->is_held ? IS_HELD : 0) | (envelope->body_8bit ? BODY_8BIT : 0) | (envelope->each ? EACH : 0);
 
 	pack_u8(out, again);
 	pack_slice(out, envelope->queue_id);
@@ -122,6 +122,7 @@ void deliver_pack_envelope(struct buf *out, bool again, const struct deliver_env
 	pack_slice(out, envelope->envelope_id);
 	pack_u32(out, flags);
 	pack_slice(out, envelope->trace_from);
+	pack_slice(out, envelope->held_why);
 	pack_timing(out, &envelope->timing);
 	pack_u32(out, (uint32_t)envelope->recipient_count);
 	for (size_t i = 0; i < envelope->recipient_count; i++)
@@ -165,7 +166,9 @@ void deliver_unpack_envelope(struct unpack *in, struct arena *arena, bool *again
 	envelope->needs_utf8 = flags & NEEDS_UTF8;
 	envelope->body_8bit = flags & BODY_8BIT;
 	envelope->each = flags & EACH;
+	envelope->is_held = flags & IS_HELD;
 	envelope->trace_from = unpack_slice(in);
+	envelope->held_why = unpack_slice(in);
 	unpack_timing(in, &envelope->timing);
 	envelope->recipients = unpack_recipients(in, arena, &envelope->recipient_count);
 }

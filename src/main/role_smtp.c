@@ -5,6 +5,7 @@
 #include "guard/door.h"
 #include "main/network_role.h"
 #include "milter/client.h"
+#include "milter/policy.h"
 #include "net/dns.h"
 #include "smtp/smtp.h"
 
@@ -164,6 +165,8 @@ static enum milter_otherwise otherwise_from(struct slice action)
 {
 	if (slice_eq(action, SLICE("accept")))
 		return MILTER_ELSE_ACCEPT;
+	if (slice_eq(action, SLICE("quarantine")))
+		return MILTER_ELSE_QUARANTINE;
 	return slice_eq(action, SLICE("reject")) ? MILTER_ELSE_REJECT : MILTER_ELSE_TEMPFAIL;
 }
 
@@ -222,6 +225,38 @@ static void start_milters(struct smtp_role *role)
 	}
 	role->smtp.milters = milters;
 	role->smtp.milter_count = config->smtp.milters_count;
+}
+
+static unsigned stages_from(struct slice names)
+{
+	unsigned stages = 0;
+
+	while (names.len > 0)
+		stages |= policy_stage_parse(slice_cut(&names, ' '));
+	return stages;
+}
+
+static void start_policies(struct smtp_role *role)
+{
+	struct role_setup *setup = role->setup;
+	const struct config *config = setup->config;
+	struct smtp_policy *policies = ARENA_ARRAY(&setup->arena, struct smtp_policy, config->smtp.policy_services_count + 1);
+
+	for (unsigned i = 0; i < config->smtp.policy_services_count; i++) {
+		const struct config_policy *wanted = &config->smtp.policy_services[i];
+		struct policy_options options = {
+			.address = slice_from_cstr(wanted->address),
+			.context = slice_from_cstr(wanted->context),
+			.stages = stages_from(slice_from_cstr(wanted->stages)),
+			.timeout_ms = (int)wanted->timeout_s * 1000,
+			.default_action = slice_from_cstr(wanted->default_action),
+		};
+
+		policies[i].service = policy_service_new(&options, dial, role, &setup->log);
+		policies[i].listeners = slice_from_cstr(wanted->listeners);
+	}
+	role->smtp.policies = policies;
+	role->smtp.policy_count = config->smtp.policy_services_count;
 }
 
 static bool leads_back(struct dns *dns, struct arena *arena, struct slice name, const struct net_address *peer, bool *in_doubt)
@@ -289,6 +324,7 @@ static bool start(void *context, struct ipc *ipc)
 
 	role->smtp.ipc = ipc;
 	start_milters(role);
+	start_policies(role);
 	if (role->dns && role->setup->config->smtp.resolve_clients) {
 		role->smtp.name_client = name_client;
 		role->smtp.name_context = role;
@@ -315,6 +351,8 @@ static void stop(void *context)
 
 	for (size_t i = 0; i < role->smtp.milter_count; i++)
 		milter_service_free(role->smtp.milters[i].service);
+	for (size_t i = 0; i < role->smtp.policy_count; i++)
+		policy_service_free(role->smtp.policies[i].service);
 	door_free(role->smtp.door);
 	screen_free(role->door.screen);
 }

@@ -18,6 +18,9 @@ static bool is_named(const struct config *config, enum role from, struct slice a
 	for (unsigned i = 0; i < config->smtp.milters_count; i++)
 		if (slice_eq(slice_from_cstr(config->smtp.milters[i].address), address))
 			return true;
+	for (unsigned i = 0; i < config->smtp.policy_services_count; i++)
+		if (slice_eq(slice_from_cstr(config->smtp.policy_services[i].address), address))
+			return true;
 	return false;
 }
 

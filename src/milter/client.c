@@ -62,6 +62,9 @@ static struct milter_answer without_milter(const struct milter *m)
 	switch (m->service->options.otherwise) {
 	case MILTER_ELSE_ACCEPT:
 		return GO_ON;
+	case MILTER_ELSE_QUARANTINE:
+		return (struct milter_answer){
+			.verdict = MILTER_HELD, .enhanced = SLICE_EMPTY, .text = SLICE("a filter can't be reached")};
 	case MILTER_ELSE_REJECT:
 		return refuse(550, SLICE("5.7.1"), SLICE("Service unavailable"), false);
 	case MILTER_ELSE_TEMPFAIL:

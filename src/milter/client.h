@@ -15,7 +15,7 @@
 struct milter_service;
 
 /* If it can't be had. */
-enum milter_otherwise { MILTER_ELSE_TEMPFAIL, MILTER_ELSE_ACCEPT, MILTER_ELSE_REJECT };
+enum milter_otherwise { MILTER_ELSE_TEMPFAIL, MILTER_ELSE_ACCEPT, MILTER_ELSE_REJECT, MILTER_ELSE_QUARANTINE };
 
 /* Slices outlive the service. */
 struct milter_options {
@@ -39,7 +39,7 @@ enum milter_state {
 	MILTER_FAILED,
 };
 
-enum milter_verdict { MILTER_GO_ON, MILTER_REFUSED, MILTER_DISCARDED };
+enum milter_verdict { MILTER_GO_ON, MILTER_REFUSED, MILTER_DISCARDED, MILTER_HELD /* as MILTER_ELSE_QUARANTINE says */ };
 
 struct milter_answer {
 	enum milter_verdict verdict;

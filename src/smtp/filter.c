@@ -22,6 +22,8 @@ static struct filter *filter_new(struct smtp_session *s)
 	for (size_t i = 0; i < context->milter_count; i++)
 		if (names(context->milters[i].listeners, slice_from_cstr(s->env->listener->name)))
 			milter_init(&filter->milters[filter->count++], context->milters[i].service, s->env);
+	filter->redirect = SLICE_EMPTY;
+	filter->last_change = &filter->changes;
 	return filter;
 }
 
@@ -55,6 +57,12 @@ static void describe_peer(struct smtp_session *s)
 
 /* ---- what is made of an answer ---- */
 
+void filter_hold(struct smtp_session *s, struct slice why)
+{
+	s->filter->is_held = true;
+	s->filter->held_why = slice_dup(&s->arena, slice_sub(why, 0, 200));
+}
+
 /* False: it was said. */
 static bool take(struct smtp_session *s, const struct milter_answer *answer, struct slice recipient, enum next *next)
 {
@@ -62,6 +70,8 @@ static bool take(struct smtp_session *s, const struct milter_answer *answer, str
 
 	if (answer->verdict == MILTER_DISCARDED)
 		s->filter->is_discarded = true;
+	if (answer->verdict == MILTER_HELD)
+		filter_hold(s, answer->text);
 	if (answer->verdict != MILTER_REFUSED)
 		return true;
 	smtp_log_refused(s, answer->code, answer->text, recipient);
@@ -91,20 +101,32 @@ static struct milter_answer connect_to(struct smtp_session *s, struct milter *mi
 	return milter_connect(milter, s->env->command_arena, &s->filter->peer, &s->filter->macros);
 }
 
+static bool has_policy(const struct smtp_session *s)
+{
+	const struct smtp_context *context = s->env->context;
+
+	for (size_t i = 0; i < context->policy_count; i++)
+		if (names(context->policies[i].listeners, slice_from_cstr(s->env->listener->name)))
+			return true;
+	return false;
+}
+
 /* What isn't there is missed when a message comes: until then it may be back. */
 bool smtp_filter_connect(struct smtp_session *s)
 {
 	const struct smtp_context *context = s->env->context;
 	enum next next;
 
-	if (context->milter_count == 0)
+	if (context->milter_count == 0 && context->policy_count == 0)
 		return true;
 	s->filter = filter_new(s);
-	if (s->filter->count == 0) {
+	if (s->filter->count == 0 && !has_policy(s)) {
 		s->filter = NULL;
 		return true;
 	}
 	describe_peer(s);
+	if (!filter_policy_connect(s, &next))
+		return false;
 	filter_macros_connect(s);
 	for (size_t i = 0; i < s->filter->count; i++) {
 		struct milter_answer answer = connect_to(s, &s->filter->milters[i]);
@@ -128,7 +150,7 @@ bool smtp_filter_hello(struct smtp_session *s, enum next *next)
 	if (!s->filter)
 		return true;
 	filter_macros_hello(s);
-	return ask_all(s, ask_hello, NULL, SLICE_EMPTY, next);
+	return filter_policy_hello(s, next) && ask_all(s, ask_hello, NULL, SLICE_EMPTY, next);
 }
 
 /* The path's end: quotes may hide a ">" in it. */
@@ -191,7 +213,7 @@ bool smtp_filter_sender(struct smtp_session *s, struct slice argument, enum next
 		return true;
 	filter_macros_hello(s); /* the login may have come since */
 	filter_macros_sender(s);
-	return ask_all(s, ask_sender, &from, SLICE_EMPTY, next);
+	return filter_policy_sender(s, next) && ask_all(s, ask_sender, &from, SLICE_EMPTY, next);
 }
 
 static struct milter_answer ask_recipient(struct smtp_session *s, struct milter *milter, const void *about)
@@ -208,6 +230,8 @@ bool smtp_filter_recipient(struct smtp_session *s, struct slice argument, struct
 
 	if (!s->filter)
 		return true;
+	if (!filter_policy_recipient(s, recipient, next))
+		return false;
 	filter_macros_recipient(s, recipient);
 	goes_on = ask_all(s, ask_recipient, &to, recipient, next);
 	filter_macros_recipient(s, SLICE_EMPTY); /* it is the command's */
@@ -238,7 +262,7 @@ bool smtp_filter_data(struct smtp_session *s, enum next *next)
 	if (!s->filter)
 		return true;
 	s->filter->has_asked_data = true;
-	return ask_all(s, ask_data, NULL, SLICE_EMPTY, next);
+	return filter_policy_data(s, next) && ask_all(s, ask_data, NULL, SLICE_EMPTY, next);
 }
 
 static struct milter_answer ask_unknown(struct smtp_session *s, struct milter *milter, const void *about)
@@ -260,6 +284,7 @@ void smtp_filter_end(struct smtp_session *s)
 	for (size_t i = 0; i < s->filter->count; i++)
 		milter_end_message(&s->filter->milters[i]);
 	filter_macros_end(s);
+	filter_policy_end(s);
 	s->filter->is_discarded = s->filter->has_asked_data = false;
 }
 

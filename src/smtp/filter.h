@@ -1,16 +1,22 @@
-/* filter: what milters say at each step of a session, in the session's terms: every question to them stands here and in the files
+/* filter: what policy services and milters say at each step of a session, in the session's terms: every question to them stands here and in the files
  *
  *     filter.c           the steps
+ *     filter_policy.c    policy services
  *     filter_macros.c    what they are told beside the commands
  *     filter_message.c   the message: what they change is brought into it
  *     filter_envelope.c  recipients and senders that they add, take away and change
  *
- * Private to smtp/. Without a milter for its listener a session has no filter, and each of these returns at once.
+ * Private to smtp/. Without any of them for its listener a session has no filter, and each of these returns at once.
  */
 #pragma once
 
 #include "milter/message.h"
 #include "smtp/session.h"
+
+struct filter_line {
+	struct slice text;
+	struct filter_line *former;
+};
 
 struct filter {
 	struct milter *milters;
@@ -21,6 +27,12 @@ struct filter {
 	/* of the message */
 	bool is_discarded; /* taken, and thrown away */
 	bool has_asked_data;
+	bool is_held; /* taken, and kept in the queue until somebody lets it go */
+	struct slice held_why;
+	/* of the message, by policy services: */
+	struct filter_line *prepended; /* the last first */
+	struct slice redirect;         /* to whom it goes in place of its recipients; empty: to them */
+	struct envelope_change *changes, **last_change;
 };
 
 /* Each: true: go on. False: it has answered, and *next says what to do. */
@@ -46,6 +58,18 @@ void smtp_filter_leave(struct smtp_session *session);
 
 /* ---- between these files ---- */
 
+/* This message. */
+void filter_hold(struct smtp_session *session, struct slice why);
+
+/* As above. */
+bool filter_policy_connect(struct smtp_session *session, enum next *next);
+bool filter_policy_hello(struct smtp_session *session, enum next *next);
+bool filter_policy_sender(struct smtp_session *session, enum next *next);
+bool filter_policy_recipient(struct smtp_session *session, struct slice recipient, enum next *next);
+bool filter_policy_data(struct smtp_session *session, enum next *next);
+bool filter_policy_message(struct smtp_session *session, uint64_t size, bool has_asked_data, struct deliver_verdict *verdict);
+void filter_policy_end(struct smtp_session *session);
+
 void filter_macros_connect(struct smtp_session *session);
 void filter_macros_hello(struct smtp_session *session);
 void filter_macros_sender(struct smtp_session *session);
@@ -58,3 +82,5 @@ void filter_macros_end(struct smtp_session *session);
 /* False: *verdict says why the message can't be had. */
 MUST_CHECK bool filter_apply_envelope(struct smtp_session *session, const struct envelope_change *changes,
 				      struct deliver_verdict *verdict);
+/* To the one address in place of all, if a policy service wants it so. */
+MUST_CHECK bool filter_redirect(struct smtp_session *session, struct deliver_verdict *verdict);

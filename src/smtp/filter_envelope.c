@@ -91,6 +91,20 @@ static void change_sender(struct smtp_session *s, const struct envelope_change *
 		envelope->dsn_return = mail.dsn_return;
 }
 
+bool filter_redirect(struct smtp_session *s, struct deliver_verdict *verdict)
+{
+	const struct envelope_change to = {ENVELOPE_ADD_RCPT, s->filter->redirect, SLICE_EMPTY, NULL};
+
+	if (to.address.len == 0)
+		return true;
+	s->transaction.envelope.recipient_count = s->transaction.weight = 0;
+	if (!add_recipient(s, &to, verdict))
+		return false;
+	/* Who can't have it must not make it vanish. */
+	*verdict = (struct deliver_verdict){STATUS_TEMPORARY, 451, SLICE("4.3.5"), SLICE("Server configuration error")};
+	return s->transaction.envelope.recipient_count > 0;
+}
+
 bool filter_apply_envelope(struct smtp_session *s, const struct envelope_change *changes, struct deliver_verdict *verdict)
 {
 	for (const struct envelope_change *change = changes; change; change = change->next) {

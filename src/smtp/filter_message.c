@@ -35,6 +35,15 @@ static bool load(struct milter_message *message, const struct incoming *incoming
 	return true;
 }
 
+/* Above all else, in the order in which they were given. */
+static bool prepend(struct milter_message *message, const struct filter_line *lines)
+{
+	for (; lines; lines = lines->former)
+		if (!edit_prepend(&message->header, lines->text))
+			return false;
+	return true;
+}
+
 /* ---- the milters ---- */
 
 /* BDAT may have brought the message in one. */
@@ -55,6 +64,8 @@ static bool ask_all(struct smtp_session *s, struct milter_message *message, stru
 		struct milter_answer answer = ask(s, &s->filter->milters[i], message);
 
 		s->filter->is_discarded |= answer.verdict == MILTER_DISCARDED;
+		if (answer.verdict == MILTER_HELD)
+			filter_hold(s, answer.text);
 		*verdict = verdict_of(&answer);
 		if (answer.verdict == MILTER_REFUSED)
 			return false;
@@ -92,21 +103,21 @@ static bool run(struct smtp_session *s, struct incoming *incoming, struct slice 
 		struct deliver_verdict *verdict)
 {
 	*verdict = verdict_of_reply(REPLY_TOO_LARGE);
-	if (!load(message, incoming, bytes))
+	if (!load(message, incoming, bytes) || !prepend(message, s->filter->prepended))
 		return false;
 	if (!ask_all(s, message, verdict))
 		return false;
 	if (s->filter->is_discarded)
 		return thrown_away(s, verdict);
-	if (message->is_held) { /* there is no place where mail for mailboxes could wait */
-		*verdict = (struct deliver_verdict){STATUS_TEMPORARY, 451, SLICE("4.7.1"),
-						    SLICE("Message is held for review, try again later")};
-		return false;
-	}
-	if (!filter_apply_envelope(s, message->changes, verdict))
+	if (!filter_redirect(s, verdict) || !filter_apply_envelope(s, s->filter->changes, verdict) ||
+	    !filter_apply_envelope(s, message->changes, verdict))
 		return false;
 	if (s->transaction.envelope.recipient_count == 0)
 		return thrown_away(s, verdict);
+	if (message->is_held)
+		filter_hold(s, message->held_why);
+	s->transaction.envelope.is_held = s->filter->is_held;
+	s->transaction.envelope.held_why = s->filter->held_why;
 	*verdict = verdict_of_reply(REPLY_STORAGE);
 	return put_back(incoming, message);
 }
@@ -119,6 +130,8 @@ bool smtp_filter_message(struct smtp_session *s, struct incoming *incoming, stru
 
 	if (!s->filter)
 		return true;
+	if (!s->filter->is_discarded && !filter_policy_message(s, incoming->size, s->filter->has_asked_data, verdict))
+		return false;
 	if (s->filter->is_discarded)
 		return thrown_away(s, verdict);
 	*verdict = verdict_of_reply(REPLY_STORAGE);

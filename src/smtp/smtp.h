@@ -40,6 +40,13 @@ struct smtp_milter {
 	struct slice listeners;
 };
 
+struct policy_service;
+/* Likewise a policy service. */
+struct smtp_policy {
+	struct policy_service *service;
+	struct slice listeners;
+};
+
 /* What the DNS says of a client's address: `name` leads back to it, `ptr` may not. Empty: none. */
 struct smtp_client_names {
 	struct slice name, ptr;
@@ -94,6 +101,8 @@ struct smtp_context {
 	struct door *door;                 /* the guard's; NULL: everybody may come */
 	const struct smtp_milter *milters; /* in the order in which they are asked */
 	size_t milter_count;
+	const struct smtp_policy *policies; /* asked before them */
+	size_t policy_count;
 	smtp_name_client name_client; /* NULL: milters are told addresses only */
 	void *name_context;
 };

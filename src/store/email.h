@@ -69,6 +69,8 @@ struct delivery {
 	bool needs_utf8, body_8bit; /* SMTPUTF8, BODY=8BITMIME */
 	struct envelope_timing timing; /* of what goes into the queue */
 	int64_t received_ms;
+	bool is_held;          /* in the queue, until a person lets it go */
+	struct slice held_why; /* for that person */
 	int64_t expires_ms; /* when the queue gives up; 0: five days after it came, or was released */
 	struct slice bytes; /* the message without the targets' own headers */
 	struct delivery_target *targets;

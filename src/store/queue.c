@@ -55,21 +55,24 @@ static void insert_recipient(struct db *db, const struct delivery *delivery, con
 	struct db_query query = db_query(
 		db, "INSERT INTO queue_recipient (account, id, message, state, due_ms, expires_ms, attempts, delay_warned,"
 		    " notify, recipient, original_recipient, next_hop, last_reply, node, mailbox_account, addressed_to)"
-		    " VALUES ($1, $2, $3, $4, $5, $6, 0, 0, $7, $8, $9, $10, $11, $11, $12, $13)");
+		    " VALUES ($1, $2, $3, $4, $5, $6, 0, 0, $7, $8, $9, $10, $11, $14, $12, $13)");
 
 	db_bind_i64(&query, QUEUE_ACCOUNT);
 	db_bind_i64(&query, id);
 	db_bind_i64(&query, message);
-	db_bind_i64(&query, target->account != QUEUE_ACCOUNT ? QUEUE_LOCAL : QUEUE_DUE);
+	db_bind_i64(&query, delivery->is_held                  ? QUEUE_HELD
+			    : target->account != QUEUE_ACCOUNT ? QUEUE_LOCAL
+							       : QUEUE_DUE);
 	db_bind_i64(&query, begins_ms);
 	db_bind_i64(&query, expires_ms);
 	db_bind_i64(&query, target->notify);
 	db_bind_bytes(&query, present(target->recipient));
 	db_bind_bytes(&query, present(target->original_recipient));
 	db_bind_bytes(&query, present(target->next_hop));
-	db_bind_bytes(&query, SLICE_EMPTY);
+	db_bind_bytes(&query, delivery->is_held ? present(delivery->held_why) : SLICE_EMPTY);
 	db_bind_i64(&query, target->account);
 	db_bind_bytes(&query, present(target->addressed_to));
+	db_bind_bytes(&query, SLICE_EMPTY);
 	db_run(&query);
 }
 
@@ -77,9 +80,14 @@ static struct slice queued_how(struct arena *arena, const struct delivery *deliv
 {
 	struct buf text;
 
+	buf_init(&text, arena, 0);
+	if (delivery->is_held) {
+		buf_add_literal(&text, "held: ");
+		buf_add(&text, present(delivery->held_why));
+		return buf_slice(&text);
+	}
 	if (delivery->timing.release_ms <= delivery->received_ms)
 		return present(target->next_hop);
-	buf_init(&text, arena, 0);
 	buf_add_literal(&text, "until ");
 	clock_format_rfc3339(&text, delivery->timing.release_ms);
 	return buf_slice(&text);

@@ -4,7 +4,7 @@
  *     state      | set by                          | leaves by
  *     due        | delivery, retry, release, defer | the time comes: relay takes it in its memory (no state on disk)
  *     local      | the same, of an account here    | the same; it leaves in the transaction that puts it into the mailbox
- *     held       | hold                            | release, remove
+ *     held       | hold, or a filter at delivery   | release, remove
  *     (gone)     | delivered, bounced, removed     |
  *
  * What has a release time (RFC 4865) is due or local, with that time as its due time.

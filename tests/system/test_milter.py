@@ -67,10 +67,11 @@ def open_to_all(folder):
 def world(tmp_path_factory):
     folder = open_to_all(tmp_path_factory.mktemp("milter"))
     milter = Milter(folder / "milter").start()
-    socket_path = folder / "local.sock"
-    server = Server(folder, replace=((r"^listeners:", f"listeners:\n  - {{address: 'unix:{socket_path}', protocol: local}}"),),
-                    settings=f"smtp:\n  milters:\n  - address: {milter.address}\n    command_timeout: 1s\n    content_timeout: 1s\n")
-    server.local_socket = socket_path
+    socket_path, lmtp_path = folder / "local.sock", folder / "lmtp.sock"
+    server = Server(folder, replace=((r"^listeners:", f"listeners:\n  - {{address: 'unix:{socket_path}', protocol: local}}\n"
+                                      f"  - {{address: 'unix:{lmtp_path}', protocol: lmtp}}"),),
+                    settings=f"smtp:\n  xclient_from: [127.0.0.1]\n  milters:\n  - address: {milter.address}\n    command_timeout: 1s\n    content_timeout: 1s\n")
+    server.local_socket, server.lmtp_socket = socket_path, lmtp_path
     server.start()
     postfix = Postfix(folder, domains=("example.test",))
     with open(postfix.dir / "etc/main.cf", "a") as f:
@@ -224,12 +225,67 @@ def test_envelope(world):
     assert (server.count(), server.count(BOB)) == (alice, bob + 1)
 
 
-def test_quarantine_is_put_off(world):
+def test_quarantine(world):
     server, milter, _ = world
-    milter.script(changes=[["quarantine", "looks bad"]])
+    milter.script(changes=[["quarantine", "looks bad"], ["addheader", "X-Judged", "yes"]])
     before = server.count()
-    assert converse(server)[0] == 451
+    assert converse(server, "quarantined")[0] == 250
     assert server.count() == before
+    assert "looks bad" in server.cli("queue", "list", "--json").stdout
+    server.cli("queue", "release", "--all")
+    wait_for(lambda: server.count() == before + 1, 20, "delivery of what was released")
+    assert b"X-Judged: yes" in server.messages()[-1]
+
+
+def test_over_lmtp(world):
+    server, milter, _ = world
+    milter.script(changes=[["delrcpt", ALICE], ["addheader", "X-Lmtp", "yes"]])
+    alice, bob = server.count(), server.count(BOB)
+
+    def converse_lmtp():
+        with socket.socket(socket.AF_UNIX) as s, s.makefile("rwb", buffering=0) as f:
+            s.connect(str(server.lmtp_socket))
+            f.readline()
+            f.write(b"LHLO here\r\n")
+            while f.readline()[3:4] == b"-":
+                pass
+            for command in (b"MAIL FROM:<sender@remote.test>", b"RCPT TO:<alice@example.test>", b"RCPT TO:<bob@example.test>", b"DATA"):
+                f.write(command + b"\r\n")
+                assert f.readline()[:1] in b"23"
+            f.write(letter("lmtp") + b".\r\n")
+            return [f.readline()[:3], f.readline()[:3]]
+    assert converse_lmtp() == [b"250", b"250"]
+    assert (server.count(), server.count(BOB)) == (alice, bob + 1) and b"X-Lmtp: yes" in server.messages(BOB)[-1]
+    milter.script(eom="reject")
+    assert converse_lmtp() == [b"550", b"550"]
+    milter.script(eom="discard")
+    assert converse_lmtp() == [b"250", b"250"]
+    assert (server.count(), server.count(BOB)) == (alice, bob + 1)
+
+
+def test_in_chunks(world):
+    server, milter, _ = world
+    milter.script(data="reject")
+    with server.smtp() as client:
+        client.mail("sender@remote.test")
+        client.rcpt(ALICE)
+        message = letter("chunks")
+        client.send(b"BDAT %d\r\n" % 10 + message[:10])
+        assert client.getreply()[0] == 250
+        client.send(b"BDAT %d LAST\r\n" % (len(message) - 10) + message[10:])
+        assert client.getreply()[0] == 550
+    assert "data" in [line["step"] for line in milter.log()]
+
+
+def test_xclient_is_another_client(world):
+    server, milter, _ = world
+    milter.script()
+    with server.smtp() as client:
+        assert client.docmd("XCLIENT", "ADDR=192.0.2.9 NAME=other.remote.test")[0] == 220
+        client.ehlo("client.test")
+        client.sendmail("sender@remote.test", [ALICE], letter("xclient"))
+    peers = [line["told"] for line in milter.log("close") if line["step"] == "connect"]
+    assert [(name, address[0]) for name, _, address in peers] == [("localhost", "127.0.0.1"), ("other.remote.test", "192.0.2.9")]
 
 
 def test_a_large_message_is_changed(world):
