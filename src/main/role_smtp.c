@@ -240,7 +240,7 @@ static void start_policies(struct smtp_role *role)
 {
 	struct role_setup *setup = role->setup;
 	const struct config *config = setup->config;
-	struct smtp_policy *policies = ARENA_ARRAY(&setup->arena, struct smtp_policy, config->smtp.policy_services_count + 1);
+	struct smtp_policy_service *policies = ARENA_ARRAY(&setup->arena, struct smtp_policy_service, config->smtp.policy_services_count + 1);
 
 	for (unsigned i = 0; i < config->smtp.policy_services_count; i++) {
 		const struct config_policy *wanted = &config->smtp.policy_services[i];

@@ -213,7 +213,7 @@ static struct policy_verdict hear(struct hearing *h)
 	struct policy_verdict refusal = {.action = POLICY_DUNNO};
 
 	for (size_t i = 0; i < context->policy_count; i++) {
-		const struct smtp_policy *policy = &context->policies[i];
+		const struct smtp_policy_service *policy = &context->policies[i];
 
 		if (!(policy_options_of(policy->service)->stages & h->stage) ||
 		    !names(policy->listeners, slice_from_cstr(h->session->env->listener->name)))

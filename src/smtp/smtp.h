@@ -42,7 +42,7 @@ struct smtp_milter {
 
 struct policy_service;
 /* Likewise a policy service. */
-struct smtp_policy {
+struct smtp_policy_service {
 	struct policy_service *service;
 	struct slice listeners;
 };
@@ -101,7 +101,7 @@ struct smtp_context {
 	struct door *door;                 /* the guard's; NULL: everybody may come */
 	const struct smtp_milter *milters; /* in the order in which they are asked */
 	size_t milter_count;
-	const struct smtp_policy *policies; /* asked before them */
+	const struct smtp_policy_service *policies; /* asked before them */
 	size_t policy_count;
 	smtp_name_client name_client; /* NULL: milters are told addresses only */
 	void *name_context;
