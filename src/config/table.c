@@ -178,7 +178,7 @@ const struct setting settings[] = {
 	{"smtp.trusted_networks", "Networks whose mail is relayed without authentication.", .kind = SETTING_LIST,
 	 LIST(smtp.trusted_networks), .check = check_network, .allowed = "networks such as 192.0.2.0/24 or 2001:db8::/32"},
 	{"smtp.xclient_from",
-	 "Proxies that may tell by XCLIENT which client they speak for (nginx, HAProxy's successors, a Postfix in front): bans, rates, "
+	 "Proxies that may tell by XCLIENT which client they speak for (nginx, or a Postfix in front): bans, rates, "
 	 "relaying and the Received field go by that client then.", .kind = SETTING_LIST,
 	 LIST(smtp.xclient_from), .check = check_network, .allowed = "networks such as 192.0.2.0/24 or 2001:db8::/32"},
 	{"smtp.xforward_from", "Content filters and relays that may tell by XFORWARD where a message came from, for log and trace.",

@@ -151,6 +151,8 @@ static enum next answer_chunk(struct smtp_session *s)
 		return smtp_answer(s, REPLY_BARE_IN_MESSAGE);
 	if (t->incoming.fault == INCOMING_TOO_LARGE)
 		return smtp_answer(s, REPLY_TOO_LARGE);
+	if (t->incoming.fault == INCOMING_NUL)
+		return smtp_answer(s, REPLY_NUL_IN_MESSAGE);
 	return smtp_answer(s, t->chunk_failed ? REPLY_STORAGE : REPLY_CHUNK_OK);
 }
 

@@ -107,12 +107,9 @@ static void remember_last(struct incoming *in, struct slice bytes)
 	}
 }
 
-void incoming_add(struct incoming *in, struct slice bytes)
+static void add_text(struct incoming *in, struct slice bytes)
 {
-	in->size += bytes.len;
-	if (in->size > in->limit)
-		fail(in, INCOMING_TOO_LARGE);
-	if (in->fault != INCOMING_OK)
+	if (bytes.len == 0)
 		return;
 	remember_last(in, bytes);
 	if (in->fd >= 0) {
@@ -124,6 +121,27 @@ void incoming_add(struct incoming *in, struct slice bytes)
 		fail(in, INCOMING_STORAGE);
 	else if (in->head.len > INCOMING_INLINE_MAX)
 		spill(in);
+}
+
+static void add_between_nuls(struct incoming *in, struct slice bytes)
+{
+	while (bytes.len > 0 && in->fault == INCOMING_OK)
+		add_text(in, slice_cut(&bytes, '\0'));
+}
+
+void incoming_add(struct incoming *in, struct slice bytes)
+{
+	in->size += bytes.len;
+	if (in->size > in->limit)
+		fail(in, INCOMING_TOO_LARGE);
+	if (in->fault != INCOMING_OK)
+		return;
+	if (in->is_raw || slice_find_byte(bytes, '\0') == SLICE_NOT_FOUND)
+		add_text(in, bytes);
+	else if (in->add_missing)
+		add_between_nuls(in, bytes);
+	else
+		fail(in, INCOMING_NUL);
 }
 
 void incoming_end(struct incoming *in)

@@ -16,6 +16,7 @@ enum incoming_fault {
 	INCOMING_TOO_LARGE,
 	INCOMING_STORAGE, /* no memory or no descriptor: temporary */
 	INCOMING_LOOP,
+	INCOMING_NUL,
 };
 
 struct incoming {
@@ -38,6 +39,8 @@ struct incoming {
 
 /* Fields of `plan` from max_received on are the caller's; `trace` is the Received field. */
 void incoming_begin(struct incoming *incoming, struct arena *arena, const struct incoming *plan, struct slice trace);
+/* RFC 5322 section 2.2, RFC 2045 section 2.8: there is no NUL in text, and IMAP has no way to say it (RFC 9051 section 4.3). From our own users it is
+ * left out, from others a fault. */
 void incoming_add(struct incoming *incoming, struct slice bytes);
 /* Completes header and last line; the message is then in `head`, or in the sealed `fd` if that is there. */
 void incoming_end(struct incoming *incoming);

@@ -77,6 +77,7 @@ static const struct {
 	[REPLY_AUTH_REFUSED] = {535, "5.7.8", "Authentication credentials invalid"},
 	[REPLY_TOO_LARGE] = {552, "5.3.4", "Message is larger than is accepted here"},
 	[REPLY_BARE_IN_MESSAGE] = {550, "5.6.0", "Bare CR or LF in the message is not allowed, lines end with CRLF"},
+	[REPLY_NUL_IN_MESSAGE] = {550, "5.6.0", "NUL in the message is not allowed"},
 	[REPLY_LOOP] = {554, "5.4.6", "Too many hops, mail loop"},
 };
 

@@ -117,6 +117,8 @@ static enum reply_id fault_of(const struct incoming *incoming, bool has_bare)
 		return REPLY_TOO_LARGE;
 	case INCOMING_LOOP:
 		return REPLY_LOOP;
+	case INCOMING_NUL:
+		return REPLY_NUL_IN_MESSAGE;
 	case INCOMING_STORAGE:
 		break;
 	}

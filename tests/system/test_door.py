@@ -118,12 +118,12 @@ def test_nodes_share_rates(make_server, postgresql):
                 out.append(peer.greeting[:3])
         return out
     # Each hears about once a second; by then both know all of the twenty, of which a few have come back.
-    time.sleep(2)
+    time.sleep(1.5)
     assert greetings(nodes[0], 9) == greetings(nodes[1], 9) == ["220"] * 9
-    time.sleep(2)
+    time.sleep(1.2)
     for node in nodes:
         greetings(node, 1)
-    time.sleep(2)
+    time.sleep(1.2)
     assert "421" in greetings(nodes[0], 8) and "421" in greetings(nodes[1], 8)
 
 

@@ -564,6 +564,8 @@ int main(int argc, char **argv)
 					    "lost_data",
 					    "lost_large",
 					    "mail_syntax",
+					    "nul",
+					    "nul_local",
 					    "pipelining",
 					    "policy_auth",
 					    "policy_no_relay",
