@@ -225,6 +225,17 @@ def test_an_account_sends_too_much(make_on_any):
             client.sendmail("bob@example.test", ["alice@example.test"], letter("still", sender="bob@example.test"))
 
 
+def test_the_alarm_goes_where_it_is_wanted(make_server):
+    server = make_server("sending:\n  messages_per_hour: 1\n  alert_to: bob@example.test\n")
+    with contextlib.closing(server.smtp("submission", "alice@example.test")) as client:
+        client.sendmail("alice@example.test", ["alice@example.test"], letter("one", sender="alice@example.test"))
+        for _ in range(2):
+            with pytest.raises(smtplib.SMTPDataError, match="4.7.1"):
+                client.sendmail("alice@example.test", ["alice@example.test"], letter("two", sender="alice@example.test"))
+    alarm = wait_for(lambda: server.messages("bob@example.test"), what="the alarm")
+    assert len(alarm) == 1 and b"\r\nTo: bob@example.test\r\n" in alarm[0] and b"account disable alice@example.test" in alarm[0]
+
+
 def test_greylisting(make_on_any):
     settings = "greylist:\n  enabled: true\n  wait: 2s\n  trust_after: 2\n"
     server = make_on_any(LIMITS + "smtp:\n  trusted_networks: [203.0.113.0/24]\n" + settings, replace=PROXIED)
