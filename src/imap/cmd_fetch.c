@@ -9,6 +9,7 @@
 #include "imap/search_run.h"
 #include "imap/session.h"
 #include "imap/write.h"
+#include "store/threads.h"
 
 #define OUTPUT_PIECE ((size_t)1024 * 1024)
 /* A message of which more than this would be held in memory at once is streamed. */
@@ -56,8 +57,11 @@ void fetch_begin(struct buf *out, const struct view_message *message, unsigned i
 		to = imap_write_email_id(to, message->email);
 		to = imap_write(to, SLICE(") "));
 	}
-	if (items & FETCH_THREAD_ID)
-		to = imap_write(to, SLICE("THREADID NIL "));
+	if (items & FETCH_THREAD_ID) {
+		to = imap_write(to, SLICE("THREADID ("));
+		to = imap_write_thread_id(to, message->thread);
+		to = imap_write(to, SLICE(") "));
+	}
 	buf_advance(out, (size_t)(to - start));
 }
 
@@ -283,15 +287,38 @@ static void facts_piece(struct fetch *f, const struct imap_walk *walk)
 	}
 }
 
+/* RFC 8474 section 5.3. */
+static enum status find_threads(struct fetch *f, struct imap_walk *walk)
+{
+	int64_t emails[IMAP_PIECE], threads[IMAP_PIECE];
+	enum status status;
+
+	if (!(f->request.items & FETCH_THREAD_ID))
+		return STATUS_OK;
+	for (size_t i = 0; i < walk->count; i++)
+		emails[i] = walk->messages[i].email;
+	status = threads_of(imap_store(f->s), &f->scratch, f->s->account, emails, walk->count, threads);
+	for (size_t i = 0; i < walk->count; i++)
+		walk->messages[i].thread = threads[i];
+	arena_reset(&f->scratch);
+	return status;
+}
+
 static void run(struct fetch *f, const struct imap_set *set)
 {
 	struct imap_walk walk;
 
 	f->out = imap_output(f->s);
 	f->texts = imap_flag_texts_new(f->s);
+	if (f->request.items & FETCH_THREAD_ID)
+		f->status = threads_catch_up(imap_store(f->s), f->s->account);
 	imap_walk_begin(&walk, f->s, set);
 	while (f->status == STATUS_OK && !f->broken && imap_walk_next(&walk)) {
 		uint64_t flags = 0;
+
+		f->status = find_threads(f, &walk);
+		if (f->status != STATUS_OK)
+			return;
 
 		for (size_t i = 0; i < walk.count; i++)
 			flags |= walk.messages[i].flags;

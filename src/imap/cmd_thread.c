@@ -2,7 +2,7 @@
 #include "imap/envelope.h"
 #include "imap/gather.h"
 #include "imap/session.h"
-#include "imap/subject.h"
+#include "mime/subject.h"
 #include "imap/thread.h"
 #include "mime/words.h"
 

@@ -152,8 +152,7 @@ static const struct {
 	{{"YOUNGER", 7}, SEARCH_YOUNGER, 0, 0, take_interval},
 	{{"MODSEQ", 6}, SEARCH_MODSEQ, 0, 0, take_modseq},
 	{{"EMAILID", 7}, SEARCH_EMAIL_ID, 0, 0, take_object_id},
-	/* THREADID is NIL, which no id is equal to. */
-	{{"THREADID", 8}, SEARCH_NONE, 0, 0, take_object_id},
+	{{"THREADID", 8}, SEARCH_THREAD_ID, 0, 0, take_object_id},
 	{{"SAVEDBEFORE", 11}, SEARCH_SAVED_BEFORE, 0, 0, take_date},
 	{{"SAVEDON", 7}, SEARCH_SAVED_ON, 0, 0, take_date},
 	{{"SAVEDSINCE", 10}, SEARCH_SAVED_SINCE, 0, 0, take_date},

@@ -23,6 +23,7 @@ enum search_type {
 	SEARCH_OLDER, /* `number`: seconds; becomes a moment before the search (RFC 5032) */
 	SEARCH_YOUNGER,
 	SEARCH_MODSEQ,   /* at least `number` (RFC 7162 section 3.1.5) */
+	SEARCH_THREAD_ID, /* likewise; `emails` before the search */
 	SEARCH_EMAIL_ID, /* `text` (RFC 8474 section 6); `number` before the search */
 	SEARCH_SAVED_BEFORE, /* `number`: the day (RFC 8514 section 4.3) */
 	SEARCH_SAVED_ON,
@@ -45,6 +46,8 @@ struct search_key {
 	uint64_t mask, value;
 	int64_t number;
 	struct slice name, text; /* text: folded for comparison (RFC 5051) */
+	const int64_t *emails; /* ascending */
+	size_t email_count;
 	struct imap_set set;
 	struct imap_set given; /* UIDS: as they were given, "*" and all */
 	bool prepared;         /* what is found out once: sequence numbers, moments */

@@ -41,6 +41,21 @@ static enum search_answer opposite(enum search_answer one)
 	return one == SEARCH_UNKNOWN ? SEARCH_UNKNOWN : answer(one == SEARCH_NO);
 }
 
+static bool is_in_thread(const struct search_key *key, int64_t email)
+{
+	size_t low = 0, high = key->email_count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (key->emails[middle] < email)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < key->email_count && key->emails[low] == email;
+}
+
 enum search_answer search_facts(const struct search_key *key, const struct view_message *message)
 {
 	unsigned percent;
@@ -75,6 +90,8 @@ enum search_answer search_facts(const struct search_key *key, const struct view_
 		return answer((int64_t)message->modseq >= key->number);
 	case SEARCH_EMAIL_ID:
 		return answer(message->email == key->number);
+	case SEARCH_THREAD_ID:
+		return answer(is_in_thread(key, message->email));
 	case SEARCH_SAVED_BEFORE:
 	case SEARCH_SAVED_ON:
 	case SEARCH_SAVED_SINCE:

@@ -7,6 +7,7 @@
 #include "imap/fuzzy.h"
 #include "imap/session.h"
 #include "imap/write.h"
+#include "store/threads.h"
 
 #define SNAPSHOT_MS     200
 #define QUESTIONS_MAX   32 /* to the full-text index, of one search */
@@ -83,6 +84,23 @@ static enum status prepare_set(struct search *search, struct search_key *key)
 	return STATUS_OK;
 }
 
+/* RFC 8474 section 6. */
+static enum status find_thread(struct search *search, struct search_key *key)
+{
+	struct imap_session *s = search->s;
+	int64_t thread, *emails = NULL;
+	enum status status;
+
+	key->email_count = 0;
+	if (!imap_thread_id_parse(key->text, &thread))
+		return STATUS_OK;
+	status = threads_catch_up(imap_store(s), s->account);
+	if (status == STATUS_OK)
+		status = thread_members(imap_store(s), imap_arena(s), s->account, thread, &emails, &key->email_count);
+	key->emails = emails;
+	return status;
+}
+
 static enum status prepare(struct search *search, struct search_key *key)
 {
 	struct imap_session *s = search->s;
@@ -99,6 +117,8 @@ static enum status prepare(struct search *search, struct search_key *key)
 		key->mask = UINT64_C(1) << bit;
 		key->value = key->value ? key->mask : 0;
 	}
+	if (key->type == SEARCH_THREAD_ID)
+		return find_thread(search, key);
 	/* RFC 5032 section 3: seconds back from now. */
 	if ((key->type == SEARCH_OLDER || key->type == SEARCH_YOUNGER) && !key->prepared) {
 		key->prepared = true;

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "imap/envelope.h"
-#include "imap/subject.h"
+#include "mime/subject.h"
 #include "mime/words.h"
 
 #define TEXT_MAX 1000 /* of an address: nobody sees more */

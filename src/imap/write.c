@@ -76,19 +76,29 @@ char *imap_write_u64(char *to, uint64_t value)
 	return imap_write(to, slice_of(at, (size_t)(digits + sizeof(digits) - at)));
 }
 
-char *imap_write_email_id(char *to, int64_t email)
+static char *write_id(char *to, char letter, int64_t number)
 {
-	*to++ = 'E';
+	*to++ = letter;
 	for (int shift = 60; shift >= 0; shift -= 4)
-		*to++ = "0123456789abcdef"[(uint64_t)email >> shift & 15];
+		*to++ = "0123456789abcdef"[(uint64_t)number >> shift & 15];
 	return to;
 }
 
-bool imap_email_id_parse(struct slice id, int64_t *email)
+char *imap_write_email_id(char *to, int64_t email)
+{
+	return write_id(to, 'E', email);
+}
+
+char *imap_write_thread_id(char *to, int64_t thread)
+{
+	return write_id(to, 'T', thread);
+}
+
+static bool parse_id(struct slice id, char letter, int64_t *result)
 {
 	uint64_t number = 0;
 
-	if (id.len != IMAP_EMAIL_ID_MAX || id.data[0] != 'E')
+	if (id.len != IMAP_EMAIL_ID_MAX || id.data[0] != letter)
 		return false;
 	for (size_t i = 1; i < id.len; i++) {
 		size_t digit = slice_find_byte(SLICE("0123456789abcdef"), id.data[i]);
@@ -97,8 +107,18 @@ bool imap_email_id_parse(struct slice id, int64_t *email)
 			return false;
 		number = number << 4 | digit;
 	}
-	*email = (int64_t)number;
+	*result = (int64_t)number;
 	return true;
+}
+
+bool imap_email_id_parse(struct slice id, int64_t *email)
+{
+	return parse_id(id, 'E', email);
+}
+
+bool imap_thread_id_parse(struct slice id, int64_t *thread)
+{
+	return parse_id(id, 'T', thread);
 }
 
 static char *write_two(char *to, int value)

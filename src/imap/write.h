@@ -24,6 +24,9 @@ char *imap_write_date_time(char *to, int64_t wall_ms);
 /* RFC 8474 section 5.1: an email's number is the account's and one that is never given out again. */
 char *imap_write_email_id(char *to, int64_t email);
 bool imap_email_id_parse(struct slice id, int64_t *email);
+/* RFC 8474 section 5.2: likewise of a thread, by another letter. */
+char *imap_write_thread_id(char *to, int64_t thread);
+bool imap_thread_id_parse(struct slice id, int64_t *thread);
 static inline char *imap_write(char *to, struct slice text)
 {
 	memcpy(to, text.data, text.len);

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/thread.h"
 #include "store/text_index.h"
+#include "store/threads.h"
 
 #define INTERVAL_MS      (60 * 1000)
 #define REST_MS          50
@@ -65,6 +66,36 @@ static void index_messages(struct indexer *indexer)
 	say(indexer, "jobs.messages_indexed", status, total);
 }
 
+static void make_threads(struct indexer *indexer)
+{
+	int64_t account = 1, started_ms;
+	size_t threaded, total = 0;
+	enum status status;
+
+	do {
+		started_ms = clock_monotonic_ms();
+		status = threads_step(indexer->store, &account, &threaded);
+		total += threaded;
+	} while (status == STATUS_OK && threaded > 0 && rest_as_long(indexer, started_ms));
+	say(indexer, "jobs.messages_threaded", status, total);
+}
+
+static void tidy_threads(struct indexer *indexer)
+{
+	int64_t account = 1, started_ms;
+	size_t removed, total = 0;
+	unsigned part = 0;
+	enum status status;
+	bool more;
+
+	do {
+		started_ms = clock_monotonic_ms();
+		status = threads_tidy(indexer->store, &account, &part, &removed, &more);
+		total += removed;
+	} while (status == STATUS_OK && more && rest_as_long(indexer, started_ms));
+	say(indexer, "jobs.threads_tidied", status, total);
+}
+
 static void tidy(struct indexer *indexer)
 {
 	int64_t account = 1, started_ms;
@@ -87,9 +118,11 @@ static void *run(void *context)
 
 	do {
 		index_messages(indexer);
+		make_threads(indexer);
 		if (clock_monotonic_ms() < tidy_ms)
 			continue;
 		tidy(indexer);
+		tidy_threads(indexer);
 		tidy_ms = clock_monotonic_ms() + indexer->options.tidy_interval_ms;
 	} while (rest(indexer, indexer->options.interval_ms));
 	return NULL;

@@ -423,6 +423,7 @@ static enum status remove_account(struct db *db, void *context)
 	routing_forget(db, RULE_MAY_SEND, work->address);
 	delete_of_account(db, "DELETE FROM mailbox WHERE account = $1", work->id);
 	delete_of_account(db, "DELETE FROM subscription WHERE account = $1", work->id);
+	delete_of_account(db, "DELETE FROM thread_state WHERE account = $1", work->id);
 	delete_of_account(db, "DELETE FROM keyword WHERE account = $1", work->id);
 	return db_status(db);
 }
@@ -473,6 +474,8 @@ static enum status remove_piece(struct db *db, void *context)
 	delete_of_account(db, "DELETE FROM change WHERE account = $1", work->id);
 	delete_of_account(db, "DELETE FROM text_segment WHERE account = $1", work->id);
 	delete_of_account(db, "DELETE FROM text_posting WHERE account = $1", work->id);
+	delete_of_account(db, "DELETE FROM email_thread WHERE account = $1", work->id);
+	delete_of_account(db, "DELETE FROM thread_ref WHERE account = $1", work->id);
 	delete_of_account(db, "DELETE FROM removal WHERE account = $1", work->id);
 	return db_status(db);
 }

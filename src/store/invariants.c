@@ -108,6 +108,17 @@ static const struct claim {
 			      " AND NOT EXISTS (SELECT 1 FROM change c WHERE c.account = m.account AND c.modseq = m.modseq"
 			      " AND c.mailbox = m.mailbox AND c.first_uid <= m.uid AND c.last_uid >= m.uid AND c.kind = 1)",
 	 true},
+	{"a message in a thread is there, and the thread began before it",
+	 COUNT "email_thread t LEFT JOIN email e ON e.account = t.account AND e.id = t.email LEFT JOIN thread_state s"
+	       " ON s.account = t.account WHERE " OF("t.account") " AND t.account" KEPT
+								   " AND (e.id IS NULL OR t.thread >= t.email OR"
+								   " t.thread <= t.account * 4294967296 OR s.up_to IS NULL OR"
+								   " t.email > s.up_to)",
+	 true},
+	{"threads are made of messages that an account has given out",
+	 COUNT "thread_state s LEFT JOIN account a ON a.id = s.account WHERE " OF(
+		 "s.account") " AND (a.id IS NULL OR s.up_to > a.id * 4294967296 + a.next_email)",
+	 true},
 	{"keywords and subscriptions belong to an account",
 	 "SELECT (SELECT count(*) FROM keyword k LEFT JOIN account a ON a.id = k.account WHERE a.id IS NULL)"
 	 " + (SELECT count(*) FROM subscription s LEFT JOIN account a ON a.id = s.account WHERE a.id IS NULL)",

@@ -95,6 +95,7 @@ struct view_message {
 	bool expunged; /* but the session doesn't know yet */
 	uint64_t flags, modseq;
 	int64_t email, received_ms;
+	int64_t thread; /* for who fills it in; the view says 0 */
 };
 /* Copies out the messages with uids from..to that the session knows of, at most `max` of them, ascending. For the rest call
  * again from behind the last. */

@@ -148,6 +148,21 @@ static const struct repair {
 	{"next numbers of the queue were raised", RAISE("next_email", HIGHEST_ID("queue_recipient", "1")), true, false},
 	{"keywords of no account were removed", "DELETE FROM keyword WHERE account NOT IN (SELECT id FROM account)", false,
 	 false},
+	{"messages that are not there were taken out of threads",
+	 "DELETE FROM email_thread WHERE " OF("account") " AND NOT EXISTS (SELECT 1 FROM email e WHERE e.account = email_thread.account"
+							 " AND e.id = email_thread.email)",
+	 true, false},
+	{"messages became threads of their own",
+	 "DELETE FROM email_thread WHERE " OF("account") " AND (thread >= email OR thread <= account * 4294967296"
+							 " OR NOT EXISTS (SELECT 1 FROM thread_state s WHERE s.account = email_thread.account"
+							 " AND s.up_to >= email_thread.email))",
+	 true, false},
+	{"threads of no account were forgotten", "DELETE FROM thread_state WHERE account NOT IN (SELECT id FROM account)", false,
+	 false},
+	{"threads were looked at anew",
+	 "UPDATE thread_state SET up_to = 0 WHERE " OF("account") " AND up_to > account * 4294967296 +"
+								  " (SELECT next_email FROM account a WHERE a.id = thread_state.account)",
+	 true, false},
 	{"subscriptions of no account were removed", "DELETE FROM subscription WHERE account NOT IN (SELECT id FROM account)",
 	 false, false},
 	/* Last: sessions and clients look at everything afresh. */

@@ -13,6 +13,7 @@
 #include "store/schema/0009_recent.h"
 #include "store/schema/0010_timing.h"
 #include "store/schema/0011_rates.h"
+#include "store/schema/0012_threads.h"
 
 #define TRIES 3
 
@@ -28,6 +29,7 @@ static const char *const migrations[] = {
 	MIGRATION_0009_RECENT,
 	MIGRATION_0010_TIMING,
 	MIGRATION_0011_RATES,
+	MIGRATION_0012_THREADS,
 };
 
 #define NEWEST ((int64_t)(sizeof migrations / sizeof migrations[0]))

@@ -2,7 +2,7 @@
  * closed. */
 #include <stdlib.h>
 
-#include "imap/subject.h"
+#include "mime/subject.h"
 #include "imap/thread.h"
 
 #define MESSAGES_MAX 300

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "imap/subject.h"
+#include "mime/subject.h"
 #include "imap/thread.h"
 #include "imap/thread_links.h"
 #include "mime/words.h"

@@ -1,4 +1,4 @@
-#include "imap/subject.h"
+#include "mime/subject.h"
 
 #include "base/buf.h"
 
