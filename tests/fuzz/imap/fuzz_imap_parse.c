@@ -5,6 +5,7 @@
 #include "imap/envelope.h"
 #include "imap/fetch.h"
 #include "imap/parse.h"
+#include "imap/parse_notify.h"
 #include "imap/search.h"
 #include "imap/sort.h"
 #include "imap/write.h"
@@ -114,12 +115,28 @@ static bool envelope(struct imap_parser *p)
 	return true;
 }
 
+static bool notify(struct imap_parser *p)
+{
+	struct notify_request request;
+
+	if (!imap_parse_notify(p, &request))
+		return false;
+	if (request.count > NOTIFY_GROUPS_MAX)
+		abort();
+	for (size_t i = 0; i < request.count; i++) {
+		for (size_t j = 0; j < request.groups[i].filter.count; j++)
+			touch(request.groups[i].filter.names[j]);
+		(void)imap_filter_matches(&request.groups[i].filter, SLICE("a/b"), true);
+	}
+	return true;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static bool (*const grammars[])(struct imap_parser *) = {fetch,   search,   append, flags, dates,
-								 strings, envelope, sort,   thread};
+								 strings, envelope, sort,   thread, notify};
 	struct arena arena SCOPED_ARENA;
 	struct imap_parser p;
 
