@@ -3,6 +3,7 @@
 #include "net/engine_internal.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <unistd.h>
@@ -106,11 +107,23 @@ static bool end_pause(struct connection *connection)
 	return go_on && conn_has_input(connection->env.conn) ? run_commands(connection) : go_on;
 }
 
-/* What there is to do for these flags. False: the connection is to be ended. */
-static bool step(struct connection *connection, uint32_t flags)
+/* Between a try to park and the next, epoll may have told of input that has been read since: a command would wait for its first byte,
+ * and nobody could be told of anything meanwhile. */
+static bool is_stale(const struct connection *connection)
+{
+	struct pollfd fd = {.fd = conn_fd(connection->env.conn), .events = POLLIN | POLLRDHUP};
+
+	return !conn_has_input(connection->env.conn) && poll(&fd, 1, 0) == 0;
+}
+
+/* What there is to do for these flags; `again`: parking was tried meanwhile. False: the connection is to be ended. */
+static bool step(struct connection *connection, uint32_t flags, bool again)
 {
 	struct conn *conn = connection->env.conn;
 	bool go_on = true;
+
+	if (again && (flags & STATE_INPUT) && is_stale(connection))
+		flags &= ~(uint32_t)STATE_INPUT;
 
 	if (atomic_load(&connection->engine->stopping))
 		flags |= STATE_SHUTDOWN;
@@ -179,12 +192,15 @@ static void peer_stalls(void *context, bool begins);
 static void serve(struct connection *connection, struct arena *arena)
 {
 	enum parked parked = NOT_YET;
+	bool again = false;
 
 	connection->command_arena = *arena;
 	conn_on_wait(connection->env.conn, peer_stalls, connection->engine);
 	while (parked == NOT_YET) {
 		uint64_t state = atomic_fetch_and(&slot_of(connection)->state, ~(uint64_t)STATE_PENDING);
-		bool go_on = step(connection, (uint32_t)state & STATE_PENDING);
+		bool go_on = step(connection, (uint32_t)state & STATE_PENDING, again);
+
+		again = true;
 
 		arena_reset(&connection->command_arena);
 		*arena = connection->command_arena;

@@ -77,13 +77,13 @@ def test_notify_of_deliveries(server):
     assert f"UID {before} " in inside.wait(r"^\* \d+ FETCH")
     # what one session does another is told
     with server.imap() as other:
-        other.create("projects")
-        other.subscribe("projects")
+        assert other.create("projects")[0] == "OK"
+        assert other.subscribe("projects")[0] == "OK"
     elsewhere.run("NOTIFY SET (personal (MailboxName SubscriptionChange))")
     with server.imap() as other:
-        other.rename("projects", "plans")
+        assert other.rename("projects", "plans")[0] == "OK"
         assert 'OLDNAME' in elsewhere.wait(r'^\* LIST .*"plans"')
-        other.unsubscribe("projects")
+        assert other.unsubscribe("projects")[0] == "OK"
         assert "\\NonExistent" in elsewhere.wait(r'^\* LIST .*"projects"')
     elsewhere.close()
     inside.close()

@@ -9,10 +9,12 @@
 
 #include "jobs/indexer.h"
 #include "store/text_index.h"
+#include "store/threads.h"
 
 /* A store that has so many segments to make, to write anew, and faults to come. */
 struct store {
 	_Atomic unsigned segments, thin, faults, tidied;
+	_Atomic unsigned unthreaded, names;
 };
 
 enum status text_index_step(struct store *store, int64_t *account, size_t *indexed)
@@ -41,6 +43,21 @@ enum status text_index_tidy(struct store *store, int64_t *account, size_t *rewri
 	return STATUS_OK;
 }
 
+enum status threads_step(struct store *store, int64_t *account, size_t *threaded)
+{
+	*threaded = *account == 1 && store->unthreaded > 0 ? 1 : 0;
+	atomic_fetch_sub(&store->unthreaded, *threaded);
+	return STATUS_OK;
+}
+
+enum status threads_tidy(struct store *store, int64_t *account, unsigned *part, size_t *removed, bool *more)
+{
+	*removed = *more = *account == 1 && store->names > 0;
+	atomic_fetch_sub(&store->names, *removed);
+	(*part)++;
+	return STATUS_OK;
+}
+
 static struct indexer *start(struct store *store, struct log *log, struct indexer_options options)
 {
 	struct indexer *indexer;
@@ -53,17 +70,19 @@ static struct indexer *start(struct store *store, struct log *log, struct indexe
 
 static void test_all_is_done(void **state)
 {
-	struct store store = {.segments = 5, .thin = 2, .faults = 1};
+	struct store store = {.segments = 5, .thin = 2, .faults = 1, .unthreaded = 3, .names = 2};
 	struct log log;
 	struct indexer *indexer =
 		start(&store, &log, (struct indexer_options){.interval_ms = 1, .rest_ms = 1, .tidy_interval_ms = 1});
 
 	(void)state;
-	for (int i = 0; i < 5000 && store.segments + store.thin > 0; i++)
+	for (int i = 0; i < 5000 && store.segments + store.thin + store.unthreaded + store.names > 0; i++)
 		usleep(1000);
 	indexer_free(indexer);
 	assert_int_equal(store.segments, 0);
 	assert_int_equal(store.thin, 0);
+	assert_int_equal(store.unthreaded, 0);
+	assert_int_equal(store.names, 0);
 }
 
 static void test_begins_at_once(void **state)
