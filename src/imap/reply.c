@@ -271,7 +271,7 @@ void imap_progress(struct imap_session *s, uint64_t done, uint64_t goal)
 	int64_t now = clock_monotonic_ms();
 	bool has_tag = slice_find_byte(s->progress_tag, ']') == SLICE_NOT_FOUND;
 
-	if (goal == 0 || now - s->progress_ms < every)
+	if (goal == 0 || s->progress_tag.len == 0 || now - s->progress_ms < every)
 		return;
 	s->progress_ms = now;
 	done = done < goal ? done : goal - 1;

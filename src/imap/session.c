@@ -109,6 +109,7 @@ static enum next session_command(void *session)
 			next = command.spec->handler(s, &command);
 		else if (next == NEXT_PARK && !skip_message(s, &command))
 			next = NEXT_CLOSE;
+		s->progress_tag = SLICE_EMPTY;
 		break;
 	}
 	if (next == NEXT_PARK && arena_is_full(imap_arena(s)))

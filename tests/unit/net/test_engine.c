@@ -18,6 +18,8 @@
 #include "net/engine.h"
 #include "net/listen.h"
 
+#define SLOW_TOPIC 4 /* of which it takes a while to tell */
+
 struct counted {
 	_Atomic int opened, closed, commands, events;
 	_Atomic int at_work; /* sessions of which a thread runs */
@@ -108,6 +110,8 @@ static enum next line_event(void *session, const struct event *event)
 
 	enter(s);
 	atomic_fetch_add(&s->counted->events, 1);
+	if (event->kind == EVENT_TOPIC && event->topic == SLOW_TOPIC)
+		usleep(300);
 	if (event->kind == EVENT_TOPIC)
 		conn_printf(s->env->conn, "topic %d\r\n", (int)event->topic);
 	else if (event->kind == EVENT_DEADLINE)
@@ -271,6 +275,37 @@ static void a_busy_subscriber_is_told_afterwards(void **state)
 	expect(conn, "topic 3");
 	say(conn, "echo once\r\n");
 	expect(conn, "once");
+	conn_free(conn);
+	end(&f);
+}
+
+static void read_until(struct conn *conn, struct slice line)
+{
+	struct slice got;
+
+	do {
+		assert_int_equal(conn_read_line(conn, 1000, &got), CONN_LINE_OK);
+	} while (!slice_eq(got, line));
+}
+
+/* Whose input came while it was told of something isn't waited for once more, so that the next announcement is told at once. */
+static void a_silent_subscriber_is_told_after_its_command(void **state)
+{
+	struct fixture f;
+	(void)state;
+
+	start(&f, &LIMITS);
+	struct conn *conn = greeted(&f);
+	say(conn, "topic 4\r\n");
+	expect(conn, "subscribed");
+	for (int round = 0; round < 500; round++) {
+		engine_announce(f.engine, SLOW_TOPIC);
+		usleep(100);
+		say(conn, "sleep 1\r\n");
+		read_until(conn, SLICE("slept"));
+		engine_announce(f.engine, SLOW_TOPIC);
+		read_until(conn, SLICE("topic 4"));
+	}
 	conn_free(conn);
 	end(&f);
 }
@@ -605,6 +640,7 @@ int main(void)
 		cmocka_unit_test(commands_one_by_one_and_together),
 		cmocka_unit_test(a_topic_reaches_its_subscribers_only),
 		cmocka_unit_test(a_busy_subscriber_is_told_afterwards),
+		cmocka_unit_test(a_silent_subscriber_is_told_after_its_command),
 		cmocka_unit_test(deadlines_come_unless_something_else_does),
 		cmocka_unit_test(parked_connections_own_no_thread),
 		cmocka_unit_test(threads_are_bounded_and_come_back),
