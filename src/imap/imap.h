@@ -32,7 +32,7 @@ struct imap_options {
 	unsigned max_login_failures; /* then BYE; 0: 5 */
 	int login_timeout_ms;        /* from the greeting to the log-in; 0: 180,000 */
 	int idle_timeout_ms;         /* idle after it (RFC 9051 section 5.4: at least 30 minutes); 0: 1,860,000 */
-	int progress_ms;             /* between reports on a command that takes long (RFC 9585); 0: 10,000 */
+	int progress_ms;             /* between reports on a command that takes long (RFC 9585); 0: 10,000; negative: none between them */
 	int command_timeout_ms;      /* for each wait inside a command; 0: 60,000 */
 };
 

@@ -267,7 +267,7 @@ enum next imap_answer_missing(struct imap_session *s, struct imap_command *comma
 /* RFC 9585 section 4: a tag with a bracket would end the code; `done` stays below `goal`. */
 void imap_progress(struct imap_session *s, uint64_t done, uint64_t goal)
 {
-	int every = s->context->options.progress_ms > 0 ? s->context->options.progress_ms : PROGRESS_MS;
+	int every = s->context->options.progress_ms ? s->context->options.progress_ms : PROGRESS_MS;
 	int64_t now = clock_monotonic_ms();
 	bool has_tag = slice_find_byte(s->progress_tag, ']') == SLICE_NOT_FOUND;
 
