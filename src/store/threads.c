@@ -10,6 +10,7 @@
 
 #define EMAILS_AT_ONCE 500
 #define REFERENCES_MAX 20 /* the latest ones of a message that are looked at */
+#define NAMES_AT_ONCE  16
 #define TIDY_PARTS     256
 #define PREFIXES_MAX   10
 #define WIDE_COLON     SLICE("\xef\xbc\x9a")
@@ -141,18 +142,65 @@ static void read_emails(struct db *db, int64_t account, int64_t after, struct li
 	db_done(&query);
 }
 
-/* 0: it isn't known. */
-static int64_t find_name(struct db *db, int64_t account, int64_t name)
+/* All names of a batch and their threads; 0: none has it yet. Looked up many at a time: on PostgreSQL a question is a round trip. */
+struct known_name {
+	int64_t name, thread;
+};
+
+static int compare_known(const void *a, const void *b)
 {
-	int64_t thread = 0;
-	struct db_query query = db_query(db, "SELECT thread FROM thread_ref WHERE account = $1 AND name = $2");
+	const struct known_name *left = a, *right = b;
+
+	return (left->name > right->name) - (left->name < right->name);
+}
+
+static struct known_name *find_known(const struct list *known, int64_t name)
+{
+	struct known_name key = {name, 0};
+
+	return bsearch(&key, known->items, known->count, sizeof(key), compare_known);
+}
+
+/* A group that isn't full asks for its last name again. */
+static void look_up(struct db *db, int64_t account, struct list *known, size_t from)
+{
+	const struct known_name *names = known->items;
+	struct db_query query = db_query(db, "SELECT name, thread FROM thread_ref WHERE account = $1 AND name IN ($2, $3, $4, $5, $6,"
+					     " $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)");
 
 	db_bind_i64(&query, account);
-	db_bind_i64(&query, name);
-	if (db_row(&query))
-		thread = db_i64(&query, 0);
+	for (size_t i = from; i < from + NAMES_AT_ONCE; i++)
+		db_bind_i64(&query, names[i < known->count ? i : known->count - 1].name);
+	while (db_row(&query)) {
+		struct known_name *one = find_known(known, db_i64(&query, 0));
+
+		if (one)
+			one->thread = db_i64(&query, 1);
+	}
 	db_done(&query);
-	return thread;
+}
+
+static void find_names(struct db *db, int64_t account, const struct list *emails, struct list *known)
+{
+	const struct unthreaded *items = emails->items;
+	struct known_name *names, *one;
+	size_t count = 0;
+
+	for (size_t i = 0; i < emails->count; i++) {
+		for (size_t j = 0; j < items[i].names.count && (one = list_add(known)); j++)
+			*one = (struct known_name){items[i].names.names[j], 0};
+	}
+	names = known->items;
+	if (known->count == 0)
+		return;
+	qsort(names, known->count, sizeof(*names), compare_known);
+	for (size_t i = 0; i < known->count; i++) {
+		if (i == 0 || names[i].name != names[count - 1].name)
+			names[count++] = names[i];
+	}
+	known->count = count;
+	for (size_t from = 0; from < count && db_status(db) == STATUS_OK; from += NAMES_AT_ONCE)
+		look_up(db, account, known, from);
 }
 
 static void add_ref(struct db *db, int64_t account, int64_t name, int64_t thread)
@@ -177,21 +225,23 @@ static void add_member(struct db *db, int64_t account, int64_t email, int64_t th
 	db_run(&query);
 }
 
-static void thread_one(struct db *db, int64_t account, const struct unthreaded *email)
+static void thread_one(struct db *db, int64_t account, const struct unthreaded *email, const struct list *known)
 {
-	int64_t thread = 0, found;
-	bool known[REFERENCES_MAX + 1];
+	int64_t thread = 0;
 
-	for (size_t i = 0; i < email->names.count; i++) {
-		found = find_name(db, account, email->names.names[i]);
-		known[i] = found != 0;
-		thread = thread ? thread : found;
-	}
-	if (thread != 0 && thread != email->id)
+	for (size_t i = 0; i < email->names.count && thread == 0; i++)
+		thread = find_known(known, email->names.names[i])->thread;
+	if (thread == 0)
+		thread = email->id;
+	else if (thread != email->id)
 		add_member(db, account, email->id, thread);
 	for (size_t i = 0; i < email->names.count; i++) {
-		if (!known[i])
-			add_ref(db, account, email->names.names[i], thread ? thread : email->id);
+		struct known_name *name = find_known(known, email->names.names[i]);
+
+		if (name->thread != 0)
+			continue;
+		name->thread = thread;
+		add_ref(db, account, name->name, thread);
 	}
 }
 
@@ -199,14 +249,15 @@ static enum status catch_up(struct db *db, void *context)
 {
 	struct catch_up *work = context;
 	struct arena arena SCOPED_ARENA;
-	struct list emails = LIST(&arena, struct unthreaded);
+	struct list emails = LIST(&arena, struct unthreaded), known = LIST(&arena, struct known_name);
 	const struct unthreaded *items;
 
 	read_emails(db, work->account, lock_state(db, work->account), &emails);
 	items = emails.items;
 	work->done = emails.count;
+	find_names(db, work->account, &emails, &known);
 	for (size_t i = 0; i < emails.count && db_status(db) == STATUS_OK; i++)
-		thread_one(db, work->account, &items[i]);
+		thread_one(db, work->account, &items[i], &known);
 	if (emails.count == 0)
 		return db_status(db);
 	struct db_query query = db_query(db, "UPDATE thread_state SET up_to = $2 WHERE account = $1");
