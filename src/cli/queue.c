@@ -10,7 +10,7 @@
 #define SHOWN_MAX  1000 /* recipients of one message */
 #define HEADER_MAX (256 * 1024)
 
-static const char columns[] = "queue_id,sender,recipient,next_hop,size,state,created,due,scheduled_until,attempts,last_reply";
+static const char columns[] = "queue_id,sender,recipient,next_hop,size,state,created,due,scheduled_until,priority,attempts,last_reply";
 
 static struct slice keep(const struct listing *list, struct slice text)
 {
@@ -28,6 +28,7 @@ static void list_item(struct listing *list, const struct queue_item *item, int64
 	listing_time(list, item->created_ms);
 	listing_time(list, item->due_ms);
 	listing_time(list, item->timing.release_ms > now_ms ? item->timing.release_ms : 0);
+	listing_number(list, item->timing.priority);
 	listing_number(list, item->attempts);
 	listing_text(list, keep(list, item->last_reply));
 }

@@ -227,7 +227,7 @@ static enum status bounce_page(struct cli *cli, struct bouncing *bouncing, const
 	enum status status = STATUS_OK;
 
 	for (size_t i = 0, next; i < count && status == STATUS_OK; i = next) {
-		for (next = i + 1; next < count && items[next].message == items[i].message; next++)
+		for (next = i + 1; next < count && queue_go_together(&items[i], &items[next]); next++)
 			;
 		status = give_up_message(&bouncing->options, cli->store, &cli->log, items + i, next - i, bouncing->reason, &bouncing->sums);
 	}

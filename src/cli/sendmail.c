@@ -27,6 +27,7 @@ struct sendmail {
 	struct arena arena;
 	char mode;
 	const char *sender, *full_name, *notify, *envelope_id;
+	const char *verp; /* delimiters, or "" for the usual ones; NULL: none */
 	bool ignores_dots, takes_recipients, returns_full, returns_headers, is_verbose;
 	struct buf recipients; /* NUL behind each */
 	struct conn *conn;
@@ -110,6 +111,10 @@ static bool take_options(struct sendmail *s, int argc, char **argv)
 			break;
 		case 'V':
 			s->envelope_id = optarg;
+			break;
+		case 'X': /* -XV, -XVxy: Postfix's; otherwise a file for a log, which is not kept here */
+			if (optarg[0] == 'V')
+				s->verp = optarg + 1;
 			break;
 		case 'v':
 			s->is_verbose = true;
@@ -282,6 +287,8 @@ static bool mail_from(struct sendmail *s, struct slice sender, bool is_8bit, boo
 		buf_add(&line, s->returns_full ? SLICE(" RET=FULL") : SLICE(" RET=HDRS"));
 	if (s->envelope_id)
 		buf_printf(&line, " ENVID=%s", s->envelope_id);
+	if (s->verp)
+		buf_printf(&line, s->verp[0] ? " XVERP=%s" : " XVERP", s->verp);
 	unsigned code = say(s, buf_slice(&line), &text);
 
 	if (code == 250)
@@ -529,8 +536,8 @@ int sendmail_main(int argc, char **argv)
 		s.mode = 'i';
 	if (!take_options(&s, argc, argv))
 		status = s.failed;
-	else if (!is_word(s.notify) || !is_word(s.envelope_id))
-		status = fail(&s, EX_USAGE, "-N and -V take one word without spaces");
+	else if (!is_word(s.notify) || !is_word(s.envelope_id) || !is_word(s.verp))
+		status = fail(&s, EX_USAGE, "-N, -V and -XV take one word without spaces");
 	else
 		status = run_mode(&s, argc, argv);
 	if (s.failed != EX_OK)

@@ -218,6 +218,12 @@ const struct setting settings[] = {
 	{"smtp.require_sender_match", "A submitted message's sender must be the user's own address or alias.",
 	 .kind = SETTING_BOOL, AT(smtp.require_sender_match), .default_text = "true"},
 
+	{"smtp.deliver_by_min",
+	 "The shortest time within which the return of an undelivered message may be demanded (DELIVERBY, RFC 2852).", SECONDS(1, 86400),
+	 AT(smtp.deliver_by_min_s), .default_text = "1m"},
+	{"smtp.priority",
+	 "Who may give a message a priority above 0 (MT-PRIORITY, RFC 6710), so that it goes before others: trusted networks, or users too.",
+	 .kind = SETTING_CHOICE, AT(smtp.priority), .default_text = "users", .allowed = "trusted|users"},
 	{"smtp.future_release",
 	 "How far ahead a user may schedule a message with FUTURERELEASE (RFC 4865) of submission; 0s: it is not offered.", SECONDS(0, 31536000),
 	 AT(smtp.future_release_s), .default_text = "30d"},

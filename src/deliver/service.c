@@ -12,6 +12,7 @@
 #include "deliver/verdict.h"
 #include "deliver/wire.h"
 #include "mime/address.h"
+#include "mime/verp.h"
 #include "store/email.h"
 #include "store/queue.h"
 
@@ -379,7 +380,7 @@ static void fill_targets(const struct work *work, struct slice sender, struct de
 	for (const struct expand_local *local = work->expansion.locals; local; local = local->next, target++) {
 		target->account = local->account.id;
 		target->mailbox = SLICE_EMPTY;
-		target->headers = headers_for(work->arena, sender, local);
+		target->headers = headers_for(work->arena, verp_sender(work->arena, sender, work->timing.verp, local->account.address), local);
 	}
 }
 
@@ -417,7 +418,7 @@ static enum status fill_queue(const struct work *work, struct delivery *delivery
 		target->notify = remote->recipient->notify;
 		status = policy_next_hop(policy, work->arena, delivery->sender, remote->address, remote->domain,
 					 &target->next_hop);
-		if (status == STATUS_OK && remote->is_forwarded && !delivery->queue_sender.data)
+		if (status == STATUS_OK && remote->is_forwarded && !delivery->queue_sender.data && delivery->timing.verp.len == 0)
 			status = policy_forward_sender(policy, work->arena, delivery->sender, remote->recipient->address,
 						       &delivery->queue_sender);
 	}

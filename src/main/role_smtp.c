@@ -58,6 +58,8 @@ static struct smtp_options options_from(struct role_setup *setup)
 		.strict_pipelining = config->smtp.strict_pipelining,
 		.plaintext = plaintext_from(slice_from_cstr(config->auth.plaintext)),
 		.takes_tokens = config->auth.token_issuers_count > 0,
+		.deliver_by_min_s = (int)config->smtp.deliver_by_min_s,
+		.users_may_raise = slice_eq(slice_from_cstr(config->smtp.priority), SLICE("users")),
 		.future_release_ms = config->smtp.future_release_s * INT64_C(1000),
 	};
 

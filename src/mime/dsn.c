@@ -223,6 +223,7 @@ static void write_for_programs(const struct writing *w)
 	write_field(w, SLICE("Reporting-MTA"), SLICE("dns; "), w->dsn->reporting_mta);
 	write_field(w, SLICE("X-Posthorn-Queue-Id"), SLICE_EMPTY, w->dsn->queue_id);
 	write_date(w, SLICE("Arrival-Date"), w->dsn->arrival_ms);
+	write_date(w, SLICE("Deliver-By-Date"), w->dsn->deliver_by_ms);
 	write_field(w, SLICE("Future-Release-Request"), SLICE_EMPTY, w->dsn->future_release);
 	for (size_t i = 0; i < w->dsn->recipient_count; i++)
 		write_recipient(w, &w->dsn->recipients[i]);

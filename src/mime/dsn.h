@@ -33,6 +33,7 @@ struct dsn {
 	struct slice queue_id;      /* of the message; or empty */
 	struct slice envelope_id;   /* ENVID, xtext taken off; or empty */
 	int64_t arrival_ms, now_ms; /* arrival 0: absent */
+	int64_t deliver_by_ms;       /* RFC 2852 section 5; 0: absent */
 	struct slice future_release; /* RFC 4865 section 5.1.2: "for;3600"; or empty */
 	const struct dsn_recipient *recipients;
 	size_t recipient_count;

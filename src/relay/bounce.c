@@ -131,6 +131,7 @@ static enum status write_notification(struct making *m, const struct parcel *par
 		.queue_id = item->queue_id,
 		.envelope_id = xtext_decode(m->arena, item->envelope_id),
 		.arrival_ms = item->created_ms,
+		.deliver_by_ms = item->timing.by_mode != 0 ? item->timing.by_ms : 0,
 		.future_release = item->timing.release_request,
 		.now_ms = now_ms,
 		.recipients = settlement->reports,
@@ -149,6 +150,7 @@ static enum status write_notification(struct making *m, const struct parcel *par
 	m->delivery->bytes = buf_slice(&bytes);
 	/* RFC 8689 section 5 */
 	m->delivery->tls_wish = item->tls_wish == TLS_WISH_REQUIRED ? TLS_WISH_REQUIRED : TLS_WISH_NONE;
+	m->delivery->timing.priority = item->timing.priority; /* RFC 6710 section 4.6 */
 	m->delivery->needs_utf8 = dsn_needs_utf8(&dsn);
 	m->delivery->body_8bit = !slice_is_ascii(m->delivery->bytes);
 	return STATUS_OK;

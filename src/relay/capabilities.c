@@ -12,6 +12,8 @@ static const struct {
 	{SLICE("STARTTLS"), CAPABILITY_STARTTLS},
 	{SLICE("AUTH"), CAPABILITY_AUTH},
 	{SLICE("REQUIRETLS"), CAPABILITY_REQUIRETLS},
+	{SLICE("DELIVERBY"), CAPABILITY_DELIVERBY},
+	{SLICE("MT-PRIORITY"), CAPABILITY_MT_PRIORITY},
 };
 static const struct {
 	struct slice name;
@@ -38,6 +40,15 @@ static unsigned mechanisms_parse(struct slice words)
 	return found;
 }
 
+/* RFC 2852 section 2: the least number of seconds, perhaps with more behind a comma. */
+static uint32_t deliver_by_parse(struct slice line)
+{
+	struct slice rest = slice_trim(line);
+	uint32_t seconds = 0;
+
+	return slice_to_u32(slice_cut(&rest, ','), 999999999, &seconds) ? seconds : 0;
+}
+
 static void line_parse(struct capabilities *capabilities, struct slice line)
 {
 	struct slice keyword;
@@ -55,6 +66,8 @@ static void line_parse(struct capabilities *capabilities, struct slice line)
 			capabilities->offered |= KEYWORDS[i].bit;
 			if (KEYWORDS[i].bit == CAPABILITY_AUTH)
 				capabilities->mechanisms |= mechanisms_parse(line);
+			else if (KEYWORDS[i].bit == CAPABILITY_DELIVERBY)
+				capabilities->deliver_by_min_s = deliver_by_parse(line);
 			else if (KEYWORDS[i].bit == CAPABILITY_SIZE &&
 				 !slice_to_u64(slice_trim(line), INT64_MAX, &capabilities->size_limit))
 				capabilities->size_limit = 0;

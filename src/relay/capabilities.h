@@ -16,6 +16,8 @@ enum {
 	CAPABILITY_STARTTLS = 1 << 5,   /* RFC 3207 */
 	CAPABILITY_AUTH = 1 << 6,       /* RFC 4954 */
 	CAPABILITY_REQUIRETLS = 1 << 7, /* RFC 8689 */
+	CAPABILITY_DELIVERBY = 1 << 8,  /* RFC 2852 */
+	CAPABILITY_MT_PRIORITY = 1 << 9, /* RFC 6710 */
 };
 enum {
 	MECHANISM_PLAIN = 1 << 0,
@@ -27,6 +29,7 @@ struct capabilities {
 	unsigned offered;
 	unsigned mechanisms;
 	uint64_t size_limit; /* 0: none told */
+	uint32_t deliver_by_min_s;
 	struct slice host;   /* as the server calls itself */
 };
 

@@ -5,6 +5,8 @@
 #include "base/clock.h"
 #include "relay/client.h"
 
+#define BY_MAX_S 999999999 /* RFC 2852 section 4 */
+
 /* RFC 5321 section 4.2.1: 2xx done, 4xx try again, 5xx never. Whatever else stands where a final reply belongs is taken for
  * trouble of the moment. */
 static enum recipient_state state_from(const struct reply *reply)
@@ -19,6 +21,31 @@ static enum recipient_state state_from(const struct reply *reply)
 	}
 }
 
+static bool offers(const struct client *client, unsigned capability)
+{
+	return client->capabilities.offered & capability;
+}
+
+/* Handed over in time to a host that doesn't care for it: from there on nobody tells of a delay but by the DSN extension. */
+static bool loses_deadline(const struct client *client, const struct queue_item *item)
+{
+	return (item->timing.by_mode & BY_NOTIFY) && !offers(client, CAPABILITY_DELIVERBY) && clock_wall_ms() < item->timing.by_ms;
+}
+
+/* RFC 2852 section 4.1.4, 4.1.4.2 */
+static bool tells_relayed(const struct client *client, const struct queue_item *item)
+{
+	return (item->timing.by_mode & BY_TRACE) || loses_deadline(client, item);
+}
+
+/* RFC 2852 section 4.1.4.2: then a delay is to be told as well. */
+static unsigned notify_of(const struct client *client, const struct queue_item *item)
+{
+	if (!loses_deadline(client, item) || (item->notify & NOTIFY_NEVER))
+		return item->notify;
+	return (item->notify != 0 ? item->notify : NOTIFY_FAILURE) | NOTIFY_DELAY;
+}
+
 /* All recipients in state `from` have this outcome. */
 static void conclude(struct client *client, struct parcel *parcel, enum recipient_state from, enum recipient_state to,
 		     const struct reply *reply)
@@ -31,6 +58,7 @@ static void conclude(struct client *client, struct parcel *parcel, enum recipien
 			recipient->reply = *reply;
 			recipient->remote = remote;
 			recipient->relayed_plainly = !(client->capabilities.offered & CAPABILITY_DSN);
+			recipient->tells_relayed = tells_relayed(client, &recipient->item);
 		}
 }
 
@@ -56,6 +84,25 @@ static void write_notify(struct buf *out, unsigned notify)
 		}
 }
 
+/* RFC 2852 section 4.1.4: what is left of the time, which may be less than nothing. */
+static int64_t seconds_left(const struct queue_item *item)
+{
+	int64_t left = (item->timing.by_ms - clock_wall_ms()) / 1000;
+
+	return left > BY_MAX_S ? BY_MAX_S : left < -BY_MAX_S ? -BY_MAX_S : left;
+}
+
+static void write_timing(const struct client *client, struct buf *out, const struct queue_item *item)
+{
+	const struct envelope_timing *timing = &item->timing;
+
+	if (timing->by_mode != 0 && offers(client, CAPABILITY_DELIVERBY))
+		buf_printf(out, " BY=%lld;%s%s", (long long)seconds_left(item), timing->by_mode & BY_RETURN ? "R" : "N",
+			   timing->by_mode & BY_TRACE ? "T" : "");
+	if (offers(client, CAPABILITY_MT_PRIORITY)) /* RFC 6710 section 4.2 */
+		buf_printf(out, " MT-PRIORITY=%d", timing->priority);
+}
+
 static void write_mail(struct client *client, const struct queue_item *item)
 {
 	unsigned offered = client->capabilities.offered;
@@ -75,6 +122,7 @@ static void write_mail(struct client *client, const struct queue_item *item)
 		buf_add_literal(out, " SMTPUTF8");
 	if (item->tls_wish == TLS_WISH_REQUIRED)
 		buf_add_literal(out, " REQUIRETLS");
+	write_timing(client, out, item);
 	if (offered & CAPABILITY_DSN) {
 		if (item->dsn_return == DSN_RETURN_FULL)
 			buf_add_literal(out, " RET=FULL");
@@ -96,7 +144,7 @@ static void write_rcpt(struct client *client, const struct queue_item *item)
 	buf_add(out, item->recipient);
 	buf_add_byte(out, '>');
 	if (client->capabilities.offered & CAPABILITY_DSN) {
-		write_notify(out, item->notify);
+		write_notify(out, notify_of(client, item));
 		if (item->original_recipient.len > 0) {
 			buf_add_literal(out, " ORCPT=");
 			buf_add(out, item->original_recipient);
@@ -313,6 +361,26 @@ static void refuse_unclean(struct client *client, struct parcel *parcel)
 		}
 }
 
+/* RFC 2852 section 4.1.3, 4.1.4.1: what is to be returned isn't handed to who may be late. False: *reply tells why. */
+static bool is_in_time(struct client *client, struct arena *arena, const struct queue_item *item, struct reply *reply)
+{
+	int64_t left = seconds_left(item);
+
+	if (!(item->timing.by_mode & BY_RETURN))
+		return true;
+	if (left <= 0)
+		*reply = reply_ours(arena, 554, "5.4.7", "the time within which it was to be delivered is over");
+	else if (!offers(client, CAPABILITY_DELIVERBY))
+		*reply = reply_ours(arena, 554, "5.3.3", "the message is to be delivered in time, and %.*s doesn't offer DELIVERBY",
+				    SLICE_ARG(client->remote));
+	else if (left < client->capabilities.deliver_by_min_s)
+		*reply = reply_ours(arena, 554, "5.4.7", "%.*s wants %u seconds at least, and %lld are left", SLICE_ARG(client->remote),
+				    client->capabilities.deliver_by_min_s, (long long)left);
+	else
+		return true;
+	return false;
+}
+
 /* What the peer can't take isn't offered. */
 static bool is_acceptable(struct client *client, struct parcel *parcel)
 {
@@ -327,7 +395,7 @@ static bool is_acceptable(struct client *client, struct parcel *parcel)
 		reply = reply_ours(&parcel->arena, 552, "5.3.4", "%.*s takes messages of at most %llu bytes, this one has %llu",
 				   SLICE_ARG(client->remote), (unsigned long long)peer->size_limit,
 				   (unsigned long long)item->size);
-	else
+	else if (is_in_time(client, &parcel->arena, item, &reply))
 		return true;
 	conclude(client, parcel, RECIPIENT_WAITING, RECIPIENT_FAILED, &reply);
 	return false;

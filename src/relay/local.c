@@ -281,7 +281,7 @@ static enum status serve_page(struct local *local, const struct queue_item *item
 	enum status worst = STATUS_OK;
 
 	for (size_t i = 0, next; i < count; i = next) {
-		for (next = i + 1; next < count && items[next].message == items[i].message; next++)
+		for (next = i + 1; next < count && queue_go_together(&items[i], &items[next]); next++)
 			;
 		enum status status = serve_message(local, items + i, next - i);
 

@@ -9,10 +9,15 @@ struct settling {
 	struct settlement *settlement;
 };
 
+static bool may_hear(const struct queue_item *item)
+{
+	return item->sender.len > 0 && !(item->notify & NOTIFY_NEVER);
+}
+
 /* RFC 3461 section 4.1; without NOTIFY failures and delays are told. */
 static bool wants(const struct queue_item *item, unsigned what)
 {
-	if (item->sender.len == 0 || (item->notify & NOTIFY_NEVER))
+	if (!may_hear(item))
 		return false;
 	return item->notify == 0 ? what != NOTIFY_SUCCESS : (item->notify & what) != 0;
 }
@@ -27,13 +32,27 @@ static int64_t expires_at(const struct outcome_policy *policy, const struct queu
 {
 	int64_t by_policy = begins_at(item) + policy->expire_ms;
 
-	return item->expires_ms > 0 && item->expires_ms < by_policy ? item->expires_ms : by_policy;
+	int64_t expires = item->expires_ms > 0 && item->expires_ms < by_policy ? item->expires_ms : by_policy;
+
+	/* RFC 2852 section 4.1.3 */
+	return (item->timing.by_mode & BY_RETURN) && item->timing.by_ms < expires ? item->timing.by_ms : expires;
+}
+
+/* It has a time of its own, of which its sender wants to hear when it has passed (RFC 2852 section 4.1.3). If it had when the message came
+ * that was told by others. */
+static bool has_deadline(const struct queue_item *item)
+{
+	return (item->timing.by_mode & BY_NOTIFY) && item->timing.by_ms > item->created_ms;
 }
 
 /* When its sender is told of a delay; INT64_MAX: never. */
 static int64_t warns_at(const struct outcome_policy *policy, const struct queue_item *item)
 {
-	if (item->delay_warned || policy->warn_after_ms < 0 || !wants(item, NOTIFY_DELAY))
+	if (item->delay_warned || !wants(item, NOTIFY_DELAY))
+		return INT64_MAX;
+	if (has_deadline(item))
+		return item->timing.by_ms;
+	if (policy->warn_after_ms < 0)
 		return INT64_MAX;
 	return begins_at(item) + policy->warn_after_ms;
 }
@@ -86,7 +105,8 @@ static void settle_delivered(struct settling *s, const struct recipient *recipie
 	if (recipient->is_final && wants(&recipient->item, NOTIFY_SUCCESS))
 		report(s, recipient, DSN_DELIVERED, SLICE("2.0.0"));
 	/* RFC 3461 section 6.1 */
-	if (recipient->relayed_plainly && wants(&recipient->item, NOTIFY_SUCCESS))
+	if ((recipient->relayed_plainly && wants(&recipient->item, NOTIFY_SUCCESS)) ||
+	    (recipient->tells_relayed && may_hear(&recipient->item)))
 		report(s, recipient, DSN_RELAYED, SLICE("2.0.0"));
 }
 
@@ -111,7 +131,11 @@ static int64_t next_attempt(const struct settling *s, const struct queue_item *i
 	if (parcel->put_off_ms > 0 && (!parcel->was_tried || parcel->put_off_ms > delay))
 		delay = parcel->put_off_ms;
 	due = s->now_ms + delay;
-	return due > expires && expires > s->now_ms ? expires : due;
+	if (due > expires && expires > s->now_ms)
+		due = expires;
+	if (has_deadline(item) && !item->delay_warned && due > item->timing.by_ms && item->timing.by_ms > s->now_ms)
+		due = item->timing.by_ms;
+	return due;
 }
 
 /* RFC 3463 section 2: what will be tried again is of class 4, whatever the last answer said. */
@@ -127,7 +151,8 @@ static void settle_deferred(struct settling *s, struct recipient *recipient, str
 	const struct queue_item *item = &recipient->item;
 
 	if (s->now_ms >= expires_at(s->policy, item)) {
-		settle_failed(s, recipient, result, SLICE("4.4.7")); /* RFC 3463 section 3.5: delivery time expired */
+		/* RFC 3463 section 3.5: delivery time expired; RFC 2852 section 4.1.3 */
+		settle_failed(s, recipient, result, item->timing.by_mode & BY_RETURN ? SLICE("5.4.7") : SLICE("4.4.7"));
 		return;
 	}
 	result->outcome = QUEUE_DEFERRED;
@@ -138,7 +163,8 @@ static void settle_deferred(struct settling *s, struct recipient *recipient, str
 	if (s->now_ms >= warns_at(s->policy, item)) {
 		struct arena *arena = &s->parcel->arena;
 
-		report(s, recipient, DSN_DELAYED, temporary(arena, reply_status(arena, &recipient->reply)));
+		report(s, recipient, DSN_DELAYED,
+		       has_deadline(item) ? SLICE("4.4.7") : temporary(arena, reply_status(arena, &recipient->reply)));
 		result->delay_warned = true;
 	}
 }

@@ -63,6 +63,45 @@ static struct hop **ring_of(struct scheduler *scheduler, const struct hop *hop)
 	return hop->active == 0 ? &scheduler->starving : &scheduler->ready;
 }
 
+/* ---- whose turn it is: lists are in order; what comes last belongs last, mostly ---- */
+
+static int64_t give_turn(struct scheduler *scheduler, int priority)
+{
+	return ++scheduler->turns - (int64_t)PRIORITY_LEAD * priority;
+}
+
+static int hop_priority(const struct hop *hop)
+{
+	return hop->streams ? hop->streams->pending->priority : 0;
+}
+
+static void line_up_parcel(struct parcel **list, struct parcel *parcel)
+{
+	struct parcel *before = *list ? (*list)->prev : NULL;
+
+	while (before && before->order > parcel->order)
+		before = before == *list ? NULL : before->prev;
+	DL_APPEND_ELEM(*list, before, parcel);
+}
+
+static void line_up_stream(struct hop *hop, struct stream *stream)
+{
+	struct stream *before = hop->streams ? hop->streams->prev : NULL;
+
+	while (before && before->order > stream->order)
+		before = before == hop->streams ? NULL : before->prev;
+	DL_APPEND_ELEM(hop->streams, before, stream);
+}
+
+static void line_up_hop(struct hop **ring, struct hop *hop)
+{
+	struct hop *before = *ring ? (*ring)->prev : NULL;
+
+	while (before && before->order > hop->order)
+		before = before == *ring ? NULL : before->prev;
+	DL_APPEND_ELEM(*ring, before, hop);
+}
+
 static void leave_ring(struct hop *hop)
 {
 	if (hop->ring)
@@ -90,8 +129,28 @@ static void update_ready(struct scheduler *scheduler, struct hop *hop)
 	hop->ring = ring;
 	if (ring == &scheduler->paced)
 		enter_paced(scheduler, hop);
-	else if (ring)
-		DL_APPEND(*ring, hop);
+	else if (ring) {
+		hop->order = give_turn(scheduler, hop_priority(hop));
+		line_up_hop(ring, hop);
+	}
+}
+
+/* Something urgent has come: its stream and its hop may be before others now. */
+static void hurry(struct scheduler *scheduler, struct parcel *parcel)
+{
+	struct stream *stream = parcel->stream;
+	struct hop *hop = parcel->hop;
+
+	if (stream->pending == parcel && parcel->order < stream->order) {
+		DL_DELETE(hop->streams, stream);
+		stream->order = parcel->order;
+		line_up_stream(hop, stream);
+	}
+	if (hop->streams == stream && stream->order < hop->order && hop->ring && hop->ring != &scheduler->paced) {
+		DL_DELETE(*hop->ring, hop);
+		hop->order = stream->order;
+		line_up_hop(hop->ring, hop);
+	}
 }
 
 void scheduler_tick(struct scheduler *scheduler, int64_t now_ms)
@@ -120,16 +179,30 @@ static void put_pending(struct scheduler *scheduler, struct parcel *parcel, bool
 	struct stream *stream = parcel->stream;
 	struct hop *hop = parcel->hop;
 
-	if (!stream->pending && in_front)
-		DL_PREPEND(hop->streams, stream);
-	else if (!stream->pending)
-		DL_APPEND(hop->streams, stream);
-	if (in_front)
+	if (in_front) {
+		if (!stream->pending)
+			DL_PREPEND(hop->streams, stream);
 		DL_PREPEND(stream->pending, parcel);
-	else
+	} else if (stream->pending) {
+		line_up_parcel(&stream->pending, parcel);
+	} else {
 		DL_APPEND(stream->pending, parcel);
+		stream->order = parcel->order;
+		line_up_stream(hop, stream);
+	}
 	hop->pending_count++;
 	update_ready(scheduler, hop);
+}
+
+/* A new one, at its place. */
+static void put_new(struct scheduler *scheduler, struct parcel *parcel, int priority)
+{
+	parcel->priority = priority;
+	parcel->order = give_turn(scheduler, priority);
+	parcel->stream->newest = parcel;
+	put_pending(scheduler, parcel, false);
+	if (priority > 0)
+		hurry(scheduler, parcel);
 }
 
 /* The stream's first; then it is the others' turn. */
@@ -140,8 +213,12 @@ static struct parcel *take_pending(struct scheduler *scheduler, struct stream *s
 
 	DL_DELETE(stream->pending, parcel);
 	DL_DELETE(hop->streams, stream);
-	if (stream->pending)
-		DL_APPEND(hop->streams, stream);
+	if (stream->newest == parcel)
+		stream->newest = NULL;
+	if (stream->pending) {
+		stream->order = give_turn(scheduler, stream->pending->priority);
+		line_up_stream(hop, stream);
+	}
 	hop->pending_count--;
 	update_ready(scheduler, hop);
 	return parcel;
@@ -220,6 +297,7 @@ static struct recipient *copy_item(struct parcel *parcel, const struct queue_ite
 	copy->original_recipient = slice_dup(arena, item->original_recipient);
 	copy->next_hop = parcel->hop->name;
 	copy->last_reply = slice_dup(arena, item->last_reply);
+	copy->own_sender = SLICE_EMPTY;
 	copy->addressed_to = SLICE_EMPTY; /* only of recipients here, who don't come this way */
 	if (parcel->recipients) { /* what the message's recipients share is there once */
 		copy->queue_id = parcel->recipients->item.queue_id;
@@ -237,14 +315,14 @@ static struct recipient *copy_item(struct parcel *parcel, const struct queue_ite
 }
 
 /* Recipients of one message come one after the other: only the last parcel is looked at. */
-static struct parcel *parcel_for(struct scheduler *scheduler, struct stream *stream, int64_t message)
+static struct parcel *parcel_for(struct scheduler *scheduler, struct stream *stream, const struct queue_item *item)
 {
-	struct parcel *last = stream->pending ? stream->pending->prev : NULL;
+	struct parcel *last = stream->newest;
 
-	if (last && last->message == message && last->count < PARCEL_RECIPIENTS)
+	if (last && last->message == item->message && last->count < PARCEL_RECIPIENTS && item->timing.verp.len == 0)
 		return last;
-	last = parcel_new(stream, message);
-	put_pending(scheduler, last, false);
+	last = parcel_new(stream, item->message);
+	put_new(scheduler, last, item->timing.priority);
 	return last;
 }
 
@@ -261,7 +339,7 @@ bool scheduler_add(struct scheduler *scheduler, const struct queue_item *item, s
 	hop = scheduler_hop(scheduler, item, hop_name);
 	hop->used_ms = now_ms;
 	stream = scheduler_take_share(scheduler, hop, item->sender);
-	parcel = parcel_for(scheduler, stream, item->message);
+	parcel = parcel_for(scheduler, stream, item);
 	recipient = copy_item(parcel, item);
 	if (parcel->last_recipient)
 		parcel->last_recipient->next = recipient;

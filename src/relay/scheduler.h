@@ -16,6 +16,9 @@
  * better, is doubtful; doubtful hops get at most half of the connections, so that dead hosts can't keep mail for the living
  * waiting.
  *
+ * Priority (RFC 6710): a parcel goes before those of lower priority in its stream, its stream before the others of the hop, its hop before the
+ * others of the ring: by PRIORITY_LEAD turns for each step. So whoever has waited for that long is overtaken no more.
+ *
  * Back-off: a hop that can't be reached is suspended, for longer each time; its mail is put off without an attempt. A hop
  * starts with two connections, earns more by success, and loses one by trouble. A hop may have an interval, that lies between its
  * transactions. */
@@ -26,6 +29,7 @@
 #include "relay/reply.h"
 #include "store/queue.h"
 
+#define PRIORITY_LEAD     500
 #define PARCEL_RECIPIENTS 100 /* RFC 5321 section 4.5.3.1.8: what every server must take */
 
 struct hop;
@@ -46,6 +50,7 @@ struct recipient {
 	enum recipient_state state;
 	struct reply reply;
 	struct slice remote;  /* "mx.example.org [192.0.2.1]"; empty: nobody was asked */
+	bool tells_relayed;   /* its sender is told that it was passed on, asked for or not (RFC 2852) */
 	bool relayed_plainly; /* delivered to a peer that knows no DSN: a success DSN is ours to send */
 	bool is_final;        /* delivered into a mailbox here */
 	struct recipient *next;
@@ -61,6 +66,8 @@ struct parcel {
 	unsigned count;
 	int64_t put_off_ms; /* not 0: the hop is suspended, not to come again before that time has passed */
 	bool was_tried;     /* it was for it that the hop turned out to be dead */
+	int priority;
+	int64_t order;      /* as in struct stream */
 	struct parcel *prev, *next;
 };
 
@@ -79,6 +86,8 @@ struct stream {
 		struct sender *sender;
 	} of;
 	struct parcel *pending; /* in order; utlist */
+	struct parcel *newest;  /* of them; NULL: it was taken */
+	int64_t order;          /* its turn among the hop's */
 	unsigned in_hand;
 	struct stream *prev, *next; /* of the hop's that have something pending */
 	UT_hash_handle hh;
@@ -100,6 +109,7 @@ struct hop {
 	int64_t interval_ms; /* between transactions; 0: none */
 	int64_t not_before_ms;
 	unsigned passed_lap;
+	int64_t order; /* its turn in the ring */
 	bool doubtful, known_good;
 	struct hop **ring; /* that it is in, being ready, or waiting for its interval's end; NULL: it isn't */
 	int64_t used_ms;
@@ -134,6 +144,7 @@ struct scheduler {
 		*doubtful; /* rings of hops that may have a connection: their first, another one, doubtful ones */
 	struct hop *paced; /* those whose interval isn't over, the first one first */
 	int64_t now_ms;
+	int64_t turns; /* given out */
 	unsigned doubtful_active;
 	unsigned in_hand; /* recipients, booked ones included */
 	unsigned at_work; /* parcels on connections */

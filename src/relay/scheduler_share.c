@@ -179,6 +179,13 @@ void scheduler_give_share(struct scheduler *scheduler, struct stream *stream, un
 
 /* ---- booking ---- */
 
+/* Urgent mail doesn't wait for a share, as long as it leaves room for others. */
+static bool goes_ahead(const struct scheduler *scheduler, const struct queue_item *item)
+{
+	return item->timing.priority > 0 && room(scheduler) >= scheduler->limits.in_hand / 4;
+}
+
+
 /* Marks who hasn't the room, for the time when he has. */
 static bool is_passed_over(struct scheduler *scheduler, struct stream *stream)
 {
@@ -214,7 +221,7 @@ struct booking scheduler_book(struct scheduler *scheduler, const struct queue_it
 		booking.outcome = BOOKING_PUT_OFF;
 	if (booking.outcome == BOOKED) {
 		stream = scheduler_take_share(scheduler, hop, item->sender);
-		if (is_passed_over(scheduler, stream)) {
+		if (!goes_ahead(scheduler, item) && is_passed_over(scheduler, stream)) {
 			booking.outcome = BOOKING_PASSED;
 			scheduler_give_share(scheduler, stream, 1);
 		}

@@ -52,6 +52,9 @@ static enum next greet_with_offers(struct smtp_session *s, struct slice argument
 		.auth = offered_mechanisms(s),
 		.xclient = s->may_xclient ? CLIENT_OF_XCLIENT : 0,
 		.xforward = s->may_xforward ? CLIENT_OF_XFORWARD : 0,
+		.deliver_by = !s->is_lmtp,
+		.deliver_by_min_s = s->options.deliver_by_min_s,
+		.verp = smtp_may_verp(s),
 		.future_release_ms = s->is_submission ? s->options.future_release_ms : 0,
 		.now_ms = clock_wall_ms(),
 	};

@@ -3,21 +3,36 @@
 
 #define RECIPIENTS_FIRST 4
 
-/* RFC 5321 section 4.1.1.2: what was refused hasn't begun. */
-static enum next filter_sender(struct smtp_session *s, struct slice argument, const struct deliver_verdict *verdict)
-{
-	enum next next;
-
-	if (smtp_filter_sender(s, argument, &next))
-		return verdict ? smtp_answer_verdict(s, verdict) : smtp_answer(s, REPLY_SENDER_OK);
-	smtp_transaction_end(s);
-	return next;
-}
-
 static enum next refuse_verdict(struct smtp_session *s, const struct deliver_verdict *verdict, struct slice recipient)
 {
 	smtp_log_refused(s, verdict->code, verdict->text, recipient);
 	return smtp_answer_verdict(s, verdict);
+}
+
+/* RFC 6710 section 4.1: who asked for another priority than he gets is told so. */
+static enum next answer_sender(struct smtp_session *s, const struct smtp_mail *mail)
+{
+	int priority = s->transaction.envelope.timing.priority;
+	struct deliver_verdict verdict = {STATUS_OK, 250, SLICE("2.3.6"), SLICE_EMPTY};
+	struct buf text;
+
+	if (priority == mail->timing.priority)
+		return smtp_answer(s, REPLY_SENDER_OK);
+	buf_init(&text, s->env->command_arena, 0);
+	buf_printf(&text, "%d is the priority of the message, higher ones are not yours", priority);
+	verdict.text = buf_slice(&text);
+	return smtp_answer_verdict(s, &verdict);
+}
+
+/* RFC 5321 section 4.1.1.2: what was refused hasn't begun. */
+static enum next filter_sender(struct smtp_session *s, struct slice argument, const struct smtp_mail *mail)
+{
+	enum next next;
+
+	if (smtp_filter_sender(s, argument, &next))
+		return answer_sender(s, mail);
+	smtp_transaction_end(s);
+	return next;
 }
 
 /* RFC 5321 section 4.1.1.2 */
@@ -34,7 +49,7 @@ enum next cmd_mail(struct smtp_session *s, struct slice argument)
 	/* RFC 8689 section 4.1: offered over TLS only. */
 	if (mail.requires_tls && !conn_is_tls(s->conn))
 		return smtp_answer(s, REPLY_PARAMETER_UNKNOWN);
-	fault = smtp_timing_judge(s, s->env->command_arena, &mail.timing, &timing);
+	fault = smtp_timing_judge(s, s->env->command_arena, &mail, &timing);
 	if (fault != REPLY_NONE)
 		return smtp_answer(s, fault);
 	/* RFC 1870 section 6.1 */
@@ -48,10 +63,10 @@ enum next cmd_mail(struct smtp_session *s, struct slice argument)
 		return next;
 	smtp_transaction_begin(s, &mail, &timing);
 	if (s->account == 0)
-		return filter_sender(s, argument, NULL);
+		return filter_sender(s, argument, &mail);
 	verdict = deliver_check_sender(s->ipc, s->env->command_arena, &s->transaction.envelope.sender);
 	if (verdict.status == STATUS_OK)
-		return filter_sender(s, argument, &verdict);
+		return filter_sender(s, argument, &mail);
 	next = refuse_verdict(s, &verdict, SLICE_EMPTY);
 	smtp_transaction_end(s);
 	return next;

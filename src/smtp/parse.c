@@ -263,6 +263,21 @@ static bool take_hold_until(void *into, const struct parameter *p)
 	return timing_take_hold_until(&((struct smtp_mail *)into)->timing, p->value);
 }
 
+static bool take_by(void *into, const struct parameter *p)
+{
+	return timing_take_by(&((struct smtp_mail *)into)->timing, p->value);
+}
+
+static bool take_priority(void *into, const struct parameter *p)
+{
+	return timing_take_priority(&((struct smtp_mail *)into)->timing, p->value);
+}
+
+static bool take_verp(void *into, const struct parameter *p)
+{
+	return timing_take_verp(&((struct smtp_mail *)into)->timing, p->has_value, p->value);
+}
+
 /* RFC 4954 section 5: who submitted it first, as the peer says. Nobody here believes it. */
 static bool take_auth(void *into, const struct parameter *p)
 {
@@ -332,7 +347,8 @@ enum reply_id smtp_parse_mail(struct arena *arena, struct slice argument, struct
 	static const struct known_parameter known[] = {{"SIZE", take_size}, {"BODY", take_body},   {"SMTPUTF8", take_smtputf8},
 						       {"RET", take_ret},   {"ENVID", take_envid}, {"AUTH", take_auth},
 						       {"REQUIRETLS", take_requiretls}, {"HOLDFOR", take_hold_for},
-						       {"HOLDUNTIL", take_hold_until}};
+						       {"HOLDUNTIL", take_hold_until}, {"BY", take_by},
+						       {"MT-PRIORITY", take_priority}, {"XVERP", take_verp}};
 	struct slice text;
 	enum reply_id fault;
 

@@ -79,6 +79,8 @@ void received_write(struct buf *out, const struct received *received)
 		buf_add_literal(out, "\r\n\ttls ");
 		buf_add(out, received->tls_cipher);
 	}
+	if (received->has_priority) /* RFC 6710 section 4.1 */
+		buf_printf(out, "\r\n\tPRIORITY %d", received->priority);
 	buf_add_literal(out, ";\r\n\t");
 	header_write_date(out, received->wall_ms);
 	buf_add_literal(out, "\r\n");

@@ -15,6 +15,8 @@ struct received {
 	bool peer_is_unknown;
 	struct slice local_peer; /* of a program on this machine: "uid 1000"; empty: none */
 	struct slice recipient;  /* the only one; empty: several, of whom none shall hear of the others */
+	bool has_priority; /* RFC 6710 */
+	int priority;
 	int64_t wall_ms;
 };
 /* RFC 3848, RFC 6531 section 4.3: "ESMTPSA", "UTF8SMTPS", ... */

@@ -76,6 +76,8 @@ static const struct {
 	[REPLY_AUTH_TOO_LONG] = {500, "5.5.6", "Authentication exchange line is too long"},
 	[REPLY_AUTH_REFUSED] = {535, "5.7.8", "Authentication credentials invalid"},
 	[REPLY_TOO_LARGE] = {552, "5.3.4", "Message is larger than is accepted here"},
+	[REPLY_BY_TOO_SHORT] = {555, "5.4.7", "Delivery within so short a time can't be promised"},
+	[REPLY_VERP_OF_NOBODY] = {501, "5.5.4", "XVERP needs a sender"},
 	[REPLY_BARE_IN_MESSAGE] = {550, "5.6.0", "Bare CR or LF in the message is not allowed, lines end with CRLF"},
 	[REPLY_NUL_IN_MESSAGE] = {550, "5.6.0", "NUL in the message is not allowed"},
 	[REPLY_LOOP] = {554, "5.4.6", "Too many hops, mail loop"},
@@ -190,12 +192,17 @@ void reply_write_ehlo(struct buf *out, struct slice hostname, const struct reply
 		buf_add_literal(out, "\r\n250-XCLIENT ");
 		client_info_write_names(out, offer->xclient);
 	}
-	if (offer->future_release_ms > 0)
-		write_future_release(out, offer);
 	if (offer->xforward) {
 		buf_add_literal(out, "\r\n250-XFORWARD ");
 		client_info_write_names(out, offer->xforward);
 	}
+	if (offer->future_release_ms > 0)
+		write_future_release(out, offer);
+	if (offer->deliver_by)
+		buf_printf(out, "\r\n250-DELIVERBY %d", offer->deliver_by_min_s);
+	if (offer->verp)
+		buf_add_literal(out, "\r\n250-XVERP");
+	buf_add_literal(out, "\r\n250-MT-PRIORITY");
 	buf_add_literal(out, "\r\n250-ENHANCEDSTATUSCODES\r\n250-8BITMIME\r\n250-BINARYMIME\r\n250-DSN\r\n250-SMTPUTF8\r\n250-LIMITS RCPTMAX=");
 	buf_add_u64(out, offer->max_recipients); /* RFC 9422 section 4.2 */
 	buf_add_literal(out, "\r\n250-HELP\r\n250 CHUNKING\r\n");

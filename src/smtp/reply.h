@@ -74,6 +74,8 @@ enum reply_id {
 	REPLY_AUTH_TOO_LONG,
 	REPLY_AUTH_REFUSED,
 	REPLY_TOO_LARGE,
+	REPLY_BY_TOO_SHORT,
+	REPLY_VERP_OF_NOBODY,
 	REPLY_BARE_IN_MESSAGE,
 	REPLY_NUL_IN_MESSAGE,
 	REPLY_LOOP,
@@ -108,6 +110,8 @@ struct reply_offer {
 	bool starttls, requiretls;
 	struct slice auth; /* mechanisms; empty: not offered */
 	unsigned xclient, xforward; /* attributes (client_info.h); 0: not offered */
+	bool deliver_by, verp;
+	int deliver_by_min_s;
 	int64_t future_release_ms, now_ms; /* how long a message may be held; 0: not offered */
 };
 void reply_write_ehlo(struct buf *out, struct slice hostname, const struct reply_offer *offer);

@@ -14,6 +14,7 @@
 #define COMMAND_TIMEOUT_DEFAULT 300000
 #define DATA_TIMEOUT_DEFAULT    180000
 #define SESSION_TIMEOUT_DEFAULT 7200000
+#define DELIVER_BY_DEFAULT      60
 #define TRANSACTION_LIMIT       (4 * 1024 * 1024)
 #define LAST_WORDS_MS           5000
 
@@ -126,6 +127,7 @@ static void fill_in_defaults(struct smtp_options *options)
 	DEFAULT_TO(options->command_timeout_ms, COMMAND_TIMEOUT_DEFAULT);
 	DEFAULT_TO(options->data_timeout_ms, DATA_TIMEOUT_DEFAULT);
 	DEFAULT_TO(options->session_timeout_ms, SESSION_TIMEOUT_DEFAULT);
+	DEFAULT_TO(options->deliver_by_min_s, DELIVER_BY_DEFAULT);
 	if (options->origin.len == 0)
 		options->origin = options->hostname;
 }

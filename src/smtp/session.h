@@ -32,6 +32,7 @@ enum smtp_state {
 struct smtp_transaction {
 	struct deliver_envelope envelope;
 	uint64_t declared_size;
+	bool has_priority; /* MAIL told one */
 	struct deliver_recipient *recipients;
 	size_t room;   /* for recipients */
 	size_t weight; /* of the recipients, see DELIVER_ENVELOPE_MAX */
@@ -138,8 +139,10 @@ bool smtp_door_failures(struct smtp_session *session, unsigned count, enum next 
 /* ---- timing.c ---- */
 
 /* What MAIL says of time and order, as the envelope has it; REPLY_NONE if it may say so here. */
-enum reply_id smtp_timing_judge(const struct smtp_session *session, struct arena *arena, const struct smtp_timing *said,
+enum reply_id smtp_timing_judge(const struct smtp_session *session, struct arena *arena, const struct smtp_mail *mail,
 				struct envelope_timing *timing);
+
+bool smtp_may_verp(const struct smtp_session *session);
 
 /* ---- lmtp.c ---- */
 

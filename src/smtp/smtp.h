@@ -5,7 +5,8 @@
  * and "submissions" demand authentication; "lmtp" takes mail for local domains from trusted peers, with an answer for each recipient
  * (RFC 2033); "local" takes mail from programs of this machine over a Unix socket, which tells who they are. Offered: PIPELINING, SIZE, 8BITMIME, BINARYMIME, SMTPUTF8, CHUNKING,
  * DSN, ENHANCEDSTATUSCODES, LIMITS (RFC 9422), HELP,
- * STARTTLS where the listener has a certificate, AUTH and FUTURERELEASE on submission.
+ * DELIVERBY (not by LMTP), MT-PRIORITY, STARTTLS where the listener has a certificate, AUTH and FUTURERELEASE on submission, XVERP there and to
+ * trusted networks.
  */
 #pragma once
 
@@ -74,6 +75,8 @@ struct smtp_options {
 	bool takes_tokens; /* OAUTHBEARER and XOAUTH2 */
 	enum smtp_vrfy vrfy, expn;
 	int64_t future_release_ms; /* the longest that a submission may be held (RFC 4865); 0: not offered */
+	int deliver_by_min_s;      /* the shortest time within which delivery may be demanded (RFC 2852) */
+	bool users_may_raise;      /* who has authenticated may have a priority above 0 (RFC 6710); trusted networks always may */
 	struct slice origin; /* the domain of incomplete addresses of local programs: their greeting has it; empty: hostname */
 	const struct smtp_local_rule *local_rules; /* which senders they may use; none matches: none but null */
 	size_t local_rule_count;

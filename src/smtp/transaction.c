@@ -12,7 +12,7 @@ void smtp_transaction_begin(struct smtp_session *s, const struct smtp_mail *mail
 {
 	struct smtp_transaction *t = &s->transaction;
 
-	*t = (struct smtp_transaction){.declared_size = mail->size, .incoming.fd = -1, .is_binary = mail->body_binary};
+	*t = (struct smtp_transaction){.declared_size = mail->size, .has_priority = mail->timing.has_priority, .incoming.fd = -1, .is_binary = mail->body_binary};
 	t->envelope = (struct deliver_envelope){
 		.queue_id = random_queue_id(&s->arena),
 		.sender = {.address = slice_dup(&s->arena, mail->path.address),
@@ -68,6 +68,8 @@ static struct slice trace_header(struct smtp_session *s, struct arena *arena, in
 		.authenticated = s->account != 0,
 		.smtputf8 = envelope->needs_utf8,
 		.recipient = envelope->recipient_count == 1 ? envelope->recipients[0].address : SLICE_EMPTY,
+		.has_priority = s->transaction.has_priority,
+		.priority = envelope->timing.priority,
 		.wall_ms = wall_ms,
 	};
 	struct buf out;
@@ -146,7 +148,8 @@ static enum next answer_accepted(struct smtp_session *s, const struct incoming *
 	LOG_INFO(s->log, "smtp.accepted", LOG_STR("id", envelope->queue_id), LOG_STR("message_id", incoming->facts.message_id),
 		 LOG_STR("from", envelope->sender.address), LOG_INT("recipients", envelope->recipient_count),
 		 LOG_INT("size", incoming->size), LOG_STR("peer", s->peer), LOG_STR("login", s->login),
-		 LOG_STR("tls", conn_tls_version(s->conn)), LOG_STR("forwarded", xforward_text(s, s->env->command_arena)));
+		 LOG_STR("tls", conn_tls_version(s->conn)), LOG_INT("priority", envelope->timing.priority),
+		 LOG_STR("forwarded", xforward_text(s, s->env->command_arena)));
 	METRIC_ADD(s->log, METRIC_SMTP_BYTES, 0, (int64_t)incoming->size);
 	METRIC_ADD(s->log, METRIC_SMTP_RECIPIENTS, 0, (int64_t)envelope->recipient_count);
 	s->errors = 0;

@@ -2,6 +2,7 @@
  * then all that taking, waiting and recovering need.
  */
 #include "base/clock.h"
+#include "mime/verp.h"
 #include "store/queue_internal.h"
 
 #define LIFETIME_MS (5LL * 24 * 3600 * 1000) /* RFC 5321 section 4.5.4.1: at least 4-5 days */
@@ -158,6 +159,9 @@ void queue_item_take(struct db_query *query, struct arena *arena, struct queue_i
 			   .by_mode = (unsigned)db_i64(query, 28),
 			   .verp = slice_dup(arena, db_slice(query, 29))},
 	};
+	item->own_sender = item->sender;
+	if (item->timing.verp.len > 0)
+		item->sender = verp_sender(arena, item->own_sender, item->timing.verp, item->recipient);
 }
 
 static enum status next_due(struct store *store, enum queue_state state, int64_t after_ms, int64_t *due_ms)

@@ -23,6 +23,7 @@ struct queue_item {      /* one recipient of one message */
 	int64_t id;      /* of the recipient's row */
 	int64_t message; /* of the message's row */
 	struct slice queue_id, sender, recipient, original_recipient, envelope_id, next_hop;
+	struct slice own_sender;   /* the message's; `sender` is made of it, if each recipient has another (verp.h) */
 	int64_t account;           /* whose mailbox it is for; 0: for another host */
 	struct slice addressed_to; /* as in struct queue_target */
 	struct envelope_timing timing;
@@ -38,6 +39,12 @@ struct queue_item {      /* one recipient of one message */
 	bool in_hand;            /* leased: due_ms is then the end of the lease */
 	struct slice last_reply; /* the remote's answer or our own reason */
 };
+
+/* Recipients of one message, and under one sender? */
+static inline bool queue_go_together(const struct queue_item *a, const struct queue_item *b)
+{
+	return a->message == b->message && a->timing.verp.len == 0;
+}
 
 /* Reads a page of the queue, and takes nothing: in the order in which it is due (what is due at now_ms and behind that place), or in the
  * order in which it came (whatever its state and time). */

@@ -44,7 +44,7 @@ static bool fits(const struct queue_filter *filter, const struct queue_item *ite
 {
 	return item->created_ms >= filter->created_from_ms &&
 	       (filter->created_before_ms == 0 || item->created_ms < filter->created_before_ms) &&
-	       address_fits(item->sender, filter->sender) && address_fits(item->recipient, filter->recipient) &&
+	       (address_fits(item->own_sender, filter->sender) || address_fits(item->sender, filter->sender)) && address_fits(item->recipient, filter->recipient) &&
 	       domain_fits(item->recipient, filter->recipient_domain) &&
 	       (filter->next_hop.len == 0 || slice_eq_nocase(queue_item_hop(item), filter->next_hop)) &&
 	       (filter->reason.len == 0 || slice_find_nocase(item->last_reply, filter->reason) != SLICE_NOT_FOUND) &&
@@ -143,6 +143,7 @@ static bool keep_item(void *context, const struct queue_item *item)
 	*kept = *item;
 	kept->queue_id = slice_dup(arena, item->queue_id);
 	kept->sender = slice_dup(arena, item->sender);
+	kept->own_sender = slice_dup(arena, item->own_sender);
 	kept->recipient = slice_dup(arena, item->recipient);
 	kept->original_recipient = slice_dup(arena, item->original_recipient);
 	kept->envelope_id = slice_dup(arena, item->envelope_id);

@@ -177,3 +177,104 @@ def test_killed_while_they_fall_due(any_server):
     wait_for(lambda: queue(server) == [], 60, "an empty queue", every=0.2)
     for user in users:
         assert sorted(tokens_in(server.messages(user))) == sorted(tokens)
+
+
+# ---- deadlines (RFC 2852), priorities (RFC 6710), VERP ----
+
+OFFERS = ("PIPELINING", "8BITMIME", "SIZE 50000000", "DSN")
+
+
+def envelope(sink, recipient):
+    return next((e for e in sink.envelopes if any(recipient in r for r in e[1])), None)
+
+
+def test_offers(make_server):
+    server = make_server("smtp:\n  deliver_by_min: 2m\n  trusted_networks:\n    - 127.0.0.2/32\n  priority: trusted\n")
+    submission, stranger = server.smtp("submission", ALICE), server.smtp("smtp")
+    submission.ehlo("client.test")
+    assert submission.esmtp_features["deliverby"] == "120" and submission.has_extn("mt-priority") and submission.has_extn("xverp")
+    assert stranger.has_extn("deliverby") and stranger.has_extn("mt-priority") and not stranger.has_extn("xverp")
+    for client in (submission, stranger):
+        client.close()
+    assert refused(server, ["BY=119;R"]) == (555, "5.4.7 Delivery within so short a time can't be promised")
+    for bad in ("BY=0;R", "BY=60", "BY=60;X", "MT-PRIORITY=10", "MT-PRIORITY=+1", "XVERP=ab"):
+        assert refused(server, [bad])[0] == 501, bad
+    assert refused(server, ["BY=60;N", "HOLDFOR=3600"])[0] == 501  # it would be late before it may go
+    assert refused(server, ["BY=7200;N", "HOLDFOR=3600"])[0] == 250
+    assert refused(server, ["XVERP"], "smtp", None)[0] == 555
+    # Users may not raise here; everybody may step back.
+    assert refused(server, ["MT-PRIORITY=4"])[1].startswith("2.3.6 0 ")
+    assert refused(server, ["MT-PRIORITY=-4"])[1].startswith("2.1.0 ")
+    assert refused(server, ["MT-PRIORITY=4"], "smtp", None)[1].startswith("2.3.6 0 ")
+
+
+def test_deadline_is_passed_on(make_server):
+    """To who offers DELIVERBY with what is left of the time; else by the mode."""
+    server = make_server()
+    knows, slow, plain = Sink(extensions=(*OFFERS, "DELIVERBY 10", "MT-PRIORITY")), Sink(extensions=(*OFFERS, "DELIVERBY 7200")), Sink(
+        extensions=OFFERS)
+    for sink, domain in ((knows, "knows.test"), (slow, "slow.test"), (plain, "plain.test")):
+        to_sink(server, sink, domain)
+    submit(server, "return", ["x@knows.test", "x@slow.test", "x@plain.test"], ["BY=3600;R", "MT-PRIORITY=3"])
+    submit(server, "notify", ["n@knows.test", "n@slow.test", "n@plain.test"], ["BY=3600;N"])
+    submit(server, "trace", ["t@knows.test"], ["BY=3600;RT"])
+    submit(server, "never", ["q@plain.test"], ["BY=3600;N"], ["NOTIFY=NEVER"])
+    wait_for(lambda: queue(server) == [], 30, "an empty queue", every=0.1)
+    sender = envelope(knows, "x@knows.test")[0]
+    assert 3500 < int(re.search(r" BY=(\d+);R(?: |$)", sender).group(1)) <= 3600 and " MT-PRIORITY=3" in sender
+    assert re.search(r" BY=3[0-9]{3};N(?: |$)", envelope(slow, "n@slow.test")[0])
+    assert envelope(slow, "x@slow.test") is None and envelope(plain, "x@plain.test") is None
+    sender, recipients = envelope(plain, "n@plain.test")
+    assert " BY=" not in sender and "MT-PRIORITY" not in sender and recipients == ["RCPT TO:<n@plain.test> NOTIFY=FAILURE,DELAY"]
+    assert envelope(plain, "q@plain.test")[1] == ["RCPT TO:<q@plain.test> NOTIFY=NEVER"]
+    reports = wait_for(lambda: len(r := notifications(server)) >= 4 and r, 30, "notifications", every=0.2)
+    text = "\n".join(reports)
+    told = {m[0]: m[1:] for m in re.findall(r"Final-Recipient: rfc822; (\S+)\s+Action: (\w+)\s+Status: (\S+)", text)}
+    assert told == {"x@slow.test": ("failed", "5.4.7"), "x@plain.test": ("failed", "5.3.3"), "n@plain.test": ("relayed", "2.0.0"),
+                    "t@knows.test": ("relayed", "2.0.0")}
+    assert text.count("Deliver-By-Date: ") == 4
+
+
+def test_deadline_passes(make_server):
+    """A host that is away: returned, or told of, when the time is over."""
+    server = make_server("relay:\n  retry: 1h\nsmtp:\n  deliver_by_min: 1s\n")
+    busy = Sink(replies={"rcpt": "450 4.2.0 later"}, extensions=(*OFFERS, "DELIVERBY"))
+    to_sink(server, busy)
+    submit(server, "return", ["r@remote.test"], ["BY=3;R"])
+    submit(server, "notify", ["n@remote.test"], ["BY=3;N"])
+    reports = wait_for(lambda: len(r := notifications(server)) >= 2 and r, 60, "notifications", every=0.3)
+    text = "\n".join(reports)
+    assert re.search(r"r@remote.test\s+Action: failed\s+Status: 5.4.7", text)
+    assert re.search(r"n@remote.test\s+Action: delayed\s+Status: 4.4.7", text)
+    assert [row["recipient"] for row in queue(server)] == ["n@remote.test"]
+
+
+def test_urgent_mail_goes_first(make_server):
+    """One connection, and letters that wait for it: the urgent one goes before those that came earlier, the low one after all."""
+    server = make_server("relay:\n  concurrency: 1\n")
+    sink = Sink()
+    to_sink(server, sink)
+    ids = [submit(server, "low", ["l@remote.test"], ["MT-PRIORITY=-5", "HOLDFOR=3600"])]
+    ids += [submit(server, f"normal{i}", [f"n{i}@remote.test"], ["HOLDFOR=3600"]) for i in range(5)]
+    ids += [submit(server, "urgent", ["u@remote.test"], ["MT-PRIORITY=5", "HOLDFOR=3600"])]
+    assert [row["priority"] for row in queue(server)] == [-5, 0, 0, 0, 0, 0, 5]
+    server.cli("queue", "schedule", *ids, "--at", "now")
+    wait_for(lambda: len(sink.messages) == 7, 30, "all of them", every=0.1)
+    order = tokens_in(sink.messages)
+    assert order.index("urgent") <= 1 and order.index("low") >= 5  # the first page may be taken in pieces
+    header = next(m for m in sink.messages if b"X-Token: urgent" in m).split(b"\r\n\r\n")[0]
+    assert re.search(rb"^Received:[^\0]*?\r\n\tPRIORITY 5;\r\n", header, re.M)
+
+
+def test_verp(any_server):
+    """One sender for each recipient, here and elsewhere; the notification finds its way by it."""
+    server, sink = any_server, Sink(replies={"rcpt": lambda line: "550 5.1.1 nobody" if "no@" in line else None})
+    to_sink(server, sink)
+    queue_id = submit(server, "list", [BOB, "a@remote.test", "b@remote.test", "no@remote.test"], ["XVERP"], sender="alice+list@example.test")
+    wait_for(lambda: queue(server) == [], 30, "an empty queue", every=0.1)
+    assert sorted((e[0].split()[1], e[1][0].split()[1]) for e in sink.envelopes) == [
+        (f"FROM:<alice+list+{u}=remote.test@example.test>", f"TO:<{u}@remote.test>") for u in "ab"]
+    assert server.messages(BOB)[0].startswith(b"Return-Path: <alice+list+bob=example.test@example.test>\r\n")
+    wait_for(lambda: notifications(server), 30, "the notification", every=0.2)
+    assert b"To: <alice+list+no=remote.test@example.test>" in server.messages(ALICE)[0]
+    assert "bounced" in server.cli("trace", queue_id).stdout

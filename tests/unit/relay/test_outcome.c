@@ -173,9 +173,58 @@ static void report(void **state)
 	arena_free(&parcel.arena);
 }
 
+/* RFC 2852 section 4.1.3: what becomes of a recipient whose host is away, by the mode and the time that is left. */
+static void deadlines(void **state)
+{
+	static const struct {
+		unsigned mode;
+		int64_t left_ms, created_ms;
+		bool delay_warned;
+		enum queue_outcome outcome;
+		int64_t due_in_ms;
+		int report; /* -1: none */
+		const char *status;
+	} CASES[] = {
+		{BY_RETURN, 600, 999000, false, QUEUE_DEFERRED, 600, -1, NULL},
+		{BY_RETURN, 5000, 999000, false, QUEUE_DEFERRED, 1000, -1, NULL},
+		{BY_RETURN, 0, 999000, false, QUEUE_FAILED, 0, DSN_FAILED, "5.4.7"},
+		{BY_NOTIFY, 600, 999000, false, QUEUE_DEFERRED, 600, -1, NULL},
+		{BY_NOTIFY, 0, 999000, false, QUEUE_DEFERRED, 1000, DSN_DELAYED, "4.4.7"},
+		{BY_NOTIFY | BY_TRACE, -1, 999000, false, QUEUE_DEFERRED, 1000, DSN_DELAYED, "4.4.7"},
+		{BY_NOTIFY, -1, 999000, true, QUEUE_DEFERRED, 1000, -1, NULL},
+		/* It had passed before the message came: others have told. */
+		{BY_NOTIFY, -5000, 999000, false, QUEUE_DEFERRED, 1000, -1, NULL},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(CASES) / sizeof(*CASES); i++) {
+		struct parcel parcel = {.count = 1};
+		struct recipient recipient = {.item = {.sender = SLICE("a@b"),
+						       .recipient = SLICE("b@example.net"),
+						       .created_ms = CASES[i].created_ms,
+						       .delay_warned = CASES[i].delay_warned,
+						       .timing = {.by_mode = CASES[i].mode, .by_ms = 1000000 + CASES[i].left_ms}},
+					      .state = RECIPIENT_DEFERRED,
+					      .reply = reply_of(450)};
+		struct settlement settlement;
+
+		parcel.recipients = parcel.last_recipient = &recipient;
+		outcome_settle(&POLICY, &parcel, 1000000, &settlement);
+		assert_int_equal(settlement.results[0].outcome, CASES[i].outcome);
+		if (CASES[i].outcome == QUEUE_DEFERRED)
+			assert_int_equal(settlement.results[0].due_ms - 1000000, CASES[i].due_in_ms);
+		assert_int_equal(settlement.report_count, CASES[i].report >= 0);
+		if (CASES[i].report >= 0) {
+			assert_int_equal(settlement.reports[0].action, CASES[i].report);
+			assert_true(slice_eq(settlement.reports[0].status, slice_from_cstr(CASES[i].status)));
+		}
+		arena_free(&parcel.arena);
+	}
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(table), cmocka_unit_test(put_off), cmocka_unit_test(put_off_in_the_queue), cmocka_unit_test(report)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(table), cmocka_unit_test(deadlines), cmocka_unit_test(put_off), cmocka_unit_test(put_off_in_the_queue), cmocka_unit_test(report)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -578,6 +578,90 @@ static void forgets_idle_hops(void **state)
 	scheduler_free(s);
 }
 
+static void add_urgent(struct scheduler *s, int64_t id, const char *sender, const char *hop, int priority)
+{
+	struct queue_item item = item_from(id, id, sender, 0);
+
+	item.timing.priority = priority;
+	assert_true(scheduler_add(s, &item, slice_from_cstr(hop), 0));
+}
+
+static int64_t take_id(struct scheduler *s)
+{
+	struct parcel *parcel = scheduler_take(s);
+	int64_t id = parcel ? parcel->recipients->item.id : 0;
+
+	if (parcel)
+		finish(s, parcel, false);
+	return id;
+}
+
+/* Within a sender's mail, among senders, and among hops. */
+static void urgent_first(void **state)
+{
+	struct scheduler *s = make(1000, 1, 50);
+
+	(void)state;
+	add_urgent(s, 1, "a@x", "a.example", 0);
+	add_urgent(s, 2, "a@x", "a.example", -3);
+	add_urgent(s, 3, "a@x", "a.example", 0);
+	add_urgent(s, 4, "b@x", "a.example", 0);
+	add_urgent(s, 5, "c@x", "b.example", 0);
+	add_urgent(s, 6, "a@x", "a.example", 6);
+	add_urgent(s, 7, "b@x", "a.example", 9);
+	add_urgent(s, 8, "d@x", "c.example", 4);
+	static const int64_t EXPECTED[] = {7, 6, 8};
+
+	for (size_t i = 0; i < 3; i++)
+		assert_int_equal(take_id(s), EXPECTED[i]);
+	/* The others in turn, the low one after all. */
+	for (size_t i = 0; i < 4; i++)
+		assert_int_not_equal(take_id(s), 2);
+	assert_int_equal(take_id(s), 2);
+	assert_int_equal(take_id(s), 0);
+	scheduler_free(s);
+}
+
+/* Whoever has waited long enough is overtaken no more. */
+static void nobody_waits_for_ever(void **state)
+{
+	struct scheduler *s = make(1000, 1, 50);
+	int64_t id = 1, taken = 0;
+	unsigned waited = 0;
+
+	(void)state;
+	add_urgent(s, id++, "a@x", "a.example", -1);
+	while (taken != 1 && waited < 10000) {
+		add_urgent(s, id++, "a@x", "a.example", 0);
+		taken = take_id(s);
+		waited++;
+	}
+	assert_int_equal(taken, 1);
+	assert_true(waited > 20);
+	scheduler_free(s);
+}
+
+/* Under one sender each: no two of them in one transaction. */
+static void verp_goes_alone(void **state)
+{
+	struct scheduler *s = make(1000, 10, 50);
+
+	(void)state;
+	for (int64_t id = 1; id <= 3; id++) {
+		struct queue_item item = item_from(id, 7, "list+x@example.org", 0);
+
+		item.timing.verp = SLICE("+=");
+		assert_true(scheduler_add(s, &item, SLICE("a.example"), 0));
+	}
+	for (int64_t id = 1; id <= 3; id++) {
+		struct parcel *parcel = scheduler_take(s);
+
+		assert_int_equal(parcel->count, 1);
+		finish(s, parcel, false);
+	}
+	scheduler_free(s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -599,6 +683,9 @@ int main(void)
 		cmocka_unit_test(adapts_to_the_peer),
 		cmocka_unit_test(starving_hops_first),
 		cmocka_unit_test(forgets_idle_hops),
+		cmocka_unit_test(urgent_first),
+		cmocka_unit_test(nobody_waits_for_ever),
+		cmocka_unit_test(verp_goes_alone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -188,6 +188,58 @@ static void test_holds(void **state)
 	assert_int_equal(mail.timing.holds, 2);
 }
 
+static void test_by(void **state)
+{
+	static const struct {
+		const char *value;
+		bool ok;
+		int seconds;
+		unsigned mode;
+	} cases[] = {
+		{"120;R", true, 120, BY_RETURN},
+		{"+120;nt", true, 120, BY_NOTIFY | BY_TRACE},
+		{"-999999999;N", true, -999999999, BY_NOTIFY},
+		{"0;N", true, 0, BY_NOTIFY},
+		{"1;RT", true, 1, BY_RETURN | BY_TRACE},
+		{"0;R", false, 0, 0},
+		{"-1;R", false, 0, 0},
+		{"1000000000;R", false, 0, 0},
+		{"120", false, 0, 0},
+		{"120;", false, 0, 0},
+		{"120;X", false, 0, 0},
+		{"120;RX", false, 0, 0},
+		{"120;RTT", false, 0, 0},
+		{";R", false, 0, 0},
+		{"+-1;N", false, 0, 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct smtp_timing timing = {0};
+		bool ok = timing_take_by(&timing, slice_from_cstr(cases[i].value));
+
+		if (ok != cases[i].ok || (ok && (timing.by_s != cases[i].seconds || timing.by_mode != cases[i].mode)))
+			fail_msg("BY=%s", cases[i].value);
+	}
+}
+
+static void test_priority_and_verp(void **state)
+{
+	static const char *const bad[] = {"10", "-10", "-0", "+1", "", "x", "1 "};
+	struct smtp_timing timing = {0};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(bad); i++)
+		assert_false(timing_take_priority(&timing, slice_from_cstr(bad[i])));
+	assert_true(timing_take_priority(&timing, SLICE("-9")) && timing.priority == -9);
+	assert_true(timing_take_priority(&timing, SLICE("9")) && timing.priority == 9);
+	assert_true(timing_take_priority(&timing, SLICE("0")) && timing.priority == 0 && timing.has_priority);
+	assert_true(timing_take_verp(&timing, false, SLICE_EMPTY));
+	equal(timing.verp, "+=");
+	assert_true(timing_take_verp(&timing, true, SLICE("-=")));
+	assert_false(timing_take_verp(&timing, true, SLICE("a=")));
+}
+
 static void test_bdat(void **state)
 {
 	static const struct {
@@ -293,7 +345,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_line),    cmocka_unit_test(test_mail), cmocka_unit_test(test_rcpt),
 		cmocka_unit_test(test_bdat),    cmocka_unit_test(test_host), cmocka_unit_test(test_xtext),
-		cmocka_unit_test(test_replies), cmocka_unit_test(test_dates), cmocka_unit_test(test_holds),
+		cmocka_unit_test(test_replies), cmocka_unit_test(test_dates), cmocka_unit_test(test_holds), cmocka_unit_test(test_by),
+		cmocka_unit_test(test_priority_and_verp),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
