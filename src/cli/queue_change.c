@@ -261,7 +261,8 @@ static void begin_bouncing(struct cli *cli, struct bouncing *bouncing, const cha
 	*bouncing = (struct bouncing){
 		.options = {.hostname = slice_from_cstr(config->hostname),
 			    .smarthost = slice_from_cstr(config->relay.smarthost),
-			    .separator = separator.len > 0 ? separator.data[0] : '\0'},
+			    .separator = separator.len > 0 ? separator.data[0] : '\0',
+			    .double_bounce_to = slice_from_cstr(config->relay.double_bounce)},
 		.claim = {.node = slice_join(&cli->arena, node, 2), .lease_ms = CLAIM_LEASE_MS},
 		.reason = slice_from_cstr(reason ? reason : DEFAULT_REASON),
 	};

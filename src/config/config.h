@@ -123,6 +123,7 @@ struct config {
 		char *retry;      /* "5m,10m,20m,40m,1h,2h,4h" then the last again */
 		char *expire;     /* "5d" */
 		char *warn_after; /* "4h" */
+		char *double_bounce; /* an address; NULL: nobody is told */
 		bool srs;         /* rewrite the sender of forwarded mail */
 		char *source_address, *source_address_ipv6;
 		char *ip_versions; /* "both", "ipv4", "ipv6" */

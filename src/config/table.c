@@ -268,6 +268,10 @@ const struct setting settings[] = {
 	{"relay.end_timeout",
 	 "How long a host may take for its answer to a whole message. Too short a time makes duplicates (RFC 5321 section 4.5.3.2.6).",
 	 SECONDS(1, 3600), AT(relay.end_timeout_s), .default_text = "10m"},
+	{"relay.double_bounce",
+	 "Whom notifications go to that can't be delivered themselves, or whose addressee there isn't, as postmaster@example.org. Without it they "
+	 "are dropped, and logged.",
+	 .kind = SETTING_TEXT, AT(relay.double_bounce), .check = check_trap, .allowed = "an address such as postmaster@example.org"},
 	{"relay.srs",
 	 "Mail that an alias leads to another host goes out under a sender of the alias's domain (SRS), so that SPF holds; "
 	 "bounces find their way back.",

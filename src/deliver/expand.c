@@ -71,6 +71,7 @@ static enum expand_outcome take_account(struct expansion *x, const struct accoun
 
 	if (!account->enabled)
 		return EXPAND_DISABLED;
+	x->own_locals++;
 	if (take(x, slice_lower(x->arena, account->address))) {
 		local = ARENA_NEW(x->arena, struct expand_local);
 		local->account = *account;
@@ -90,6 +91,7 @@ static enum expand_outcome take_remote(struct expansion *x, struct slice address
 	if (at == SLICE_NOT_FOUND)
 		return EXPAND_UNKNOWN;
 	address = slice_dup(x->arena, address);
+	x->own_remotes++;
 	if (take(x, address)) {
 		remote = ARENA_NEW(x->arena, struct expand_remote);
 		remote->address = address;
@@ -194,6 +196,7 @@ enum expand_outcome expand(struct expansion *x, const struct deliver_recipient *
 {
 	HASH_CLEAR(hh, x->visited);
 	x->visits = 0;
+	x->own_locals = x->own_remotes = 0;
 	x->recipient = recipient;
 	return visit(x, recipient->address, 0);
 }

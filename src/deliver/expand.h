@@ -58,6 +58,7 @@ struct expansion {
 	struct expand_remote *remotes;
 	struct expand_dropped *dropped;
 	size_t local_count, remote_count;
+	size_t own_locals, own_remotes; /* what the last recipient came to, taken before or not */
 	/* state */
 	const struct deliver_recipient *recipient;
 	struct expand_node *taken, *visited;

@@ -8,11 +8,12 @@
 #include "base/metrics.h"
 #include "deliver/directory_cache.h"
 #include "deliver/expand.h"
+#include "deliver/fill.h"
+#include "deliver/notice.h"
 #include "deliver/policy.h"
 #include "deliver/verdict.h"
 #include "deliver/wire.h"
 #include "mime/address.h"
-#include "mime/verp.h"
 #include "store/email.h"
 #include "store/queue.h"
 
@@ -39,6 +40,7 @@ struct work {
 	struct expansion expansion;
 	bool was_routed;
 	struct envelope_timing timing; /* the envelope's, and what is the house's habit */
+	struct notices notices;        /* what its sender wants to hear */
 	enum verdict_id *verdicts; /* one for each recipient, if the envelope wants them; else NULL */
 };
 
@@ -276,8 +278,10 @@ static enum verdict_id route_one(struct work *work, struct deliver_recipient *re
 		return id;
 	enum expand_outcome outcome = expand(&work->expansion, recipient);
 
-	if (outcome == EXPAND_OK)
+	if (outcome == EXPAND_OK) {
+		notices_add(&work->notices, recipient, work->expansion.own_locals, work->expansion.own_remotes);
 		return VERDICT_RECIPIENT_OK;
+	}
 	expansion_return_to(&work->expansion, &mark);
 	return work->verdicts ? verdict_of(outcome) : verdict_for_all(work, outcome);
 }
@@ -322,6 +326,20 @@ static enum verdict_id add_copies(struct work *work, const struct deliver_recipi
 	return id;
 }
 
+static void begin_notices(struct work *work)
+{
+	work->notices = (struct notices){
+		.arena = work->arena,
+		.policy = work->service->policy,
+		.look_up = look_up,
+		.context = work->service,
+		.hostname = work->service->options.hostname,
+		.envelope = &work->envelope,
+		.bytes = work->bytes,
+		.waits = work->timing.release_ms > clock_wall_ms() || work->envelope.is_held,
+	};
+}
+
 static enum verdict_id route(struct work *work)
 {
 	const struct deliver_sender *sender = &work->envelope.sender;
@@ -330,6 +348,7 @@ static enum verdict_id route(struct work *work)
 
 	work->expansion.size = work->bytes.len;
 	work->was_routed = true;
+	begin_notices(work);
 	for (size_t i = 0; i < count; i++) {
 		recipients[i] = work->envelope.recipients[i];
 		work->expansion.may_relay = sender->may_relay || recipients[i].is_added;
@@ -343,86 +362,6 @@ static enum verdict_id route(struct work *work)
 		taken += id == VERDICT_RECIPIENT_OK;
 	}
 	return taken > 0 ? add_copies(work, recipients, count) : VERDICT_UNKNOWN_USER; /* each has its own verdict then */
-}
-
-/* RFC 5321 section 4.4: the final delivery adds the Return-Path. What came before an alias is kept for filters. */
-static struct slice headers_for(struct arena *arena, struct slice sender, const struct expand_local *local)
-{
-	struct buf out;
-
-	buf_init(&out, arena, 0);
-	buf_reserve(&out, 64 + sender.len + 2 * local->account.address.len + local->recipient->address.len);
-	buf_add_literal(&out, "Return-Path: <");
-	buf_add(&out, sender);
-	buf_add_literal(&out, ">\r\nDelivered-To: ");
-	buf_add(&out, local->account.address);
-	buf_add_literal(&out, "\r\n");
-	if (!slice_eq_nocase(local->recipient->address, local->account.address)) {
-		buf_add_literal(&out, "X-Original-To: ");
-		buf_add(&out, local->recipient->address);
-		buf_add_literal(&out, "\r\n");
-	}
-	return buf_slice(&out);
-}
-
-/* Held whole, for recipients here and elsewhere alike (RFC 4865 section 4.2). */
-static bool must_wait(const struct delivery *delivery)
-{
-	return delivery->is_held || delivery->timing.release_ms > delivery->received_ms;
-}
-
-static void fill_targets(const struct work *work, struct slice sender, struct delivery *delivery)
-{
-	struct delivery_target *target = ARENA_ARRAY(work->arena, struct delivery_target, work->expansion.local_count);
-
-	delivery->targets = target;
-	delivery->target_count = work->expansion.local_count;
-	for (const struct expand_local *local = work->expansion.locals; local; local = local->next, target++) {
-		target->account = local->account.id;
-		target->mailbox = SLICE_EMPTY;
-		target->headers = headers_for(work->arena, verp_sender(work->arena, sender, work->timing.verp, local->account.address), local);
-	}
-}
-
-/* For a mailbox here, whose message has to wait for its time. */
-static void queue_local(const struct expand_local *local, struct queue_target *target)
-{
-	*target = (struct queue_target){
-		.recipient = local->account.address,
-		.original_recipient = local->recipient->original,
-		.notify = local->recipient->notify,
-		.next_hop = QUEUE_HOP_LOCAL,
-		.account = local->account.id,
-		.addressed_to = SLICE_EMPTY,
-	};
-	if (!slice_eq_nocase(local->recipient->address, local->account.address))
-		target->addressed_to = local->recipient->address;
-}
-
-/* All of it has one sender: where some is forwarded and some was sent to its recipient, that is rewritten as well. */
-static enum status fill_queue(const struct work *work, struct delivery *delivery)
-{
-	struct policy *policy = work->service->policy;
-	size_t local_count = must_wait(delivery) ? work->expansion.local_count : 0;
-	enum status status = STATUS_OK;
-
-	delivery->queue_count = work->expansion.remote_count + local_count;
-	struct queue_target *target = ARENA_ARRAY(work->arena, struct queue_target, delivery->queue_count);
-	delivery->queue = target;
-	for (const struct expand_local *local = local_count > 0 ? work->expansion.locals : NULL; local; local = local->next)
-		queue_local(local, target++);
-	for (const struct expand_remote *remote = work->expansion.remotes; remote && status == STATUS_OK;
-	     remote = remote->next, target++) {
-		target->recipient = remote->address;
-		target->original_recipient = remote->recipient->original;
-		target->notify = remote->recipient->notify;
-		status = policy_next_hop(policy, work->arena, delivery->sender, remote->address, remote->domain,
-					 &target->next_hop);
-		if (status == STATUS_OK && remote->is_forwarded && !delivery->queue_sender.data && delivery->timing.verp.len == 0)
-			status = policy_forward_sender(policy, work->arena, delivery->sender, remote->recipient->address,
-						       &delivery->queue_sender);
-	}
-	return status;
 }
 
 /* After the commit: whoever watches these mailboxes, and the relay. */
@@ -439,6 +378,27 @@ static void announce(const struct work *work)
 	}
 	if (work->expansion.remote_count > 0 || work->timing.release_ms > 0)
 		ipc_announce(work->service->ipc, SLICE("queue"), SLICE_EMPTY);
+}
+
+/* Payload: u32 count, u64 account ids. */
+static void announce_notices(const struct work *work, const struct delivery *notice)
+{
+	struct buf accounts, payload;
+	uint32_t count = 0;
+
+	buf_init(&accounts, work->arena, 0);
+	for (; notice; notice = notice->notice) {
+		for (size_t i = 0; i < notice->target_count; i++, count++)
+			pack_u64(&accounts, (uint64_t)notice->targets[i].account);
+		if (notice->queue_count > 0)
+			ipc_announce(work->service->ipc, SLICE("queue"), SLICE_EMPTY);
+	}
+	if (count == 0)
+		return;
+	buf_init(&payload, work->arena, 0);
+	pack_u32(&payload, count);
+	buf_add(&payload, buf_slice(&accounts));
+	ipc_announce(work->service->ipc, SLICE("mailbox"), buf_slice(&payload));
 }
 
 /* RFC 8689 section 3: the field counts unless REQUIRETLS was asked for. Only what goes on to others needs to know. */
@@ -477,12 +437,18 @@ static enum status commit(const struct work *work, struct slice sender, bool *in
 		.again = work->again,
 	};
 
-	if (!must_wait(&delivery))
-		fill_targets(work, sender, &delivery);
-	enum status status = fill_queue(work, &delivery);
+	const struct fill fill = {work->service->policy, work->arena, &work->expansion};
+
+	if (!fill_must_wait(&delivery))
+		fill_targets(&fill, sender, &delivery);
+	enum status status = fill_queue(&fill, &delivery);
 
 	if (status == STATUS_OK)
+		status = notices_make(&work->notices, &delivery);
+	if (status == STATUS_OK)
 		status = store_deliver(work->service->store, &delivery);
+	if (status == STATUS_OK)
+		announce_notices(work, delivery.notice);
 	*in_doubt = delivery.in_doubt;
 	return delivery.was_committed ? STATUS_OK : status;
 }

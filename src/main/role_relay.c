@@ -216,6 +216,7 @@ static struct relay_options options_from(struct role_setup *setup)
 		.timeouts = timeouts_from(config),
 		.expire_ms = duration(config->relay.expire),
 		.warn_after_ms = duration(config->relay.warn_after),
+		.double_bounce_to = slice_from_cstr(config->relay.double_bounce),
 		.separator = separator.len > 0 ? separator.data[0] : '\0',
 	};
 

@@ -14,10 +14,11 @@ struct writing {
 	const struct dsn *dsn;
 	struct slice boundary;
 	bool is_utf8;
-	unsigned counts[DSN_RELAYED + 1];
+	unsigned counts[DSN_EXPANDED + 1];
 };
 
-static const struct slice ACTIONS[] = {SLICE("failed"), SLICE("delayed"), SLICE("delivered"), SLICE("relayed")};
+static const struct slice ACTIONS[] = {SLICE("failed"), SLICE("delayed"), SLICE("delivered"), SLICE("relayed"),
+					SLICE("expanded")};
 
 bool dsn_needs_utf8(const struct dsn *dsn)
 {
@@ -92,7 +93,7 @@ static struct slice subject(const struct writing *w)
 		return SLICE("Undelivered mail returned to sender");
 	if (w->counts[DSN_DELAYED] > 0)
 		return SLICE("Delayed mail, still being tried");
-	if (w->counts[DSN_DELIVERED] > 0)
+	if (w->counts[DSN_DELIVERED] > 0 || w->counts[DSN_EXPANDED] > 0)
 		return SLICE("Mail was delivered");
 	return SLICE("Mail was passed on");
 }
@@ -140,6 +141,8 @@ static const char *introduction(enum dsn_action action)
 		return "Your message could not be delivered yet. You need not send it again. It waits for:";
 	case DSN_DELIVERED:
 		return "Your message was delivered to:";
+	case DSN_EXPANDED:
+		return "Your message was delivered to a list, and passed on to its members, who give no notice of delivery:";
 	case DSN_RELAYED:
 		break;
 	}
@@ -189,6 +192,7 @@ static void write_for_people(const struct writing *w)
 	write_action_for_people(w, DSN_DELAYED);
 	write_action_for_people(w, DSN_DELIVERED);
 	write_action_for_people(w, DSN_RELAYED);
+	write_action_for_people(w, DSN_EXPANDED);
 	if (w->dsn->queue_id.len > 0)
 		buf_printf(w->out, "It came here as %.*s. ", SLICE_ARG(w->dsn->queue_id));
 	buf_printf(w->out, "%s is below.\r\n", w->dsn->original_is_whole ? "The message" : "Its header");

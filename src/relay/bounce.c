@@ -4,7 +4,7 @@
 #include "base/random.h"
 #include "deliver/srs.h"
 #include "relay/route.h"
-#include "relay/xtext.h"
+#include "mime/xtext.h"
 #include "store/routing.h"
 
 #define ALIAS_DEPTH_MAX 5
@@ -120,13 +120,13 @@ static enum status read_original(struct making *m, int64_t message, size_t wante
 }
 
 static enum status write_notification(struct making *m, const struct parcel *parcel, const struct settlement *settlement,
-				      int64_t now_ms)
+				      struct slice to, int64_t now_ms)
 {
 	const struct queue_item *item = &parcel->recipients->item;
 	bool whole = item->dsn_return == DSN_RETURN_FULL && item->tls_wish != TLS_WISH_REQUIRED && settlement->has_failed_report && item->size <= WHOLE_MAX;
 	struct dsn dsn = {
 		.reporting_mta = m->options->hostname,
-		.to = item->sender,
+		.to = to,
 		.token = random_token(m->arena, 26),
 		.queue_id = item->queue_id,
 		.envelope_id = xtext_decode(m->arena, item->envelope_id),
@@ -172,26 +172,45 @@ static struct delivery *delivery_new(struct arena *arena, struct slice hostname,
 	return delivery;
 }
 
+static bool has_nobody(const struct making *m)
+{
+	return m->delivery->target_count == 0 && m->delivery->queue_count == 0;
+}
+
+/* The sender; or, where there is none, or none any more, who looks after the host. */
+static enum status choose_targets(struct making *m, const struct queue_item *item, struct slice *to)
+{
+	enum status status = STATUS_OK;
+
+	*to = item->sender;
+	if (item->sender.len > 0)
+		status = add_targets(m, item->sender, 0);
+	if (status != STATUS_OK || !has_nobody(m) || m->options->double_bounce_to.len == 0)
+		return status;
+	*to = m->options->double_bounce_to;
+	m->delivery->envelope_id = DOUBLE_BOUNCE_ID;
+	return add_targets(m, *to, 0);
+}
+
 enum status bounce_make(const struct bounce_options *options, struct store *store, const struct log *log, struct parcel *parcel,
 			const struct settlement *settlement, int64_t now_ms, struct delivery **bounce)
 {
 	const struct queue_item *item = &parcel->recipients->item;
 	struct making m = {options, store, &parcel->arena, NULL};
-	enum status status;
+	struct slice to;
 
 	*bounce = NULL;
 	if (settlement->report_count == 0)
 		return STATUS_OK;
 	m.delivery = delivery_new(m.arena, options->hostname, now_ms);
-	status = add_targets(&m, item->sender, 0);
-	if (status != STATUS_OK)
+	if (choose_targets(&m, item, &to) != STATUS_OK)
 		return STATUS_TEMPORARY;
-	if (m.delivery->target_count == 0 && m.delivery->queue_count == 0) {
+	if (has_nobody(&m)) {
 		LOG_WARNING(log, "relay.bounce_dropped", LOG_STR("id", item->queue_id), LOG_STR("sender", item->sender),
 			    LOG_CSTR("reason", "the sender does not exist"));
 		return STATUS_OK;
 	}
-	if (write_notification(&m, parcel, settlement, now_ms) != STATUS_OK)
+	if (write_notification(&m, parcel, settlement, to, now_ms) != STATUS_OK)
 		return STATUS_TEMPORARY;
 	*bounce = m.delivery;
 	return STATUS_OK;

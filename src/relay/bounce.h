@@ -10,6 +10,7 @@ struct bounce_options {
 	struct slice hostname;
 	struct slice smarthost; /* next hop of remote senders; empty: their domain */
 	char separator;
+	struct slice double_bounce_to; /* whom notifications go to that have no other address; empty: nobody */
 };
 
 /* Asks the directory and reads the message. OK: *bounce is made in the parcel's arena, or NULL where there is nobody to tell

@@ -38,7 +38,8 @@ static enum status settle(const struct bounce_options *options, struct store *st
 			  struct given_up *sums)
 {
 	static const int64_t retry_ms[] = {POLICY_RETRY_MS};
-	const struct outcome_policy policy = {.retry_ms = retry_ms, .retry_count = 1, .warn_after_ms = -1};
+	const struct outcome_policy policy = {
+		.retry_ms = retry_ms, .retry_count = 1, .warn_after_ms = -1, .double_bounces = options->double_bounce_to.len > 0};
 	int64_t now_ms = clock_wall_ms();
 	struct settlement settlement;
 	struct delivery *bounce;

@@ -1,6 +1,6 @@
 #include "relay/outcome.h"
 
-#include "relay/xtext.h"
+#include "mime/xtext.h"
 
 struct settling {
 	const struct outcome_policy *policy;
@@ -71,22 +71,13 @@ int64_t outcome_put_off(const struct outcome_policy *policy, const struct queue_
 	return expires < until_ms ? expires : until_ms;
 }
 
-/* RFC 3461 section 4.2: the type stands as it is, the address is xtext. */
-static struct slice decode_original(struct arena *arena, struct slice original)
-{
-	struct slice rest = original, type = slice_cut(&rest, ';');
-	const struct slice parts[] = {type, SLICE(";"), xtext_decode(arena, rest)};
-
-	return original.len > 0 ? slice_join(arena, parts, 3) : SLICE_EMPTY;
-}
-
 static void report(struct settling *s, const struct recipient *recipient, enum dsn_action action, struct slice status)
 {
 	struct slice remote = recipient->remote;
 
 	s->settlement->reports[s->settlement->report_count++] = (struct dsn_recipient){
 		.final = recipient->item.recipient,
-		.original = decode_original(&s->parcel->arena, recipient->item.original_recipient),
+		.original = xtext_decode_original(&s->parcel->arena, recipient->item.original_recipient),
 		.action = action,
 		.status = status,
 		.remote_mta = slice_cut(&remote, ' '),
@@ -110,12 +101,18 @@ static void settle_delivered(struct settling *s, const struct recipient *recipie
 		report(s, recipient, DSN_RELAYED, SLICE("2.0.0"));
 }
 
+/* RFC 5321 section 4.5.5: nothing is sent back to nobody. But to who looks after the host. */
+static bool is_double_bounce(const struct outcome_policy *policy, const struct queue_item *item)
+{
+	return policy->double_bounces && item->sender.len == 0 && !slice_eq(item->envelope_id, DOUBLE_BOUNCE_ID);
+}
+
 static void settle_failed(struct settling *s, const struct recipient *recipient, struct queue_result *result,
 			  struct slice status)
 {
 	result->outcome = QUEUE_FAILED;
 	s->settlement->failed++;
-	if (wants(&recipient->item, NOTIFY_FAILURE))
+	if (wants(&recipient->item, NOTIFY_FAILURE) || is_double_bounce(s->policy, &recipient->item))
 		report(s, recipient, DSN_FAILED, status);
 }
 

@@ -10,7 +10,10 @@ struct outcome_policy {
 	size_t retry_count;
 	int64_t expire_ms;
 	int64_t warn_after_ms; /* negative: never */
+	bool double_bounces;   /* somebody is told of what fails that has no sender */
 };
+/* The envelope id of what he is told: if that fails too nobody is. */
+#define DOUBLE_BOUNCE_ID SLICE("double-bounce")
 
 struct settlement { /* in the parcel's arena */
 	struct queue_result *results;

@@ -60,6 +60,7 @@ static void copy_options(struct relay *relay, const struct relay_options *given)
 	*options = *given;
 	options->hostname = slice_lower(arena, given->hostname);
 	options->smarthost = slice_lower(arena, given->smarthost);
+	options->double_bounce_to = slice_dup(arena, given->double_bounce_to);
 	options->smarthost_user = slice_dup(arena, given->smarthost_user);
 	options->smarthost_password = slice_dup(arena, given->smarthost_password);
 	options->node = slice_dup(arena, given->node.len > 0 ? given->node : given->hostname);
@@ -162,7 +163,8 @@ static void set_up_policies(struct relay *relay)
 
 static struct bounce_options bounce_options(const struct relay *relay)
 {
-	return (struct bounce_options){relay->options.hostname, relay->options.smarthost, relay->options.separator};
+	return (struct bounce_options){relay->options.hostname, relay->options.smarthost, relay->options.separator,
+				       relay->options.double_bounce_to};
 }
 
 static bool is_destination(struct slice hop, struct slice pattern)
@@ -235,7 +237,7 @@ struct relay *relay_new(const struct relay_options *options, const struct relay_
 	fill_defaults(&relay->options);
 	set_up_client(relay);
 	relay->policy = (struct outcome_policy){relay->options.retry_ms, relay->options.retry_count, relay->options.expire_ms,
-						relay->options.warn_after_ms};
+						relay->options.warn_after_ms, relay->options.double_bounce_to.len > 0};
 	set_up_scheduler(relay);
 	pthread_mutex_init(&relay->lock, NULL);
 	thread_condition_init(&relay->feed);

@@ -78,6 +78,7 @@ struct relay_options {
 	int64_t warn_after_ms; /* age at which the sender is told of a delay; 4 h; negative: never */
 	unsigned in_hand;      /* recipients held in memory at most; 5,000 */
 	struct slice node;     /* name of this node for leases; empty: hostname */
+	struct slice double_bounce_to; /* whom notifications go to that can't be delivered; empty: nobody */
 	char separator;        /* plus-addressing of local senders, as the deliver role has it; 0: none */
 	struct relay_timeouts timeouts;
 };

@@ -33,6 +33,11 @@ void delivery_prepare(struct store *store, struct arena *arena, struct delivery 
 {
 	*prepared = (struct prepared_delivery){.store = store, .delivery = delivery};
 	prepared->size = prepare_targets(store, arena, delivery, prepared);
+	if (!delivery->notice)
+		return;
+	prepared->notice = ARENA_NEW(arena, struct prepared_delivery);
+	delivery_prepare(store, arena, delivery->notice, prepared->notice);
+	prepared->size += prepared->notice->size;
 }
 
 /* ---- inside the transaction ---- */
@@ -153,7 +158,9 @@ enum status delivery_run(struct db *db, struct prepared_delivery *prepared)
 		if (db_status(db) != STATUS_OK || (delivery->all_or_nothing && target->status != STATUS_OK))
 			return db_status(db) != STATUS_OK ? db_status(db) : target->status;
 	}
-	return delivery->queue_count > 0 ? queue_add(db, prepared) : db_status(db);
+	enum status status = delivery->queue_count > 0 ? queue_add(db, prepared) : db_status(db);
+
+	return status == STATUS_OK && prepared->notice ? delivery_run(db, prepared->notice) : status;
 }
 
 static enum status run(struct db *db, void *context)

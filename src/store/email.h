@@ -79,6 +79,7 @@ struct delivery {
 	size_t queue_count;
 	struct slice trace_from; /* "smtp 192.0.2.1 mx.example.org", for the trace */
 	bool all_or_nothing;     /* SMTP: one failing target undoes the whole. LMTP and bounces: false */
+	struct delivery *notice; /* about it (a DSN), delivered in the same transaction, with its own notice; NULL: none. Who can't have it has none */
 	bool again;              /* it may have been committed before under its queue id, which is then left at that */
 	/* result */
 	bool was_committed; /* with `again`: it was; store_deliver returned STATUS_EXISTS */

@@ -55,6 +55,7 @@ struct prepared_delivery {
 	struct blob queue_blob;
 	struct slice message_id;
 	size_t size;
+	struct prepared_delivery *notice;
 };
 void delivery_prepare(struct store *store, struct arena *arena, struct delivery *delivery, struct prepared_delivery *prepared);
 enum status delivery_run(struct db *db, struct prepared_delivery *prepared);

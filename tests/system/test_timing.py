@@ -278,3 +278,86 @@ def test_verp(any_server):
     wait_for(lambda: notifications(server), 30, "the notification", every=0.2)
     assert b"To: <alice+list+no=remote.test@example.test>" in server.messages(ALICE)[0]
     assert "bounced" in server.cli("trace", queue_id).stdout
+
+
+# ---- notifications ----
+
+def told(reports):
+    text = "\n".join(reports)
+    return {m[0]: m[1] for m in re.findall(r"Final-Recipient: rfc822; (\S+)\s+Action: (\w+)", text)}
+
+
+def test_success_is_told(any_server):
+    """NOTIFY=SUCCESS (RFC 3461 section 5.2): a mailbox: delivered; several behind an alias: expanded; one elsewhere behind it: its host tells."""
+    server, sink = any_server, Sink(extensions=OFFERS)
+    to_sink(server, sink)
+    server.cli("alias", "add", "team@example.test", BOB, "far@remote.test")
+    server.cli("alias", "add", "away@example.test", "away@remote.test")
+    client = server.smtp("submission", ALICE)
+    client.mail(ALICE, ["RET=HDRS", "ENVID=e+2B1"])
+    for recipient, options in ((BOB, ["NOTIFY=SUCCESS,FAILURE", "ORCPT=rfc822;b+2Bob@other.test"]), ("team@example.test", ["NOTIFY=SUCCESS,DELAY"]),
+                               ("away@example.test", ["NOTIFY=SUCCESS", "ORCPT=rfc822;away@example.test"]), (ALICE, [])):
+        assert client.rcpt(recipient, options)[0] == 250
+    client.data(letter("told", BOB, ALICE))
+    client.close()
+    report, = wait_for(lambda: notifications(server), 30, "the notification", every=0.2)
+    assert told([report]) == {BOB: "delivered", "team@example.test": "expanded"}
+    assert "Original-Envelope-Id: e+1" in report and "Original-Recipient: rfc822;b+ob@other.test" in report
+    wait_for(lambda: len(sink.envelopes) == 1 and queue(server) == [], 30, "the mail for others", every=0.1)
+    sender, recipients = sink.envelopes[0]
+    assert "RET=HDRS ENVID=e+2B1" in sender
+    assert sorted(recipients) == ["RCPT TO:<away@remote.test> NOTIFY=SUCCESS ORCPT=rfc822;away@example.test", "RCPT TO:<far@remote.test> NOTIFY=DELAY"]
+    assert sorted(tokens_in(server.messages(BOB))) == ["told"]
+
+
+def test_success_is_told_elsewhere(make_server):
+    """To the sender of a message from outside, and by VERP to each address; not for the null sender, and not unasked."""
+    server, sink = make_server(), Sink(extensions=OFFERS)
+    to_sink(server, sink)
+    client = server.smtp()
+    for sender in ("<stranger@remote.test>", "<>"):
+        assert client.docmd("MAIL", f"FROM:{sender}")[0] == 250
+        assert client.docmd("RCPT", f"TO:<{BOB}> NOTIFY=SUCCESS")[0] == 250
+        assert client.data(letter(f"from-{len(sender)}", BOB))[0] == 250
+    client.sendmail("stranger@remote.test", [BOB], letter("unasked", BOB))
+    client.close()
+    submit(server, "verp", [BOB, ALICE], ["XVERP"], ["NOTIFY=SUCCESS"], sender="alice+l@example.test")
+    reports = wait_for(lambda: len(r := notifications(server)) == 2 and r, 30, "two notifications", every=0.2)
+    assert told(reports) == {BOB: "delivered", ALICE: "delivered"}
+    wait_for(lambda: sink.messages and queue(server) == [], 30, "the stranger's notification", every=0.1)
+    assert [e[0].split()[1] for e in sink.envelopes] == ["FROM:<>"] and b"Action: delivered" in sink.messages[0]
+
+
+def test_double_bounce(make_server):
+    """What can't be told to its sender is told to the postmaster, if he wants; what can't be told to him is dropped."""
+    server = make_server(f"relay:\n  double_bounce: {BOB}\n")
+    sink = Sink(replies={"rcpt": "550 5.1.1 nobody"})
+    to_sink(server, sink)
+    server.cli("account", "add", "temp@example.test", "--password-stdin", input="secret\n")
+    client = server.smtp("submission", ALICE)
+    assert client.mail("<>")[0] == 250 and client.rcpt("x@remote.test")[0] == 250 and client.data(letter("null", "x@remote.test"))[0] == 250
+    client.close()
+    submit(server, "gone", ["y@remote.test"], ["HOLDFOR=3600"], sender="temp@example.test", user="temp@example.test")
+    server.cli("account", "remove", "temp@example.test", "--yes")
+    server.cli("queue", "schedule", "--all", "--at", "now")
+    reports = wait_for(lambda: len(r := notifications(server, BOB)) == 2 and r, 30, "two notifications", every=0.2)
+    assert told(reports) == {"x@remote.test": "failed", "y@remote.test": "failed"}
+    assert queue(server) == []
+
+
+def test_with_postfix(make_server, folder):
+    """A real Postfix, which knows DSN and neither DELIVERBY nor MT-PRIORITY: it tells of the delivery itself."""
+    from harness import Postfix
+    server = make_server()
+    postfix = Postfix(folder, relay=f"127.0.0.1:{server.ports['smtp']}").start()
+    try:
+        server.cli("route", "add", "postfix.test", f"127.0.0.1:{postfix.port}")
+        submit(server, "to-postfix", ["p@postfix.test"], ["BY=3600;N", "MT-PRIORITY=4", "HOLDFOR=1", "XVERP"], ["NOTIFY=SUCCESS"],
+               sender="alice+l@example.test")
+        received = wait_for(postfix.received, 60, "Postfix having it", every=0.2)
+        assert received[0].startswith(b"Return-Path: <alice+l+p=postfix.test@example.test>") and tokens_in(received) == ["to-postfix"]
+        # Ours: that it was relayed to who knows no DELIVERBY; Postfix's: that it was delivered.
+        reports = wait_for(lambda: len(r := notifications(server)) == 2 and r, 60, "both notifications", every=0.3)
+        assert sorted(re.search(r"Action: (\w+)", r).group(1) for r in reports) == ["delivered", "relayed"]
+    finally:
+        postfix.stop()

@@ -1,4 +1,4 @@
-#include "relay/xtext.h"
+#include "mime/xtext.h"
 
 #include "base/buf.h"
 
@@ -19,4 +19,12 @@ struct slice xtext_decode(struct arena *arena, struct slice xtext)
 		}
 	}
 	return buf_slice(&out);
+}
+
+struct slice xtext_decode_original(struct arena *arena, struct slice original)
+{
+	struct slice rest = original, type = slice_cut(&rest, ';');
+	const struct slice parts[] = {type, SLICE(";"), xtext_decode(arena, rest)};
+
+	return original.len > 0 ? slice_join(arena, parts, 3) : SLICE_EMPTY;
 }
