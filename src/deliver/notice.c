@@ -38,7 +38,7 @@ void notices_add(struct notices *n, struct deliver_recipient *recipient, size_t 
 	if (!(recipient->notify & NOTIFY_SUCCESS) || n->envelope->sender.address.len == 0 || n->waits)
 		return;
 	if (locals + remotes > 1) {
-		/* RFC 3461 section 5.2.7.4 */
+		/* RFC 3461 section 5.2.7 */
 		add_report(n, recipient, DSN_EXPANDED);
 		recipient->notify &= ~(unsigned)NOTIFY_SUCCESS;
 		if (recipient->notify == 0)
