@@ -63,8 +63,9 @@ const struct command commands[] = {
 	 command_account_remove},
 	{"account enable", "ADDRESS", "let an account log in and receive again",
 	 "Example:\n  posthorn account enable alice@example.org\n", command_account_enable},
-	{"account may-send", "[ADDRESS [SENDER...] [--remove]]", "let an account send under other addresses",
-	 "  --remove   not any more\n\n"
+	{"account may-send", "[ADDRESS [SENDER...] [--on-behalf | --remove]]", "let an account send under other addresses",
+	 "  --on-behalf  as itself: the message's From is SENDER, its Sender field, which is added, the account's own\n"
+	 "  --remove     not any more\n\n"
 	 "SENDER is an address, or @DOMAIN: all of a domain. Their own address and aliases are theirs anyway. Without SENDER:\n"
 	 "list them. Example:\n  posthorn account may-send alice@example.org office@example.org @example.net\n",
 	 command_account_may_send},

@@ -256,10 +256,20 @@ int command_copy_remove(struct cli *cli)
 
 static int list_may_send(struct cli *cli, struct slice account)
 {
-	struct listing list = listing_new(cli, "account,may_send_as");
+	struct listing list = listing_new(cli, "account,may_send_as,how");
+	struct rule *rules;
+	size_t count;
+	enum status status = routing_list(cli->store, &cli->arena, RULE_MAY_SEND, SLICE_EMPTY, &rules, &count);
 
-	if (!rules_list(cli, &list, RULE_MAY_SEND, account, NULL))
-		return cli->failed;
+	if (status != STATUS_OK)
+		return cli_status(cli, status, SLICE("the list"));
+	for (size_t i = 0; i < count; i++) {
+		if (account.len > 0 && !slice_eq_nocase(rules[i].subject, account))
+			continue;
+		listing_text(&list, rules[i].subject);
+		listing_text(&list, rules[i].target);
+		listing_text(&list, rules[i].detail.len > 0 ? rules[i].detail : SLICE("as"));
+	}
 	listing_print(&list);
 	if (list.cell_count == 0)
 		listing_hint(&list, "nothing but their own addresses and aliases");
@@ -289,7 +299,7 @@ static enum status remove_each(struct cli *cli, const struct rule *rules, size_t
 
 int command_account_may_send(struct cli *cli)
 {
-	bool removes = cli_flag(cli, "--remove");
+	bool removes = cli_flag(cli, "--remove"), on_behalf = cli_flag(cli, "--on-behalf");
 	struct rule rules[TARGETS_MAX];
 	struct slice address = SLICE_EMPTY;
 	struct account account;
@@ -301,6 +311,8 @@ int command_account_may_send(struct cli *cli)
 		return cli->failed;
 	if (cli->argument_count < 2)
 		return list_may_send(cli, address);
+	for (size_t i = 0; on_behalf && i + 1 < cli->argument_count; i++)
+		rules[i].detail = RULE_ON_BEHALF;
 	status = directory_find_account(cli->store, &cli->arena, address, &account);
 	if (status == STATUS_OK)
 		status = removes ? remove_each(cli, rules, cli->argument_count - 1)
@@ -308,7 +320,9 @@ int command_account_may_send(struct cli *cli)
 	if (status != STATUS_OK)
 		return cli_status(cli, status, address);
 	cli_announce(cli, SLICE("directory"), address);
-	return cli_done(cli, address, removes ? "may not send as that any more" : "may send as that");
+	return cli_done(cli, address, removes     ? "may not send as that any more"
+				      : on_behalf ? "may send on behalf of that"
+						  : "may send as that");
 }
 
 /* ---- who may write to a list ---- */

@@ -106,6 +106,7 @@ struct config {
 		bool resolve_clients; /* their names, for milters */
 		bool strict_pipelining;
 		bool require_sender_match; /* submission: MAIL FROM must be the login's or its alias */
+		bool require_from_match;   /* and so must the From field */
 		unsigned deliver_by_min_s; /* RFC 2852 */
 		char *priority;            /* who may raise it (RFC 6710): "trusted", "users" */
 		unsigned future_release_s; /* the longest that a submission may be held (RFC 4865); 0: not offered */

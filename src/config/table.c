@@ -218,6 +218,9 @@ const struct setting settings[] = {
 	{"smtp.require_sender_match", "A submitted message's sender must be the user's own address or alias.",
 	 .kind = SETTING_BOOL, AT(smtp.require_sender_match), .default_text = "true"},
 
+	{"smtp.require_from_match",
+	 "The addresses in the From field of a submitted message must be the user's own too, or such as account may-send gave him.",
+	 .kind = SETTING_BOOL, AT(smtp.require_from_match), .default_text = "false"},
 	{"smtp.deliver_by_min",
 	 "The shortest time within which the return of an undelivered message may be demanded (DELIVERBY, RFC 2852).", SECONDS(1, 86400),
 	 AT(smtp.deliver_by_min_s), .default_text = "1m"},

@@ -37,7 +37,8 @@ void fill_targets(const struct fill *fill, struct slice sender, struct delivery 
 	for (const struct expand_local *local = fill->expansion->locals; local; local = local->next, target++) {
 		target->account = local->account.id;
 		target->mailbox = SLICE_EMPTY;
-		target->headers = headers_for(fill->arena, verp_sender(fill->arena, sender, delivery->timing.verp, local->account.address), local);
+		target->headers = headers_for(
+			fill->arena, verp_sender(fill->arena, sender, delivery->timing.verp, local->account.address), local);
 	}
 }
 
@@ -75,7 +76,8 @@ enum status fill_queue(const struct fill *fill, struct delivery *delivery)
 		target->notify = remote->recipient->notify;
 		status = policy_next_hop(policy, fill->arena, delivery->sender, remote->address, remote->domain,
 					 &target->next_hop);
-		if (status == STATUS_OK && remote->is_forwarded && !delivery->queue_sender.data && delivery->timing.verp.len == 0)
+		if (status == STATUS_OK && remote->is_forwarded && !delivery->queue_sender.data &&
+		    delivery->timing.verp.len == 0)
 			status = policy_forward_sender(policy, fill->arena, delivery->sender, remote->recipient->address,
 						       &delivery->queue_sender);
 	}

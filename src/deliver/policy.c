@@ -103,14 +103,20 @@ enum status policy_copies(struct policy *policy, struct arena *arena, enum rule_
 	return routing_targets(policy->store, arena, kind, address, targets, count);
 }
 
-enum status policy_may_send(struct policy *policy, struct slice account, struct slice address)
+enum status policy_has_rights(struct policy *policy, bool *has)
+{
+	return has_kind(policy, RULE_MAY_SEND, has);
+}
+
+enum status policy_may_send(struct policy *policy, struct slice account, struct slice address, bool *on_behalf)
 {
 	bool has;
 	enum status status = has_kind(policy, RULE_MAY_SEND, &has);
 
 	if (status != STATUS_OK)
 		return status;
-	return has ? routing_may_send(policy->store, account, address) : STATUS_NOT_FOUND;
+	*on_behalf = false;
+	return has ? routing_may_send(policy->store, account, address, on_behalf) : STATUS_NOT_FOUND;
 }
 
 /* ---- forwarding ---- */

@@ -23,8 +23,10 @@ MUST_CHECK enum status policy_rewrite(struct policy *policy, struct arena *arena
 /* kind: RULE_BCC_SENDER or RULE_BCC_RECIPIENT; none for an empty address. */
 MUST_CHECK enum status policy_copies(struct policy *policy, struct arena *arena, enum rule_kind kind, struct slice address,
 				     struct slice **targets, size_t *count);
-/* OK or NOT_FOUND: a rule lets the account's address send as that one. */
-MUST_CHECK enum status policy_may_send(struct policy *policy, struct slice account, struct slice address);
+/* OK or NOT_FOUND: a rule lets the account's address send as that one, or only on behalf of it. */
+MUST_CHECK enum status policy_may_send(struct policy *policy, struct slice account, struct slice address, bool *on_behalf);
+/* Is there any such rule? */
+MUST_CHECK enum status policy_has_rights(struct policy *policy, bool *has);
 
 /* The sender under which mail is forwarded from `recipient`, a domain of ours in it. As it is: null, or one of our own. */
 MUST_CHECK enum status policy_forward_sender(struct policy *policy, struct arena *arena, struct slice sender,

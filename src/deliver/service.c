@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/metrics.h"
+#include "deliver/author.h"
 #include "deliver/directory_cache.h"
 #include "deliver/expand.h"
 #include "deliver/fill.h"
@@ -194,33 +195,52 @@ static bool leads_to(const struct expansion *expansion, int64_t account)
 	return false;
 }
 
-/* RFC 6409 section 6.1. The address that belongs to the login through an alias, a detail or a catch-all is its own as well. */
-static enum verdict_id judge_sender(struct deliver_service *service, struct arena *arena, const struct deliver_sender *sender)
+/* Through an alias, a detail or a catch-all it belongs to the login as well. */
+static enum authorship whose_address(struct deliver_service *service, struct arena *arena, const struct deliver_sender *sender,
+				     struct slice address)
 {
 	struct expansion expansion SCOPED_EXPANSION;
-	struct deliver_recipient self = {0};
-	enum expand_outcome outcome;
+	struct deliver_recipient self = {.address = address};
+	bool on_behalf;
 
 	begin_expansion(service, arena, &expansion);
+	enum expand_outcome outcome = expand(&expansion, &self);
+
+	if (leads_to(&expansion, sender->account))
+		return AUTHOR_OWN;
+	if (outcome == EXPAND_TEMPORARY)
+		return AUTHOR_UNKNOWN;
+	switch (policy_may_send(service->policy, sender->login, address, &on_behalf)) {
+	case STATUS_OK:
+		return on_behalf ? AUTHOR_ON_BEHALF : AUTHOR_OWN;
+	case STATUS_NOT_FOUND:
+		return AUTHOR_FOREIGN;
+	default:
+		return AUTHOR_UNKNOWN;
+	}
+}
+
+/* RFC 6409 section 6.1 */
+static enum verdict_id judge_sender(struct deliver_service *service, struct arena *arena, const struct deliver_sender *sender)
+{
+	struct slice address;
+
 	if (sender->address.len == 0)
 		return VERDICT_SENDER_OK;
-	if (!normalise(arena, sender->address, &self.address))
+	if (!normalise(arena, sender->address, &address))
 		return VERDICT_BAD_SENDER;
 	if (sender->account == 0 || !service->options.require_sender_match)
 		return VERDICT_SENDER_OK;
-	outcome = expand(&expansion, &self);
-	if (leads_to(&expansion, sender->account))
+	switch (whose_address(service, arena, sender, address)) {
+	case AUTHOR_OWN:
+	case AUTHOR_ON_BEHALF:
 		return VERDICT_SENDER_OK;
-	if (outcome == EXPAND_TEMPORARY)
-		return VERDICT_TEMPORARY;
-	switch (policy_may_send(service->policy, sender->login, self.address)) {
-	case STATUS_OK:
-		return VERDICT_SENDER_OK;
-	case STATUS_NOT_FOUND:
+	case AUTHOR_FOREIGN:
 		return VERDICT_SENDER_NOT_OWNED;
-	default:
-		return VERDICT_TEMPORARY;
+	case AUTHOR_UNKNOWN:
+		break;
 	}
+	return VERDICT_TEMPORARY;
 }
 
 /* For whom a list lets write to it. */
@@ -506,12 +526,46 @@ static enum verdict_id deliver_again(struct work *work, struct slice sender)
 	}
 }
 
+static enum authorship whose_author(void *context, struct slice text)
+{
+	const struct work *work = context;
+	struct slice address;
+
+	if (!normalise(work->arena, text, &address))
+		return AUTHOR_FOREIGN;
+	return whose_address(work->service, work->arena, &work->envelope.sender, address);
+}
+
+/* What users submit; the null sender's as well. */
+static enum verdict_id judge_authors(struct work *work)
+{
+	const struct deliver_sender *sender = &work->envelope.sender;
+	const struct author_check check = {
+		.arena = work->arena,
+		.whose = whose_author,
+		.context = work,
+		.login = sender->login,
+		.refuses_foreign = work->service->options.require_from_match,
+		.needs_utf8 = work->envelope.needs_utf8,
+	};
+	bool has_rights;
+
+	if (sender->account == 0)
+		return VERDICT_MESSAGE_OK;
+	if (policy_has_rights(work->service->policy, &has_rights) != STATUS_OK)
+		return VERDICT_TEMPORARY;
+	return has_rights || check.refuses_foreign ? author_judge(&check, &work->bytes) : VERDICT_MESSAGE_OK;
+}
+
 static enum verdict_id judge_and_deliver(struct work *work)
 {
 	enum verdict_id id = judge_sender(work->service, work->arena, &work->envelope.sender);
 	struct slice sender = SLICE_EMPTY;
 
 	if (id != VERDICT_SENDER_OK)
+		return id;
+	id = judge_authors(work);
+	if (id != VERDICT_MESSAGE_OK)
 		return id;
 	if (work->envelope.sender.address.len > 0 && !normalise(work->arena, work->envelope.sender.address, &sender))
 		return VERDICT_BAD_SENDER;

@@ -15,6 +15,7 @@ struct deliver_service_options {
 	struct slice hostname;
 	bool srs; /* rewrite the sender of what is forwarded (srs.h) */
 	bool require_sender_match; /* an authenticated account sends under its own address and its aliases only */
+	bool require_from_match;   /* nor in the name of others (author.h) */
 	int64_t undo_ms;           /* what an account submits waits so long, and can be taken back */
 };
 /* Slices of the options must outlive the service. */

@@ -43,6 +43,7 @@ static struct deliver_service_options options_from(const struct config *config)
 		.hostname = slice_from_cstr(config->hostname),
 		.srs = config->relay.srs,
 		.require_sender_match = config->smtp.require_sender_match,
+		.require_from_match = config->smtp.require_from_match,
 		.undo_ms = config->sending.undo_s * INT64_C(1000),
 	};
 }

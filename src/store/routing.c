@@ -53,6 +53,19 @@ static void insert_rule(struct db *db, const struct rule *rule)
 	db_run(&query);
 }
 
+/* False: there is no such rule. */
+static bool set_detail(struct db *db, const struct rule *rule)
+{
+	struct db_query query = db_query(db, "UPDATE rule SET detail = $4 WHERE kind = $1 AND subject = $2 AND target = $3");
+
+	db_bind_i64(&query, rule->kind);
+	db_bind_text(&query, rule->subject);
+	db_bind_text(&query, rule->target);
+	db_bind_text(&query, rule->detail);
+	db_run(&query);
+	return db_changes(db) > 0;
+}
+
 static bool read_rule(struct db *db, struct arena *arena, enum rule_kind kind, struct slice subject, struct rule *rule)
 {
 	struct db_query query =
@@ -123,7 +136,8 @@ static enum status add_rules(struct db *db, void *context)
 	const struct add_work *work = context;
 
 	for (size_t i = 0; i < work->count && db_status(db) == STATUS_OK; i++)
-		insert_rule(db, &work->rules[i]);
+		if (!set_detail(db, &work->rules[i]))
+			insert_rule(db, &work->rules[i]);
 	return db_status(db);
 }
 
@@ -358,19 +372,42 @@ enum status routing_targets(struct store *store, struct arena *arena, enum rule_
 	return list.failed ? STATUS_LIMIT : db_status(db);
 }
 
-enum status routing_may_send(struct store *store, struct slice account, struct slice address)
+/* What the rules of one subject say of the address. */
+static void look_for_right(struct db *db, struct slice subject, struct slice address, bool *as, bool *on_behalf)
+{
+	struct db_query query = db_query(db, "SELECT target, detail FROM rule WHERE kind = $1 AND subject = $2 ORDER BY target LIMIT $3");
+
+	db_bind_i64(&query, RULE_MAY_SEND);
+	db_bind_text(&query, subject);
+	db_bind_i64(&query, TARGETS_MAX);
+	while (db_row(&query)) {
+		if (!routing_address_matches(address, db_slice(&query, 0)))
+			continue;
+		if (slice_eq(db_slice(&query, 1), RULE_ON_BEHALF))
+			*on_behalf = true;
+		else
+			*as = true;
+	}
+	db_done(&query);
+}
+
+enum status routing_may_send(struct store *store, struct slice account, struct slice address, bool *on_behalf)
 {
 	struct arena arena SCOPED_ARENA;
-	struct slice *targets;
-	size_t count;
-	enum status status;
+	struct slice key = slice_lower(&arena, account);
+	struct db *db SCOPED_DB = db_acquire(store->pool);
+	bool as = false;
 
-	arena_init(&arena, 0);
-	status = routing_targets(store, &arena, RULE_MAY_SEND, account, &targets, &count);
-	for (size_t i = 0; i < count && status == STATUS_OK; i++)
-		if (routing_address_matches(address, targets[i]))
-			return STATUS_OK;
-	return status == STATUS_OK ? STATUS_NOT_FOUND : status;
+	*on_behalf = false;
+	if (!db)
+		return STATUS_TEMPORARY;
+	look_for_right(db, key, address, &as, on_behalf);
+	if (domain_of(key).len > 0)
+		look_for_right(db, at_domain(&arena, domain_of(key)), address, &as, on_behalf);
+	bool found = as || *on_behalf;
+
+	*on_behalf = !as;
+	return read_status(db, found);
 }
 
 /* ---- secrets ---- */

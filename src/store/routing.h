@@ -7,7 +7,7 @@
  *     RELAY_RECIPIENT  | address in such a domain     | (empty)                       |
  *     ROUTE            | pattern of recipients        | next hop                      |
  *     SENDER_ROUTE     | pattern of senders           | next hop                      |
- *     MAY_SEND         | an account's address         | address or @domain            |
+ *     MAY_SEND         | an account's address         | address or @domain            | "on-behalf": with a Sender field
  *     LIST_SENDER      | an alias's address           | RULE_MEMBERS, address, @domain|
  *     REWRITE_SENDER   | address or @domain           | address or @domain            |
  *     REWRITE_RECIPIENT| address or @domain           | address or @domain            |
@@ -43,6 +43,7 @@ enum rule_kind {
 #define ROUTE_MX     SLICE("mx:")
 #define ROUTE_MARK   SLICE("route:")
 #define RULE_LISTED  SLICE("listed")
+#define RULE_ON_BEHALF SLICE("on-behalf")
 #define RULE_MEMBERS SLICE("members")
 
 struct rule {
@@ -53,7 +54,7 @@ struct rule {
 /* EXISTS: it is there, with that target. A subject of DOMAIN_ALIAS, RELAY_DOMAIN, routes and rewriting has one target: another one takes
  * its place. REFUSED: DOMAIN_ALIAS or RELAY_DOMAIN of a domain that has mailboxes here; DOMAIN_ALIAS of itself. */
 MUST_CHECK enum status routing_add(struct store *store, const struct rule *rule);
-/* Many of one kind, in one transaction: what is there already stays. */
+/* Many of one kind, in one transaction: what is there already stays, with the new detail. */
 MUST_CHECK enum status routing_add_all(struct store *store, const struct rule *rules, size_t count);
 /* target empty: all of the subject. */
 MUST_CHECK enum status routing_remove(struct store *store, enum rule_kind kind, struct slice subject, struct slice target);
@@ -77,7 +78,7 @@ MUST_CHECK enum status routing_targets(struct store *store, struct arena *arena,
 				       struct slice **targets, size_t *count);
 /* Is it `pattern` ("user@example.org", "@example.org")? Without case. */
 bool routing_address_matches(struct slice address, struct slice pattern);
-/* MAY_SEND: OK or NOT_FOUND. */
-MUST_CHECK enum status routing_may_send(struct store *store, struct slice account, struct slice address);
+/* MAY_SEND: OK or NOT_FOUND. *on_behalf: only with the account's own address as the message's Sender. */
+MUST_CHECK enum status routing_may_send(struct store *store, struct slice account, struct slice address, bool *on_behalf);
 /* A secret that is made at its first use. */
 MUST_CHECK enum status routing_secret(struct store *store, struct arena *arena, struct slice name, struct slice *secret);

@@ -361,3 +361,35 @@ def test_with_postfix(make_server, folder):
         assert sorted(re.search(r"Action: (\w+)", r).group(1) for r in reports) == ["delivered", "relayed"]
     finally:
         postfix.stop()
+
+
+# ---- in whose name ----
+
+def test_on_behalf(make_server):
+    """Send-as: From is the other. On behalf: Sender is the account, added where it lacks. Others are refused, if that is set."""
+    server, sink = make_server("smtp:\n  require_from_match: true\n"), Sink()
+    to_sink(server, sink)
+    server.cli("account", "may-send", ALICE, "as@office.test")
+    server.cli("account", "may-send", ALICE, "for@office.test", "--on-behalf")
+    listed = json.loads(server.cli("account", "may-send", ALICE, "--json").stdout)
+    assert [(r["may_send_as"], r["how"]) for r in listed] == [("as@office.test", "as"), ("for@office.test", "on-behalf")]
+
+    def say(token, header_from, sender=ALICE, extra=""):
+        client = server.smtp("submission", ALICE)
+        try:
+            assert client.mail(sender)[0] == 250 and client.rcpt("x@remote.test")[0] == 250
+            return client.data(letter(token, "x@remote.test", header_from, extra=extra))[0]
+        finally:
+            client.close()
+    assert say("own", "alice+x@example.test") == 250
+    assert say("as", "as@office.test", "as@office.test") == 250
+    assert say("for", "for@office.test", "for@office.test") == 250
+    assert say("given", "for@office.test", extra=f"Sender: Alice <{ALICE}>\r\n") == 250
+    assert say("other", "for@office.test", extra=f"Sender: <{BOB}>\r\n") == 550
+    assert say("bob", BOB) == 550
+    wait_for(lambda: len(sink.messages) == 4, 30, "the four that may", every=0.1)
+    senders = {t: re.findall(rb"^Sender: ([^\r]*)", m.split(b"\r\n\r\n")[0], re.M) for m in sink.messages for t in tokens_in([m])}
+    assert senders == {"own": [], "as": [], "for": [b"<alice@example.test>"], "given": [b"Alice <alice@example.test>"]}
+    # A grant that is given again is the new one.
+    server.cli("account", "may-send", ALICE, "for@office.test")
+    assert say("now-as", "for@office.test") == 250

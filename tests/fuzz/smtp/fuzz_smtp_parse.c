@@ -26,6 +26,10 @@ static void check_mail(struct arena *arena, struct slice argument)
 	must_be_tame(mail.path.address, 320);
 	must_be_tame(mail.envelope_id, 100);
 	must(!mail.path.needs_utf8 || mail.smtputf8);
+	must(mail.timing.priority >= PRIORITY_MIN && mail.timing.priority <= PRIORITY_MAX);
+	must(mail.timing.verp.len == 0 || mail.timing.verp.len == 2);
+	must(!(mail.timing.by_mode & BY_RETURN) || mail.timing.by_s > 0);
+	must_be_tame(mail.timing.hold_value, 2000);
 	text = slice_join(arena, (const struct slice[]){SLICE("FROM:<"), mail.path.address, SLICE("> SMTPUTF8")}, 3);
 	must(smtp_parse_mail(arena, text, &again) == REPLY_NONE);
 	must(slice_eq(again.path.address, mail.path.address));

@@ -281,8 +281,37 @@ static void test_may_send(void **state)
 	assert_int_equal(ask(world, DELIVER_REQUEST_SENDER, &sender, NULL), 553);
 	/* It goes with the account. */
 	assert_int_equal(directory_remove_account(world->fixture->store, SLICE("alice@example.test")), STATUS_OK);
-	assert_int_equal(routing_may_send(world->fixture->store, SLICE("alice@example.test"), SLICE("x@example.net")),
+	bool on_behalf;
+
+	assert_int_equal(routing_may_send(world->fixture->store, SLICE("alice@example.test"), SLICE("x@example.net"), &on_behalf),
 			 STATUS_NOT_FOUND);
+}
+
+static void test_on_behalf(void **state)
+{
+	struct world *world = *state;
+	struct store *store = world->fixture->store;
+	struct slice alice = SLICE("alice@example.test");
+	struct rule rule = {RULE_MAY_SEND, alice, SLICE("office@example.net"), RULE_ON_BEHALF};
+	bool on_behalf;
+
+	assert_int_equal(routing_add_all(store, &rule, 1), STATUS_OK);
+	assert_int_equal(routing_may_send(store, alice, SLICE("Office@example.net"), &on_behalf), STATUS_OK);
+	assert_true(on_behalf);
+	/* Said again otherwise. */
+	rule.detail = SLICE_EMPTY;
+	assert_int_equal(routing_add_all(store, &rule, 1), STATUS_OK);
+	assert_int_equal(routing_may_send(store, alice, SLICE("office@example.net"), &on_behalf), STATUS_OK);
+	assert_false(on_behalf);
+	/* The greater right counts. */
+	struct rule domain = {RULE_MAY_SEND, alice, SLICE("@example.net"), RULE_ON_BEHALF};
+
+	assert_int_equal(routing_add_all(store, &domain, 1), STATUS_OK);
+	assert_int_equal(routing_may_send(store, alice, SLICE("office@example.net"), &on_behalf), STATUS_OK);
+	assert_false(on_behalf);
+	assert_int_equal(routing_may_send(store, alice, SLICE("other@example.net"), &on_behalf), STATUS_OK);
+	assert_true(on_behalf);
+	assert_int_equal(routing_may_send(store, alice, SLICE("other@example.org"), &on_behalf), STATUS_NOT_FOUND);
 }
 
 /* ---- ways ---- */
@@ -469,6 +498,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(test_relay_domain, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_list_senders, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_may_send, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_on_behalf, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_routes, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_rewriting, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_copies, setup, teardown),
