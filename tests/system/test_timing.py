@@ -266,9 +266,9 @@ def test_urgent_mail_goes_first(make_server):
     assert re.search(rb"^Received:[^\0]*?\r\n\tPRIORITY 5;\r\n", header, re.M)
 
 
-def test_verp(any_server):
+def test_verp(server):
     """One sender for each recipient, here and elsewhere; the notification finds its way by it."""
-    server, sink = any_server, Sink(replies={"rcpt": lambda line: "550 5.1.1 nobody" if "no@" in line else None})
+    sink = Sink(replies={"rcpt": lambda line: "550 5.1.1 nobody" if "no@" in line else None})
     to_sink(server, sink)
     queue_id = submit(server, "list", [BOB, "a@remote.test", "b@remote.test", "no@remote.test"], ["XVERP"], sender="alice+list@example.test")
     wait_for(lambda: queue(server) == [], 30, "an empty queue", every=0.1)
