@@ -29,6 +29,7 @@ struct outcome {
 	size_t notifications; /* bounce */
 	const char *done;     /* "held" */
 	const char *note;     /* about those in hand, behind their number */
+	bool may_be_none; /* there being nothing is no failure */
 };
 
 static bool is_narrow(const struct cli *cli, const struct change *change)
@@ -103,7 +104,7 @@ static int end(struct cli *cli, enum status status, const struct outcome *outcom
 		fprintf(stderr, "posthorn: %zu recipients were %s before it failed\n", outcome->count, outcome->done);
 	if (status != STATUS_OK)
 		return cli_status(cli, status, SLICE("the queue"));
-	if (outcome->count + outcome->in_hand == 0)
+	if (outcome->count + outcome->in_hand == 0 && !outcome->may_be_none)
 		return cli_fail(cli, EXIT_FAILED, "nothing in the queue fits; see: posthorn queue list");
 	print_outcome(cli, outcome);
 	return EXIT_OK;
@@ -147,6 +148,8 @@ static int run(struct cli *cli, struct acting *acting, const char *question, str
 		return cli->failed;
 	enum status status = for_each_id(cli, &change, act, acting);
 
+	/* All of an empty queue has been tried. */
+	acting->outcome.may_be_none = acting->action == QUEUE_RETRY && change.selection.all;
 	return end(cli, status, &acting->outcome, announced);
 }
 

@@ -28,6 +28,7 @@ struct sendmail {
 	char mode;
 	const char *sender, *full_name, *notify, *envelope_id;
 	const char *verp; /* delimiters, or "" for the usual ones; NULL: none */
+	const char *queue_part; /* "I4C7X...", "Rexample.org"; NULL: all */
 	bool ignores_dots, takes_recipients, returns_full, returns_headers, is_verbose;
 	struct buf recipients; /* NUL behind each */
 	struct conn *conn;
@@ -52,14 +53,39 @@ __attribute__((format(printf, 3, 4))) static int fail(struct sendmail *s, int st
 
 /* ---- the command line ---- */
 
+/* h and H: what is known of other hosts, which isn't kept: nothing to show, nothing to purge. */
 static bool take_mode(struct sendmail *s, const char *mode)
 {
-	if (strlen(mode) != 1 || !strchr("msp i", mode[0]) || mode[0] == ' ') {
+	bool is_known = strlen(mode) == 1 && strchr("msivphH", mode[0]);
+
+	if (is_known)
+		s->mode = strchr("hH", mode[0]) ? 'i' : mode[0];
+	else
 		fail(s, EX_USAGE, "-b%s is not done here: posthorn serve is the daemon", mode);
+	return is_known;
+}
+
+/* -q: all there is; -qI, -qR, -qS: a message, a recipient's domain, a sender's domain. */
+static bool take_queue(struct sendmail *s, const char *which)
+{
+	bool is_part = which && strchr("IRS", which[0]) && which[0] && which[1];
+
+	if (which && !is_part) {
+		fail(s, EX_USAGE, "-q%s is not done here: posthorn serve tries again as relay.retry says", which);
 		return false;
 	}
-	s->mode = mode[0];
+	s->mode = 'q';
+	s->queue_part = which;
 	return true;
+}
+
+static bool take_return(struct sendmail *s, const char *what)
+{
+	s->returns_full = strcasecmp(what, "full") == 0;
+	s->returns_headers = strcasecmp(what, "hdrs") == 0;
+	if (!s->returns_full && !s->returns_headers)
+		fail(s, EX_USAGE, "-R is full or hdrs");
+	return s->returns_full || s->returns_headers;
 }
 
 static void take_letter_option(struct sendmail *s, const char *option)
@@ -74,7 +100,7 @@ static bool take_options(struct sendmail *s, int argc, char **argv)
 	int option;
 
 	opterr = 0;
-	while ((option = getopt(argc, argv, "A:B:b:C:D:d::F:f:Gh:IiL:M:mN:nO:o:p:q::R:r:sTtUV:vX:")) != -1) {
+	while ((option = getopt(argc, argv, "A:a:B:b:C:D:d::e:F:f:Gh:IiL:M:mN:nO:o:p:q::R:r:sTtUV:vX:x")) != -1) {
 		switch (option) {
 		case 'b':
 			if (!take_mode(s, optarg))
@@ -100,11 +126,12 @@ static bool take_options(struct sendmail *s, int argc, char **argv)
 			take_letter_option(s, optarg);
 			break;
 		case 'q':
-			s->mode = 'q';
+			if (!take_queue(s, optarg))
+				return false;
 			break;
 		case 'R':
-			s->returns_full = strcasecmp(optarg, "full") == 0;
-			s->returns_headers = !s->returns_full;
+			if (!take_return(s, optarg))
+				return false;
 			break;
 		case 't':
 			s->takes_recipients = true;
@@ -470,6 +497,29 @@ static int speak_smtp(struct sendmail *s)
 	return s->failed;
 }
 
+/* -bv: would they be taken? A line for each on standard output; nothing is sent. */
+static int verify(struct sendmail *s, int argc, char **argv)
+{
+	struct slice sender, rest, text;
+	int worst = EX_OK;
+
+	buf_init(&s->recipients, &s->arena, 0);
+	if (!greet(s) || !gather_recipients(s, argc, argv, SLICE_EMPTY) || !find_sender(s, &sender) ||
+	    !mail_from(s, sender, false, s->offers_utf8 && !slice_is_ascii(buf_slice(&s->recipients))))
+		return s->failed;
+	rest = buf_slice(&s->recipients);
+	while (rest.len > 0) {
+		struct slice recipient = slice_cut(&rest, '\0');
+
+		if (rcpt_to(s, recipient))
+			printf("%.*s... deliverable\n", SLICE_ARG(recipient));
+		else
+			worst = s->failed;
+	}
+	(void)say(s, SLICE("QUIT"), &text);
+	return worst;
+}
+
 static int run_posthorn(const char *const *words, size_t count)
 {
 	char *arguments[8] = {NULL};
@@ -490,10 +540,26 @@ static bool is_word(const char *text)
 	return true;
 }
 
+static int retry(struct sendmail *s)
+{
+	const char *part = s->queue_part, *words[] = {"posthorn", "queue", "retry", "--all", NULL};
+	const struct slice domain[] = {SLICE("@"), slice_from_cstr(part ? part + 1 : "")};
+
+	if (!part)
+		return run_posthorn(words, 4);
+	if (!is_word(part))
+		return fail(s, EX_USAGE, "-q%s names nothing", part);
+	words[3] = part + 1;
+	if (part[0] == 'I')
+		return run_posthorn(words, 4);
+	words[3] = part[0] == 'R' ? "--recipient" : "--sender";
+	words[4] = strchr(part, '@') ? part + 1 : slice_cstr(&s->arena, slice_join(&s->arena, domain, 2));
+	return run_posthorn(words, 5);
+}
+
 static int run_mode(struct sendmail *s, int argc, char **argv)
 {
-	static const char *const list[] = {"posthorn", "queue", "list"}, *const retry[] = {"posthorn", "queue", "retry",
-											   "--all"};
+	static const char *const list[] = {"posthorn", "queue", "list"};
 
 	switch (s->mode) {
 	case 'i': /* aliases are in the store: nothing has to be built */
@@ -501,7 +567,9 @@ static int run_mode(struct sendmail *s, int argc, char **argv)
 	case 'p':
 		return run_posthorn(list, 3);
 	case 'q':
-		return run_posthorn(retry, 4);
+		return retry(s);
+	case 'v':
+		return verify(s, argc, argv);
 	case 's':
 		return speak_smtp(s);
 	default:

@@ -171,12 +171,25 @@ def test_sendmail(make_server, folder):
     # one of two is unknown: told, and the other has it
     done = local.run("sendmail", "nobody-here", BOB, input="X-Token: half\n\n")
     assert done.returncode == EX_NOUSER and "550 5.1.1" in done.stderr and "half" in tokens_in(server.messages(BOB))
-    for words, status in ((("sendmail",), EX_USAGE), (("sendmail", "-t"), EX_USAGE), (("sendmail", "-bd"), EX_USAGE),
+    done = local.run("sendmail", "-bv", "nobody-here", BOB)
+    assert done.returncode == EX_NOUSER and done.stdout == f"{BOB}... deliverable\n" and "nobody-here@example.test: 550 5.1.1" in done.stderr
+    before = server.count(BOB)
+    # what older callers give by habit
+    done = local.run("sendmail", "-Am", "-aux", "-ep", "-G", "-m", "-n", "-x", "-U", "-L", "tag", "-h", "5", "-o7", "-odb", "-oem", "-O",
+                     "DeliveryMode=b", "-N", "success,failure", "-R", "hdrs", "-V", "id1", "-X", "/dev/null", "-bm", BOB, input="X-Token: habit\n\n")
+    assert done.returncode == 0 and server.count(BOB) == before + 1, done.stderr
+    for words, status in ((("sendmail", "-bh"), 0), (("sendmail", "-bt"), EX_USAGE), (("sendmail", "-q1h"), EX_USAGE), (("sendmail", "-R", "some", BOB), EX_USAGE), (("sendmail", "-Z", BOB), EX_USAGE), (("sendmail",), EX_USAGE), (("sendmail", "-t"), EX_USAGE), (("sendmail", "-bd"), EX_USAGE),
                           (("sendmail", "-f", "a@b@c", ALICE), EX_DATAERR), (("sendmail", "-N", "a\r\nb", ALICE), EX_USAGE),
                           (("newaliases",), 0), (("sendmail", "-bi"), 0)):
         assert local.run(*words, input="x\n").returncode == status, words
     assert "250 " in local.run("sendmail", "-bs", input="EHLO x\r\nQUIT\r\n").stdout
-    assert local.run("mailq", env={"POSTHORN_CONFIG": str(server.config)}).returncode == 0
+    own = {"POSTHORN_CONFIG": str(server.config)}
+    server.cli("route", "add", "far.test", "127.0.0.1:1")
+    assert local.run("sendmail", "x@far.test", input="X-Token: far\n\n").returncode == 0
+    for words in (("mailq",), ("sendmail", "-q"), ("sendmail", "-qRfar.test"), ("sendmail", "-qSexample.test")):
+        done = local.run(*words, env=own)
+        assert done.returncode == 0, (words, done.stderr)
+    assert "nothing in the queue fits" in local.run("sendmail", "-qInothing", env=own).stderr
     # programs that others wrote
     rc = folder / "mailrc"
     rc.write_text(f"set sendmail={local.dir}/sendmail\n")
@@ -184,8 +197,15 @@ def test_sendmail(make_server, folder):
                    env=local.env | {"MAILRC": str(rc)}, timeout=60)
     subprocess.run(["neomutt", "-n", "-F", "/dev/null", "-e", f'set sendmail="{local.dir}/sendmail -oem -oi"; set copy=no; set from={ALICE}',
                     "-s", "by mutt", BOB], input="hello\n", text=True, check=True, env=local.env | {"HOME": str(folder)}, timeout=60)
-    wait_for(lambda: {b"by mailx", b"by mutt"} <= {m.split(b"Subject: ")[1].split(b"\r\n")[0] for m in server.messages(BOB) if b"Subject: " in m},
-             what="the letters of mailx and mutt")
+    patch = folder / "one.patch"
+    patch.write_text(f"From 0123456789012345678901234567890123456789 Mon Sep 17 00:00:00 2001\nFrom: Alice <{ALICE}>\nDate: Wed, 25 Nov 2026 10:00:00 +0000\n"
+                     "Subject: [PATCH] by git\n\n---\n x | 1 +\n")
+    subprocess.run(["git", "send-email", "--quiet", "--confirm=never", f"--sendmail-cmd={local.dir}/sendmail", "--from", ALICE, "--envelope-sender", ALICE,
+                    "--to", BOB, "--suppress-cc=all", str(patch)], check=True, env=local.env | {"HOME": str(folder), "GIT_COMMITTER_NAME": "Alice", "GIT_COMMITTER_EMAIL": ALICE, "GIT_AUTHOR_NAME": "Alice", "GIT_AUTHOR_EMAIL": ALICE}, timeout=60, cwd=folder)
+    subprocess.run(["php", "-n", "-d", f"sendmail_path={local.dir}/sendmail -t -i", "-r",
+                    f'exit(mail("{BOB}", "by php", "hello", "From: {ALICE}", "-f{ALICE}") ? 0 : 1);'], check=True, env=local.env, timeout=60)
+    wait_for(lambda: {b"by mailx", b"by mutt", b"[PATCH] by git", b"by php"} <= {m.split(b"Subject: ")[1].split(b"\r\n")[0] for m in server.messages(BOB) if b"Subject: " in m},
+             what="the letters of mailx, mutt, git and PHP")
     server.stop()
     done = local.run("sendmail", ALICE, input="x\n")
     assert done.returncode == EX_TEMPFAIL and "posthorn" in done.stderr
