@@ -1,6 +1,7 @@
 #include <stdio.h>
 
 #include "cli/commands.h"
+#include "cli/local_target.h"
 #include "cli/output.h"
 #include "store/directory.h"
 
@@ -19,11 +20,16 @@ static bool alias_address(struct cli *cli, struct slice text, struct slice *addr
 	return true;
 }
 
+static bool take_target(struct cli *cli, struct slice text, struct slice *target)
+{
+	return local_target_is(text) ? local_target_take(cli, text, target) : cli_address(cli, text, target);
+}
+
 /* All are looked at before the first is added. */
 static bool take_targets(struct cli *cli, struct slice *targets)
 {
 	for (size_t i = 1; i < cli->argument_count; i++) {
-		if (!cli_address(cli, cli_argument(cli, i), &targets[i - 1]))
+		if (!take_target(cli, cli_argument(cli, i), &targets[i - 1]))
 			return false;
 	}
 	return true;
@@ -97,7 +103,10 @@ int command_alias_remove(struct cli *cli)
 
 	if (!cli_finish(cli, 1, 2) || !alias_address(cli, cli_argument(cli, 0), &address))
 		return cli->failed;
-	if (cli->argument_count == 2 && !cli_address(cli, cli_argument(cli, 1), &target))
+	/* One that has gone from the configuration can be removed all the same. */
+	if (cli->argument_count == 2 && local_target_is(cli_argument(cli, 1)))
+		target = slice_lower(&cli->arena, cli_argument(cli, 1));
+	else if (cli->argument_count == 2 && !cli_address(cli, cli_argument(cli, 1), &target))
 		return cli->failed;
 	if (!cli_open_store(cli))
 		return cli->failed;

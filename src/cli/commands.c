@@ -73,8 +73,10 @@ const struct command commands[] = {
 	 "Its mail stays. Example:\n  posthorn account disable alice@example.org\n", command_account_disable},
 
 	{"alias add", "ADDRESS TARGET...", "deliver an address's mail to others",
-	 "ADDRESS may be @DOMAIN: all that has no other recipient there. Examples:\n"
+	 "ADDRESS may be @DOMAIN: all that has no other recipient there. TARGET is an address, or local:NAME: a command or file that\n"
+	 "local.targets in posthorn.yaml has under that name. Examples:\n"
 	 "  posthorn alias add sales@example.org alice@example.org bob@example.net\n"
+	 "  posthorn alias add tickets@example.org local:tickets\n"
 	 "  posthorn alias add @example.org alice@example.org\n",
 	 command_alias_add},
 	{"alias list", "", "list the aliases", "Example:\n  posthorn alias list --json\n", command_alias_list},
@@ -129,8 +131,8 @@ const struct command commands[] = {
 	{"import aliases", "FILE [--format aliases|virtual|transport] [--domain DOMAIN]", "import another mail server's aliases or routes",
 	 "  --format FORMAT    aliases: as /etc/aliases has them (default); virtual, transport: Postfix's maps\n"
 	 "  --domain DOMAIN    of names that have none; default smtp.origin, or hostname\n\n"
-	 "What is there already stays; what can't be imported (programs, files, includes, other transports) is told with its\n"
-	 "line. It can be run again. Examples:\n"
+	 "What is there already stays; what can't be imported (other transports; programs and files that local.targets in posthorn.yaml\n"
+	 "doesn't have) is told with its line. Files that are included are read now. It can be run again. Examples:\n"
 	 "  posthorn import aliases /etc/aliases --domain example.org\n"
 	 "  posthorn import aliases /etc/postfix/virtual --format virtual\n",
 	 command_import_aliases},

@@ -2,9 +2,11 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "cli/local_target.h"
 #include "cli/rules.h"
 
-#define MAP_MAX (256UL * 1024 * 1024)
+#define MAP_MAX           (256UL * 1024 * 1024)
+#define INCLUDE_DEPTH_MAX 4
 
 struct importing {
 	struct cli *cli;
@@ -80,6 +82,28 @@ static struct slice cut_target(struct slice *rest)
 	return target;
 }
 
+/* "-": standard input. */
+static bool read_text(struct arena *arena, const char *path, struct slice *text)
+{
+	FILE *file = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
+	struct buf all;
+	size_t got = 1;
+
+	buf_init(&all, arena, MAP_MAX);
+	while (file && got > 0) {
+		char *room = buf_reserve(&all, 65536);
+
+		got = room ? fread(room, 1, 65536, file) : 0;
+		buf_advance(&all, got);
+	}
+	*text = buf_slice(&all);
+	bool ok = file && !ferror(file) && buf_ok(&all);
+
+	if (file && file != stdin)
+		fclose(file);
+	return ok;
+}
+
 /* ---- adding ---- */
 
 static void count(struct importing *in, enum status status, struct slice what)
@@ -109,25 +133,75 @@ static bool whole_address(struct importing *in, struct slice text, struct slice 
 	return rules_address(cli, text, address);
 }
 
-static void add_target(struct importing *in, struct slice address, struct slice text)
+/* "|command arg" in quotes, as aliases(5) has it; a backslash takes the next character as it is. */
+static struct slice without_quotes(struct importing *in, struct slice text)
 {
-	struct slice target, bare = text.len > 0 && text.data[0] == '"' ? slice_skip(text, 1) : text;
+	struct buf out;
+
+	if (!slice_starts_with(text, SLICE("\"")) && slice_find_byte(text, '"') == SLICE_NOT_FOUND)
+		return text;
+	buf_init(&out, &in->cli->arena, 0);
+	for (size_t i = 0; i < text.len; i++) {
+		if (text.data[i] == '"')
+			continue;
+		if (text.data[i] == '\\' && i + 1 < text.len)
+			i++;
+		buf_add_byte(&out, text.data[i]);
+	}
+	return buf_slice(&out);
+}
+
+/* Whose powers it shall have no map tells: the administrator says it in the configuration. */
+static void add_local(struct importing *in, struct slice address, struct slice to)
+{
+	struct slice target;
+
+	if (local_target_find(in->cli, to, &target))
+		count(in, directory_add_alias(in->cli->store, address, target), address);
+	else
+		pass_over(in, "%.*s: say whose powers it shall have; put {name: NAME, user: USER, to: \"%.*s\"} into local.targets"
+			      " of posthorn.yaml and import again", SLICE_ARG(to), SLICE_ARG(to));
+}
+
+static void add_targets(struct importing *in, struct slice address, struct slice targets, unsigned depth);
+
+/* What the file holds now. */
+static void add_included(struct importing *in, struct slice address, struct slice path, unsigned depth)
+{
+	struct slice rest;
+
+	if (depth >= INCLUDE_DEPTH_MAX || !read_text(&in->cli->arena, slice_cstr(&in->cli->arena, path), &rest)) {
+		pass_over(in, "%.*s can't be included", SLICE_ARG(path));
+		return;
+	}
+	while (rest.len > 0) {
+		struct slice line = slice_trim(cut_line(&rest));
+
+		if (!slice_starts_with(line, SLICE("#")))
+			add_targets(in, address, line, depth + 1);
+	}
+}
+
+static void add_target(struct importing *in, struct slice address, struct slice text, unsigned depth)
+{
+	struct slice target, bare = without_quotes(in, text);
 
 	if (text.len == 0)
 		return;
-	if (slice_starts_with(bare, SLICE("|")) || slice_starts_with(bare, SLICE("/")) ||
-	    slice_starts_with(bare, SLICE(":include:")))
-		pass_over(in, "%.*s: programs, files and includes are not imported", SLICE_ARG(text));
+	if (slice_starts_with(bare, SLICE("|")) || slice_starts_with(bare, SLICE("/")))
+		add_local(in, address, bare);
+	else if (slice_starts_with(bare, SLICE(":include:")))
+		add_included(in, address, slice_trim(slice_skip(bare, sizeof(":include:") - 1)), depth);
 	else if (!whole_address(in, text, &target) || target.data[0] == '@')
 		pass_over(in, "%.*s is no address", SLICE_ARG(text));
 	else
 		count(in, directory_add_alias(in->cli->store, address, target), address);
 }
 
-static void add_targets(struct importing *in, struct slice address, struct slice targets)
+static void add_targets(struct importing *in, struct slice address, struct slice targets, unsigned depth)
 {
 	while (targets.len > 0)
-		add_target(in, address, cut_target(&targets));
+		add_target(in, address, cut_target(&targets), depth);
 }
 
 /* "name: target, target" */
@@ -140,7 +214,7 @@ static void take_alias(struct importing *in, struct slice entry)
 	else if (!whole_address(in, name, &address))
 		pass_over(in, "%.*s is no address", SLICE_ARG(name));
 	else
-		add_targets(in, address, slice_trim(rest));
+		add_targets(in, address, slice_trim(rest), 0);
 }
 
 static struct slice cut_word(struct slice *rest)
@@ -170,7 +244,7 @@ static void take_virtual(struct importing *in, struct slice entry)
 	if (!whole_address(in, word, &address))
 		pass_over(in, "%.*s is no address", SLICE_ARG(word));
 	else
-		add_targets(in, address, entry);
+		add_targets(in, address, entry, 0);
 }
 
 /* "smtp:[host]:port" is a host; "smtp:domain" means that domain's MX hosts. False: another transport. */
@@ -217,22 +291,8 @@ static take_entry format_of(const char *name)
 
 static bool read_map(struct cli *cli, const char *path, struct slice *text)
 {
-	FILE *file = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
-	struct buf all;
-	size_t got = 1;
+	bool ok = read_text(&cli->arena, path, text);
 
-	buf_init(&all, &cli->arena, MAP_MAX);
-	while (file && got > 0) {
-		char *room = buf_reserve(&all, 65536);
-
-		got = room ? fread(room, 1, 65536, file) : 0;
-		buf_advance(&all, got);
-	}
-	*text = buf_slice(&all);
-	bool ok = file && !ferror(file) && buf_ok(&all);
-
-	if (file && file != stdin)
-		fclose(file);
 	if (!ok)
 		cli_fail(cli, EXIT_FAILED, "%s can't be read", path);
 	return ok;

@@ -187,6 +187,11 @@ bool check_user(struct slice text)
 	return text.len <= 32 && all_of(text, "-_.") && text.data[0] != '-';
 }
 
+bool check_user_not_root(struct slice text)
+{
+	return check_user(text) && !slice_eq(text, SLICE("root"));
+}
+
 bool check_mode(struct slice text)
 {
 	for (size_t i = 0; i < text.len; i++)
@@ -242,4 +247,36 @@ bool check_durations(struct slice text)
 			return true;
 	}
 	return false;
+}
+
+bool check_word(struct slice text)
+{
+	for (size_t i = 0; i < text.len; i++)
+		if (!ascii_is_alnum(text.data[i]) && !strchr("-_.", text.data[i]))
+			return false;
+	return text.len > 0 && text.len <= 64;
+}
+
+bool check_local_target(struct slice text)
+{
+	if (slice_starts_with(text, SLICE("|")))
+		return slice_trim(slice_skip(text, 1)).len > 0;
+	return text.len > 1 && text.data[0] == '/';
+}
+
+bool check_local_mailbox(struct slice text)
+{
+	if (slice_starts_with(text, SLICE("~/")))
+		return text.len > 2;
+	return slice_starts_with(text, SLICE("/")) && slice_find(text, SLICE("%u")) != SLICE_NOT_FOUND;
+}
+
+bool check_address(struct slice text)
+{
+	size_t at = slice_find_last_byte(text, '@');
+
+	for (size_t i = 0; i < text.len; i++)
+		if (text.data[i] <= ' ' || text.data[i] == '<' || text.data[i] == '>' || text.data[i] == 0x7f)
+			return false;
+	return at != SLICE_NOT_FOUND && at > 0 && at <= 64 && text.len <= 254 && check_hostname(slice_skip(text, at + 1));
 }

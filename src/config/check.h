@@ -41,5 +41,14 @@ bool check_user(struct slice text);
 bool check_trap(struct slice text);
 /* The same, or "postmaster". */
 bool check_alert_to(struct slice text);
+bool check_user_not_root(struct slice text);
 bool check_duration(struct slice text);
 bool check_durations(struct slice text);
+/* Letters, digits and "-_.". */
+bool check_word(struct slice text);
+/* local@domain, roughly */
+bool check_address(struct slice text);
+/* "|command", "/file", "/maildir/" */
+bool check_local_target(struct slice text);
+/* "~/Maildir/", "/var/mail/%u" */
+bool check_local_mailbox(struct slice text);

@@ -16,6 +16,9 @@ struct buf;
 #define CONFIG_LOCAL_LISTENER "unix:" CONFIG_LOCAL_SOCKET
 
 /* All text is UTF-8 C strings; NULL where not given and without a default. */
+struct config_local_target {
+	char *name, *user, *to;
+};
 struct config_listener {
 	char *address;  /* "127.0.0.1:25", ":25", "unix:/run/posthorn/lmtp.sock" */
 	char *protocol; /* "smtp", "submission", "submissions", "lmtp", "local", "imap", "imaps", "pop3", "pop3s" */
@@ -129,6 +132,9 @@ struct config {
 		char *source_address, *source_address_ipv6;
 		char *ip_versions; /* "both", "ipv4", "ipv6" */
 		char *ca_file;     /* trust anchors in PEM; NULL: the system's */
+		bool tls_reports; /* to domains that ask for them (RFC 8460) */
+		char *tls_reports_from; /* NULL: postmaster@HOSTNAME */
+		unsigned tls_reports_spread_s;
 		char *sts_port;    /* "443"; for tests */
 		char *port; /* "25": the port of MX hosts; tests and odd networks */
 	} relay;
@@ -180,6 +186,15 @@ struct config {
 		unsigned trace_days;
 		unsigned deleted_days; /* 0: what is deleted is gone */
 	} retention;
+	struct { /* mail for Unix users and programs (local/local.h); none while both lists are empty */
+		char **domains;
+		unsigned domains_count;
+		struct config_local_target *targets;
+		unsigned targets_count;
+		char *mailbox, *mailbox_command;
+		bool forward;
+		unsigned minimum_uid, time_limit_s;
+	} local;
 };
 
 /* Reads and checks; what isn't given has its default. NULL with *error (its text in `arena`): "posthorn.yaml:12:

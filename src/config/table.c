@@ -20,6 +20,15 @@
 
 /* A row is read better as it stands. */
 /* clang-format off */
+static const struct setting local_target_fields[] = {
+	{"name", "How aliases call it: local:NAME.", .kind = SETTING_TEXT, FIELD(config_local_target, name), .check = check_word,
+	 .allowed = "letters, digits and -_."},
+	{"user", "The Unix user whose powers it has; never root.", .kind = SETTING_TEXT, FIELD(config_local_target, user), .check = check_user_not_root,
+	 .allowed = "a user name"},
+	{"to", "\"|COMMAND\", which has the message on standard input; \"/FILE\", an mbox file; \"/FOLDER/\", a Maildir.", .kind = SETTING_TEXT,
+	 FIELD(config_local_target, to), .check = check_local_target, .allowed = "|COMMAND, /FILE or /FOLDER/"},
+};
+
 static const struct setting listener_fields[] = {
 	{"address", "Address and port, as 192.0.2.1:25, [2001:db8::1]:25, or :25 for all addresses; or unix:/PATH for lmtp and local.", .kind = SETTING_TEXT,
 	 FIELD(config_listener, address), .check = check_listen_address, .allowed = "ADDRESS:PORT, [IPV6]:PORT, :PORT or unix:/PATH"},
@@ -145,6 +154,23 @@ const struct setting settings[] = {
 	 .default_text = "info", .allowed = "debug|info|warning|error"},
 	{"log.format", "The form of a log line.", .kind = SETTING_CHOICE, AT(log.format), .default_text = "logfmt",
 	 .allowed = "logfmt|json"},
+	{"local.domains",
+	 "Domains whose local parts are Unix users as well, behind accounts and aliases: mail for them goes into local.mailbox, or where their "
+	 ".forward says. Without this and local.targets nothing is delivered outside the store.",
+	 .kind = SETTING_LIST, LIST(local.domains), .check = check_hostname, .allowed = "domains"},
+	{"local.targets", "Commands, files and Maildirs that aliases may lead to, as: posthorn alias add rt@example.org local:NAME.",
+	 RECORDS(local_target_fields, config_local_target), LIST(local.targets)},
+	{"local.mailbox",
+	 "Where mail for a Unix user goes: ~/Maildir/, ~/mbox, or /var/mail/%u (%u: the user's name); what ends with / is a Maildir.",
+	 .kind = SETTING_TEXT, AT(local.mailbox), .check = check_local_mailbox, .default_text = "~/Maildir/", .allowed = "~/PATH or /PATH with %u"},
+	{"local.mailbox_command", "A command that gets a Unix user's mail instead, run as that user: /usr/bin/procmail, for example.",
+	 .kind = SETTING_TEXT, AT(local.mailbox_command)},
+	{"local.forward", "The file .forward in a Unix user's home folder says where mail for that user goes.", .kind = SETTING_BOOL,
+	 AT(local.forward), .default_text = "true"},
+	{"local.minimum_uid", "Users with a smaller number have no mailbox; mail for root is an alias, always.", NUMBER(1, 4294967293),
+	 AT(local.minimum_uid), .default_text = "1000"},
+	{"local.time_limit", "A command that runs for longer is ended, and the mail tried again.", SECONDS(1, 86400), AT(local.time_limit_s),
+	 .default_text = "5m"},
 	{"metrics.address",
 	 "Where Prometheus may fetch the numbers of all roles (GET /metrics), without a password: an address that only it can reach, or a "
 	 "Unix socket. Without it nothing is counted.",
@@ -290,6 +316,13 @@ const struct setting settings[] = {
 	 "Certificates (PEM) of the authorities that are trusted where a verified certificate is asked for. Without it: the "
 	 "system's.",
 	 .kind = SETTING_PATH, AT(relay.ca_file), .allowed = "a file name"},
+	{"relay.tls_reports",
+	 "Once a day each domain that asks for it (a TXT record at _smtp._tls.DOMAIN) is told how TLS with its mail hosts went (RFC 8460).",
+	 .kind = SETTING_BOOL, AT(relay.tls_reports), .default_text = "true"},
+	{"relay.tls_reports_from", "The sender of those reports, and whom to ask about them. Without it: postmaster@ and hostname.",
+	 .kind = SETTING_TEXT, AT(relay.tls_reports_from), .check = check_address, .allowed = "an address"},
+	{"relay.tls_reports_spread", "They are sent at a random time so long after midnight (UTC).", SECONDS(0, 72000),
+	 AT(relay.tls_reports_spread_s), .default_text = "4h"},
 	{"relay.sts_port", "The port of the web servers that hold MTA-STS policies, for tests.", .kind = SETTING_TEXT,
 	 AT(relay.sts_port), .check = check_port, .default_text = "443", .allowed = "1 to 65535"},
 	{"relay.port", "The port of mail exchangers, for tests and odd networks.", .kind = SETTING_TEXT, AT(relay.port),

@@ -98,7 +98,7 @@ static void pack_and_bring(struct ipc *ipc, struct arena *arena, const struct de
 
 	buf_init(&request, arena, IPC_FRAME_MAX);
 	buf_reserve(&request, bytes.data && bytes.len < IPC_FRAME_MAX - 1024 ? bytes.len + 1024 : 1024);
-	deliver_pack_envelope(&request, false, envelope);
+	deliver_pack_envelope(&request, envelope->again, envelope);
 	fits = bytes.data && bytes.len + sizeof(uint32_t) <= IPC_FRAME_MAX - request.len;
 	if (fits)
 		pack_slice(&request, bytes);

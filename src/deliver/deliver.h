@@ -79,6 +79,8 @@ struct deliver_envelope {
 	struct slice held_why;
 	bool each; /* LMTP: a verdict for each recipient */
 	struct envelope_timing timing;
+	bool again; /* it may have been brought before under its queue id */
+	struct slice forwarded_by; /* whose forwarding this is, an address here; empty: none */
 	const struct deliver_recipient *recipients;
 	size_t recipient_count;
 	struct slice trace_from; /* "smtp 192.0.2.1 mx.example.org" */

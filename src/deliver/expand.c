@@ -104,6 +104,24 @@ static enum expand_outcome take_remote(struct expansion *x, struct slice address
 	return EXPAND_OK;
 }
 
+/* An alias's word: local:NAME, unix:USER. The address is the recipient's. */
+static enum expand_outcome take_local_hop(struct expansion *x, struct slice hop)
+{
+	const struct slice key[] = {hop, SLICE(" "), x->recipient->address};
+	struct expand_remote *remote;
+
+	if (!x->has_local)
+		return EXPAND_UNKNOWN;
+	if (take(x, slice_join(x->arena, key, 3))) {
+		remote = ARENA_NEW(x->arena, struct expand_remote);
+		*remote = (struct expand_remote){.address = slice_dup(x->arena, x->recipient->address), .domain = SLICE_EMPTY,
+						 .local_hop = slice_dup(x->arena, hop), .recipient = x->recipient};
+		DL_APPEND(x->remotes, remote);
+		x->remote_count++;
+	}
+	return EXPAND_OK;
+}
+
 static void note_dropped(struct expansion *x, struct slice address, enum expand_outcome why)
 {
 	struct expand_dropped *dropped;
@@ -123,7 +141,9 @@ static enum expand_outcome visit_targets(struct expansion *x, const struct direc
 	enum expand_outcome worst = EXPAND_NOTHING;
 
 	for (size_t i = 0; i < entry->target_count; i++) {
-		enum expand_outcome outcome = visit(x, entry->targets[i], entry->is_domain_alias ? depth : depth + 1);
+		bool stays = hop_is_local(entry->targets[i]);
+		enum expand_outcome outcome = stays ? take_local_hop(x, entry->targets[i])
+						    : visit(x, entry->targets[i], entry->is_domain_alias ? depth : depth + 1);
 
 		note_dropped(x, entry->targets[i], outcome);
 		if (outcome > worst)
@@ -229,7 +249,9 @@ void expansion_return_to(struct expansion *x, const struct expand_mark *mark)
 	while (x->remotes && x->remotes->prev != mark->remote) {
 		struct expand_remote *last = x->remotes->prev;
 
-		give_back(x, last->address);
+		const struct slice hop_key[] = {last->local_hop, SLICE(" "), last->address};
+
+		give_back(x, last->local_hop.len > 0 ? slice_join(x->arena, hop_key, 3) : last->address);
 		DL_DELETE(x->remotes, last);
 		x->remote_count--;
 	}

@@ -31,6 +31,7 @@ struct expand_local {
 };
 struct expand_remote {
 	struct slice address, domain;
+	struct slice local_hop; /* it stays on this machine: local:NAME, unix:USER; else empty */
 	bool is_forwarded; /* an alias led here, or the like */
 	const struct deliver_recipient *recipient;
 	struct expand_remote *prev, *next;
@@ -52,6 +53,7 @@ struct expansion {
 	uint64_t size;       /* of the message; 0: not known */
 	struct slice sender; /* who may write to a list is looked at only if its data isn't NULL */
 	bool may_relay;
+	bool has_local; /* targets that stay on this machine (local/local.h) can be delivered */
 	unsigned max_visits; /* addresses for one recipient */
 	/* results */
 	struct expand_local *locals;

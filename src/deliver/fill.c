@@ -57,6 +57,14 @@ static void queue_local(const struct expand_local *local, struct queue_target *t
 		target->addressed_to = local->recipient->address;
 }
 
+/* Through whom a recipient's mail goes on to others, if it does so. */
+static struct slice forwarder(const struct fill *fill, const struct expand_remote *remote)
+{
+	if (fill->forwarded_by.len > 0)
+		return fill->forwarded_by;
+	return remote->is_forwarded ? remote->recipient->address : SLICE_EMPTY;
+}
+
 /* All of it has one sender: where some is forwarded and some was sent to its recipient, that is rewritten as well. */
 enum status fill_queue(const struct fill *fill, struct delivery *delivery)
 {
@@ -74,12 +82,15 @@ enum status fill_queue(const struct fill *fill, struct delivery *delivery)
 		target->recipient = remote->address;
 		target->original_recipient = remote->recipient->original;
 		target->notify = remote->recipient->notify;
+		target->next_hop = remote->local_hop;
+		if (remote->local_hop.len > 0)
+			continue;
+		struct slice by = forwarder(fill, remote);
+
 		status = policy_next_hop(policy, fill->arena, delivery->sender, remote->address, remote->domain,
 					 &target->next_hop);
-		if (status == STATUS_OK && remote->is_forwarded && !delivery->queue_sender.data &&
-		    delivery->timing.verp.len == 0)
-			status = policy_forward_sender(policy, fill->arena, delivery->sender, remote->recipient->address,
-						       &delivery->queue_sender);
+		if (status == STATUS_OK && by.len > 0 && !delivery->queue_sender.data && delivery->timing.verp.len == 0)
+			status = policy_forward_sender(policy, fill->arena, delivery->sender, by, &delivery->queue_sender);
 	}
 	return status;
 }

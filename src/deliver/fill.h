@@ -8,6 +8,7 @@ struct fill {
 	struct policy *policy;
 	struct arena *arena;
 	const struct expansion *expansion;
+	struct slice forwarded_by; /* whose forwarding all of it is, an address here; empty: each recipient's own */
 };
 
 /* Must it wait for its time? Then nothing is delivered, and everything queued. */

@@ -12,6 +12,7 @@
 #include "deliver/fill.h"
 #include "deliver/notice.h"
 #include "deliver/policy.h"
+#include "deliver/unix_users.h"
 #include "deliver/verdict.h"
 #include "deliver/wire.h"
 #include "mime/address.h"
@@ -29,6 +30,7 @@ struct deliver_service {
 	const struct log *log;
 	struct directory_cache *cache;
 	struct policy *policy;
+	struct unix_users users;
 };
 
 /* One message on its way. */
@@ -56,6 +58,7 @@ struct deliver_service *deliver_service_new(const struct deliver_service_options
 	if (service->options.max_message_size == 0)
 		service->options.max_message_size = MESSAGE_SIZE_DEFAULT;
 	service->cache = directory_cache_new(store, options->separator);
+	service->users = (struct unix_users){ipc, options->unix_domains};
 	service->policy = policy_new(&(struct policy_options){options->smarthost, options->srs}, store);
 	return service;
 }
@@ -88,7 +91,9 @@ static enum status look_up(void *context, struct arena *arena, struct slice addr
 		entry->targets[0] = original;
 		return STATUS_OK;
 	case STATUS_NOT_FOUND:
-		return directory_cache_look_up(service->cache, arena, address, entry);
+		if (directory_cache_look_up(service->cache, arena, address, entry) != STATUS_OK)
+			return STATUS_TEMPORARY;
+		return unix_users_look_up(&service->users, arena, address, entry);
 	default:
 		return STATUS_TEMPORARY;
 	}
@@ -97,6 +102,7 @@ static enum status look_up(void *context, struct arena *arena, struct slice addr
 static void begin_expansion(struct deliver_service *service, struct arena *arena, struct expansion *expansion)
 {
 	expansion_init(expansion, arena, look_up, service);
+	expansion->has_local = service->options.has_local;
 	if (service->options.max_expansion > 0)
 		expansion->max_visits = service->options.max_expansion;
 }
@@ -457,7 +463,7 @@ static enum status commit(const struct work *work, struct slice sender, bool *in
 		.again = work->again,
 	};
 
-	const struct fill fill = {work->service->policy, work->arena, &work->expansion};
+	const struct fill fill = {work->service->policy, work->arena, &work->expansion, work->envelope.forwarded_by};
 
 	if (!fill_must_wait(&delivery))
 		fill_targets(&fill, sender, &delivery);

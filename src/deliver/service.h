@@ -3,6 +3,7 @@
 
 #include "deliver/deliver.h"
 #include "ipc/ipc.h"
+#include "local/local.h"
 #include "store/store.h"
 
 struct deliver_service;
@@ -14,6 +15,8 @@ struct deliver_service_options {
 	struct slice smarthost; /* next hop of all that is not local; empty: the recipient's domain */
 	struct slice hostname;
 	bool srs; /* rewrite the sender of what is forwarded (srs.h) */
+	struct local_domains unix_domains;
+	bool has_local; /* there is a role for what stays on this machine (local/local.h) */
 	bool require_sender_match; /* an authenticated account sends under its own address and its aliases only */
 	bool require_from_match;   /* nor in the name of others (author.h) */
 	int64_t undo_ms;           /* what an account submits waits so long, and can be taken back */

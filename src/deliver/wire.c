@@ -124,6 +124,7 @@ void deliver_pack_envelope(struct buf *out, bool again, const struct deliver_env
 	pack_slice(out, envelope->trace_from);
 	pack_slice(out, envelope->held_why);
 	pack_timing(out, &envelope->timing);
+	pack_slice(out, envelope->forwarded_by);
 	pack_u32(out, (uint32_t)envelope->recipient_count);
 	for (size_t i = 0; i < envelope->recipient_count; i++)
 		pack_recipient(out, &envelope->recipients[i]);
@@ -170,6 +171,7 @@ void deliver_unpack_envelope(struct unpack *in, struct arena *arena, bool *again
 	envelope->trace_from = unpack_slice(in);
 	envelope->held_why = unpack_slice(in);
 	unpack_timing(in, &envelope->timing);
+	envelope->forwarded_by = unpack_slice(in);
 	envelope->recipients = unpack_recipients(in, arena, &envelope->recipient_count);
 }
 

@@ -16,6 +16,7 @@ static const struct slice role_names[ROLE_COUNT] = {
 	[ROLE_AUTH] = {"auth", 4},
 	[ROLE_JOBS] = {"jobs", 4},
 	[ROLE_METRICS] = {"metrics", 7},
+	[ROLE_LOCAL] = {"local", 5},
 };
 
 struct slice role_name(enum role role)

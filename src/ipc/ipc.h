@@ -31,6 +31,7 @@ enum role {
 	ROLE_AUTH,
 	ROLE_JOBS,
 	ROLE_METRICS,
+	ROLE_LOCAL,
 	ROLE_COUNT,
 };
 struct slice role_name(enum role role);

@@ -1,9 +1,11 @@
-/* The one program: `posthorn COMMAND` for people, `posthorn role NAME` and `posthorn prepare NAME` for its own supervisor. */
+/* The one program: `posthorn COMMAND` for people, `posthorn role NAME` and `posthorn prepare NAME` for its own supervisor,
+ * `posthorn agent local` for its role local. */
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "cli/command.h"
 #include "cli/sendmail.h"
+#include "local/job.h"
 #include "main/probe.h"
 #include "main/role.h"
 #include "main/supervisor.h"
@@ -25,7 +27,7 @@ static int command_probe(struct cli *cli)
 	if (!cli_finish(cli, 1, 1))
 		return cli->failed;
 	if (!role_from_name(cli_argument(cli, 0), &role) || role == ROLE_SUPERVISOR)
-		return cli_fail(cli, EXIT_USAGE, "there is no role \"%s\"; give one of smtp, deliver, relay, imap, auth, jobs, metrics",
+		return cli_fail(cli, EXIT_USAGE, "there is no role \"%s\"; give one of smtp, deliver, relay, imap, auth, jobs, metrics, local",
 		                cli->arguments[0]);
 	return probe_run(role, cli->config_path);
 }
@@ -56,6 +58,8 @@ int main(int argc, char **argv)
 
 	if (argc > 0 && sendmail_is_name(argv[0]))
 		return sendmail_main(argc, argv);
+	if (slice_eq(command, SLICE("agent")) && strcmp(argv[2], "local") == 0)
+		return local_agent_main();
 	if (slice_eq(command, SLICE("role")) || slice_eq(command, SLICE("prepare")))
 		return run_as_role(command, slice_from_cstr(argv[2]));
 	return cli_main(argc, argv, own_commands, sizeof(own_commands) / sizeof(own_commands[0]));

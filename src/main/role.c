@@ -16,6 +16,7 @@
 #include "base/metrics.h"
 #include "base/random.h"
 #include "ipc/pack.h"
+#include "main/confine.h"
 #include "main/roles.h"
 #include "main/sandbox.h"
 #include "main/store_place.h"
@@ -187,6 +188,8 @@ bool role_enter_sandbox(struct role_setup *setup)
 	struct store_place place = store_place_of(setup);
 	unsigned powers = setup->definition->powers;
 
+	if (powers & POWER_USERS)
+		return confine(&setup->log);
 	if (!drop_privileges(setup, &place))
 		return false;
 	/* The supervisor's death is ours; set after the change of user, which clears it. */
@@ -207,6 +210,17 @@ bool role_enter_sandbox(struct role_setup *setup)
 	if (sandbox.folder_fd >= 0)
 		close(sandbox.folder_fd);
 	return ok;
+}
+
+struct local_domains role_unix_domains(struct role_setup *setup)
+{
+	const struct config *config = setup->config;
+	struct slice separator = slice_from_cstr(config->smtp.recipient_separator);
+	struct slice *domains = ARENA_ARRAY(&setup->arena, struct slice, config->local.domains_count + 1);
+
+	for (unsigned i = 0; i < config->local.domains_count; i++)
+		domains[i] = slice_from_cstr(config->local.domains[i]);
+	return (struct local_domains){domains, config->local.domains_count, separator.len > 0 ? separator.data[0] : '\0'};
 }
 
 bool role_say_ready(struct role_setup *setup)

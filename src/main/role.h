@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "config/config.h"
 #include "ipc/ipc.h"
+#include "local/local.h"
 #include "net/tls.h"
 
 struct dns;
@@ -59,6 +60,8 @@ MUST_CHECK struct store *role_open_store(struct role_setup *setup, struct error 
 bool role_asks_dns(const struct role_setup *setup);
 /* A resolver as dns.* says; before the sandbox. timeout_ms 0: its default. NULL: logged. */
 MUST_CHECK struct dns *role_make_dns(struct role_setup *setup, int timeout_ms);
+/* local.domains; in the role's arena. */
+struct local_domains role_unix_domains(struct role_setup *setup);
 /* At a reload. */
 void role_take_log_level(struct role_setup *setup, struct slice config_text);
 
@@ -83,3 +86,4 @@ int role_run_imap(struct role_setup *setup);
 int role_run_auth(struct role_setup *setup);
 int role_run_jobs(struct role_setup *setup);
 int role_run_metrics(struct role_setup *setup);
+int role_run_local(struct role_setup *setup);

@@ -32,11 +32,14 @@ static void announced(void *context, struct slice kind, struct slice payload)
 		deliver_service_directory_changed(role->service);
 }
 
-static struct deliver_service_options options_from(const struct config *config)
+static struct deliver_service_options options_from(struct role_setup *setup)
 {
+	const struct config *config = setup->config;
 	struct slice separator = slice_from_cstr(config->smtp.recipient_separator);
 
 	return (struct deliver_service_options){
+		.unix_domains = role_unix_domains(setup),
+		.has_local = config->local.domains_count > 0 || config->local.targets_count > 0,
 		.separator = separator.len > 0 ? separator.data[0] : '\0',
 		.max_message_size = config->limits.message_size,
 		.smarthost = slice_from_cstr(config->relay.smarthost),
@@ -72,7 +75,7 @@ int role_run_deliver(struct role_setup *setup)
 {
 	static const struct ipc_control_handler control = {.announce = announced};
 	struct deliver_role role = {0};
-	struct deliver_service_options options = options_from(setup->config);
+	struct deliver_service_options options = options_from(setup);
 	struct guard_service_options guard = guard_options_from(setup);
 	struct error error = {0};
 

@@ -10,7 +10,7 @@
 #include "net/dns.h"
 #include "net/listen.h"
 #include "relay/relay.h"
-#include "relay/sts_fetch.h"
+#include "relay/https.h"
 #include "store/store.h"
 
 #define STOP_GRACE_MS         5000
@@ -198,6 +198,16 @@ static struct relay_timeouts timeouts_from(const struct config *config)
 	};
 }
 
+static struct slice tls_reports_from(struct role_setup *setup)
+{
+	const struct config *config = setup->config;
+	const struct slice postmaster[] = {SLICE("postmaster@"), slice_from_cstr(config->hostname)};
+
+	if (!config->relay.tls_reports)
+		return SLICE_EMPTY;
+	return config->relay.tls_reports_from ? slice_from_cstr(config->relay.tls_reports_from) : slice_join(&setup->arena, postmaster, 2);
+}
+
 static struct relay_options options_from(struct role_setup *setup)
 {
 	const struct config *config = setup->config;
@@ -217,6 +227,10 @@ static struct relay_options options_from(struct role_setup *setup)
 		.expire_ms = duration(config->relay.expire),
 		.warn_after_ms = duration(config->relay.warn_after),
 		.double_bounce_to = slice_from_cstr(config->relay.double_bounce),
+		.unix_domains = role_unix_domains(setup),
+		.tls_reports_from = tls_reports_from(setup),
+		.tls_reports_spread_ms = config->relay.tls_reports_spread_s * INT64_C(1000),
+		.local_wait_ms = ((int)config->local.time_limit_s + 60) * 1000,
 		.separator = separator.len > 0 ? separator.data[0] : '\0',
 	};
 
@@ -328,7 +342,7 @@ int role_run_relay(struct role_setup *setup)
 
 	OPENSSL_init_crypto(OPENSSL_INIT_LOAD_CONFIG, NULL);
 	environment.tls_opportunistic = tls_client_new(SLICE_EMPTY);
-	sts_fetch_global_init();
+	https_global_init();
 	environment.trust_anchors = read_trust_anchors(setup);
 	environment.tls_verified = tls_client_new(environment.trust_anchors);
 	struct dns *dns = role_make_dns(setup, 0);

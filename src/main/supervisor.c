@@ -166,9 +166,12 @@ static bool set_up(struct supervisor *supervisor)
 
 static void start_all(struct supervisor *supervisor)
 {
+	const struct config *config = supervisor->config;
+	bool has_local = config->local.domains_count > 0 || config->local.targets_count > 0;
+
 	LOG_INFO(&supervisor->log, "supervisor.started", LOG_INT("pid", getpid()), LOG_INT("listeners", supervisor->listener_count));
 	for (enum role role = ROLE_SUPERVISOR; role < ROLE_COUNT; role++) {
-		if (role != ROLE_METRICS || supervisor->config->metrics.address)
+		if ((role != ROLE_METRICS || config->metrics.address) && (role != ROLE_LOCAL || has_local))
 			supervisor->roles[role].definition = role_definition(role);
 		if (supervisor->roles[role].definition)
 			supervisor_start_role(supervisor, role);

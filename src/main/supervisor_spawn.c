@@ -56,6 +56,18 @@ static pid_t spawn(struct supervisor *supervisor, const char *command, enum role
 	return pid;
 }
 
+/* What the administrator's commands are is nobody's affair but the local role's. */
+static void hide_commands(struct config *config, struct arena *arena)
+{
+	struct config_local_target *targets = ARENA_ARRAY(arena, struct config_local_target, config->local.targets_count + 1);
+
+	for (unsigned i = 0; i < config->local.targets_count; i++)
+		targets[i] = (struct config_local_target){config->local.targets[i].name, config->local.targets[i].user,
+							  (char *)"/dev/null"};
+	config->local.targets = targets;
+	config->local.mailbox_command = NULL;
+}
+
 /* A role learns what it needs to know and no more. */
 static bool configuration_for(struct supervisor *supervisor, const struct role_definition *definition, struct arena *arena,
                               struct buf *out)
@@ -66,6 +78,8 @@ static bool configuration_for(struct supervisor *supervisor, const struct role_d
 	if (!(definition->powers & (POWER_STORE | POWER_AUTH)))
 		reduced.store.url = (char *)"sqlite";
 	reduced.relay.smarthost_password_file = NULL;
+	if (definition->role != ROLE_LOCAL)
+		hide_commands(&reduced, arena);
 	if (!config_to_text(&reduced, arena, &configuration.config_text))
 		return false;
 	if (definition->role == ROLE_RELAY)

@@ -52,6 +52,29 @@ static enum status add_remote(struct making *m, struct slice address)
 	return STATUS_OK;
 }
 
+/* A hop of this machine: the administrator's command, or a Unix user. */
+static void add_local(struct making *m, struct slice address, struct slice hop)
+{
+	struct delivery *delivery = m->delivery;
+
+	if (delivery->queue_count < TARGETS_MAX)
+		delivery->queue[delivery->queue_count++] =
+			(struct queue_target){.recipient = slice_dup(m->arena, address), .next_hop = hop};
+}
+
+/* Somebody whom the directory doesn't know, or knows by a catch-all, may be a Unix user: the local role will tell. */
+static bool add_unix_user(struct making *m, struct slice address, const struct directory_entry *entry)
+{
+	bool is_open = entry->kind == DIRECTORY_UNKNOWN || entry->kind == DIRECTORY_NOT_LOCAL ||
+		       (entry->kind == DIRECTORY_ALIAS && entry->is_catch_all);
+	struct slice user;
+
+	if (!is_open || !local_user_at(&m->options->unix_domains, m->arena, address, &user))
+		return false;
+	add_local(m, address, slice_join(m->arena, (const struct slice[]){HOP_UNIX, user}, 2));
+	return true;
+}
+
 /* Who forwarded mail came from, behind the address that it went out under (srs.h). */
 static enum status original_sender(struct making *m, struct slice address, struct slice *original)
 {
@@ -77,13 +100,18 @@ static enum status add_targets(struct making *m, struct slice address, unsigned 
 		status = directory_look_up(m->store, m->arena, address, m->options->separator, &entry);
 	if (status != STATUS_OK)
 		return status;
+	if (add_unix_user(m, address, &entry))
+		return STATUS_OK;
 	if (entry.kind == DIRECTORY_ACCOUNT)
 		add_account(m, &entry.account, address);
 	else if (entry.kind == DIRECTORY_NOT_LOCAL || entry.kind == DIRECTORY_RELAY)
 		status = add_remote(m, address);
-	else if (entry.kind == DIRECTORY_ALIAS && depth < ALIAS_DEPTH_MAX)
-		for (size_t i = 0; i < entry.target_count && status == STATUS_OK; i++)
+	for (size_t i = 0; entry.kind == DIRECTORY_ALIAS && i < entry.target_count && status == STATUS_OK; i++) {
+		if (hop_is_local(entry.targets[i]))
+			add_local(m, address, entry.targets[i]);
+		else if (depth < ALIAS_DEPTH_MAX)
 			status = add_targets(m, entry.targets[i], depth + 1);
+	}
 	return status;
 }
 

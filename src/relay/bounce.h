@@ -2,6 +2,7 @@
  * sender, by the queue to a remote one. */
 #pragma once
 
+#include "local/local.h"
 #include "base/log.h"
 #include "relay/outcome.h"
 #include "store/directory.h"
@@ -11,6 +12,7 @@ struct bounce_options {
 	struct slice smarthost; /* next hop of remote senders; empty: their domain */
 	char separator;
 	struct slice double_bounce_to; /* whom notifications go to that have no other address; empty: nobody */
+	struct local_domains unix_domains;
 };
 
 /* Asks the directory and reads the message. OK: *bounce is made in the parcel's arena, or NULL where there is nobody to tell

@@ -45,6 +45,8 @@ static struct slice hop_of(const struct relay *relay, struct arena *arena, const
 	struct slice host;
 	uint16_t port;
 
+	if (hop_is_local(item->next_hop))
+		return item->next_hop;
 	if (route_is_rule(item->next_hop))
 		return slice_lower(arena, item->next_hop);
 	if (relay->smarthost.len > 0)

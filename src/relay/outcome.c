@@ -175,6 +175,8 @@ void outcome_settle(const struct outcome_policy *policy, struct parcel *parcel, 
 		.reports = ARENA_ARRAY(&parcel->arena, struct dsn_recipient, parcel->count),
 	};
 	for (struct recipient *recipient = parcel->recipients; recipient; recipient = recipient->next) {
+		if (recipient->state == RECIPIENT_REPLACED)
+			continue;
 		struct queue_result *result = &settlement->results[settlement->count++];
 
 		*result = (struct queue_result){

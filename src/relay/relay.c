@@ -11,6 +11,7 @@
 #include "relay/feeder.h"
 #include "relay/keeper.h"
 #include "relay/relay_internal.h"
+#include "relay/reporter.h"
 #include "store/routing.h"
 
 #define SUSPENSION_MAX_MS (60 * 1000) /* of the first one, which is never longer than the first retry */
@@ -61,6 +62,7 @@ static void copy_options(struct relay *relay, const struct relay_options *given)
 	options->hostname = slice_lower(arena, given->hostname);
 	options->smarthost = slice_lower(arena, given->smarthost);
 	options->double_bounce_to = slice_dup(arena, given->double_bounce_to);
+	options->tls_reports_from = slice_dup(arena, given->tls_reports_from);
 	options->smarthost_user = slice_dup(arena, given->smarthost_user);
 	options->smarthost_password = slice_dup(arena, given->smarthost_password);
 	options->node = slice_dup(arena, given->node.len > 0 ? given->node : given->hostname);
@@ -94,6 +96,7 @@ static void fill_defaults(struct relay_options *options)
 	DEFAULT(options->expire_ms, 5 * 24 * 3600 * 1000LL);
 	DEFAULT(options->warn_after_ms, 4 * 3600 * 1000LL);
 	DEFAULT(options->in_hand, 5000);
+	DEFAULT(options->local_wait_ms, 360 * 1000);
 	DEFAULT(timeouts->connect_ms, 30 * 1000);
 	DEFAULT(timeouts->greeting_ms, 300 * 1000);
 	DEFAULT(timeouts->command_ms, 300 * 1000);
@@ -164,7 +167,7 @@ static void set_up_policies(struct relay *relay)
 static struct bounce_options bounce_options(const struct relay *relay)
 {
 	return (struct bounce_options){relay->options.hostname, relay->options.smarthost, relay->options.separator,
-				       relay->options.double_bounce_to};
+				       relay->options.double_bounce_to, relay->options.unix_domains};
 }
 
 static bool is_destination(struct slice hop, struct slice pattern)
@@ -291,6 +294,8 @@ void relay_start(struct relay *relay)
 		abort();
 	relay->keeper = keeper_start(relay);
 	start_local(relay);
+	if (relay->options.tls_reports_from.len > 0 && relay->environment.ipc && relay->environment.resolver.txt)
+		relay->reporter = reporter_start(relay);
 }
 
 void relay_wake(struct relay *relay)
@@ -346,6 +351,8 @@ void relay_stop(struct relay *relay, int grace_ms)
 		pthread_join(relay->feeder, NULL);
 	recorder_stop(relay->recorder);
 	stop_local(relay);
+	reporter_stop(relay->reporter);
+	relay->reporter = NULL;
 	keeper_stop(relay->keeper);
 	relay->keeper = NULL;
 	/* Other nodes may have what is left, and our next life needs not look for it. */

@@ -19,6 +19,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/slice.h"
+#include "local/local.h"
 #include "net/dns.h"
 
 struct dns;
@@ -79,6 +80,10 @@ struct relay_options {
 	unsigned in_hand;      /* recipients held in memory at most; 5,000 */
 	struct slice node;     /* name of this node for leases; empty: hostname */
 	struct slice double_bounce_to; /* whom notifications go to that can't be delivered; empty: nobody */
+	struct local_domains unix_domains; /* for bounces to Unix users; outlives the relay */
+	struct slice tls_reports_from; /* who reports on TLS (RFC 8460); empty: no reports are sent */
+	int64_t tls_reports_spread_ms; /* they are sent within that time after a day's end */
+	int local_wait_ms;     /* how long the local role may take for one delivery; 6 min */
 	char separator;        /* plus-addressing of local senders, as the deliver role has it; 0: none */
 	struct relay_timeouts timeouts;
 };

@@ -42,6 +42,7 @@ struct relay {
 	struct tls_counts *tls_counts;
 	struct keeper *keeper;
 	struct local *local; /* NULL before the start */
+	struct reporter *reporter; /* NULL: no reports are sent */
 	struct slice smarthost; /* lower case; empty: none */
 
 	pthread_mutex_t lock; /* guards all below */

@@ -39,7 +39,7 @@ static const struct slice WISHES[] = {
 
 struct slice route_join_wish(struct arena *arena, struct slice hop, enum tls_wish wish)
 {
-	return wish == TLS_WISH_NONE ? hop : slice_join(arena, (const struct slice[]){hop, WISHES[wish]}, 2);
+	return wish == TLS_WISH_NONE || hop_is_local(hop) ? hop : slice_join(arena, (const struct slice[]){hop, WISHES[wish]}, 2);
 }
 
 struct slice route_split_wish(struct slice hop, enum tls_wish *wish)
@@ -47,7 +47,7 @@ struct slice route_split_wish(struct slice hop, enum tls_wish *wish)
 	size_t space = slice_find_byte(hop, ' ');
 
 	*wish = TLS_WISH_NONE;
-	if (space == SLICE_NOT_FOUND)
+	if (space == SLICE_NOT_FOUND || hop_is_local(hop))
 		return hop;
 	for (int i = TLS_WISH_REQUIRED; i <= TLS_WISH_OPTIONAL; i++)
 		if (slice_eq(slice_skip(hop, space), WISHES[i]))

@@ -43,6 +43,7 @@ enum recipient_state {
 	RECIPIENT_DELIVERED,
 	RECIPIENT_DEFERRED,
 	RECIPIENT_FAILED,
+	RECIPIENT_REPLACED, /* others stand in its place in the queue: there is nothing to record */
 };
 
 struct recipient {

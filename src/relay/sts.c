@@ -190,7 +190,7 @@ static bool keep(struct sts *sts, struct slice domain, struct slice id, const st
 
 static bool fetch_policy(struct sts *sts, struct arena *arena, struct slice domain, struct slice id, struct sts_policy *policy)
 {
-	const struct sts_fetch fetch = {sts->options.resolver, sts->options.trust_anchors, sts->options.port, is_stopping, sts};
+	const struct https fetch = {sts->options.resolver, sts->options.trust_anchors, sts->options.port, is_stopping, sts};
 	struct slice text, reason;
 	enum status status = sts_fetch(&fetch, arena, domain, &text, &reason);
 

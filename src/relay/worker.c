@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/thread.h"
+#include "relay/local_hop.h"
 #include "relay/relay_internal.h"
 #include "store/routing.h"
 
@@ -297,7 +298,9 @@ static struct client *open_to_hop(struct worker *worker, const struct client_opt
 	struct route route;
 
 	route_find(&relay->environment.resolver, &relay->route, arena, hop, &route);
-	search.finder.domain = worker->domain = route.domain;
+	search.finder.domain = route.domain;
+	/* RFC 8460 section 3: what must arrive despite all trouble, as reports must, isn't counted. */
+	worker->domain = wish == TLS_WISH_OPTIONAL ? SLICE_EMPTY : route.domain;
 	*failure = route.failure;
 	for (size_t i = 0; i < route.count && !client; i++) {
 		struct reply why;
@@ -595,6 +598,11 @@ static bool is_fatal(const struct relay *relay, struct slice hop, enum tls_wish 
 static void serve(struct worker *worker, struct parcel *parcel)
 {
 	struct relay *relay = worker->relay;
+
+	if (hop_is_local(parcel->hop->name)) {
+		local_hop_serve(worker, parcel);
+		return;
+	}
 	struct client_options options = relay->client;
 	struct hop *hop = parcel->hop;
 	struct arena arena SCOPED_ARENA;

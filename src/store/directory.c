@@ -552,12 +552,18 @@ static enum status add_alias(struct db *db, void *context)
 	return db_changes(db) == 0 && db_status(db) == STATUS_OK ? STATUS_EXISTS : db_status(db);
 }
 
+/* local:NAME (routing.h). */
+static bool is_local_target(struct slice target)
+{
+	return slice_starts_with(target, HOP_LOCAL) && target.len > HOP_LOCAL.len;
+}
+
 enum status directory_add_alias(struct store *store, struct slice address, struct slice target)
 {
 	struct arena arena SCOPED_ARENA;
 	struct alias alias = {key_of(&arena, address), slice_trim(target)};
 
-	if (domain_of(alias.address).len == 0 || domain_of(alias.target).len == 0)
+	if (domain_of(alias.address).len == 0 || (domain_of(alias.target).len == 0 && !is_local_target(alias.target)))
 		return STATUS_REFUSED;
 	return db_write(store->pool, add_alias, &alias);
 }

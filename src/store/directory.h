@@ -35,7 +35,8 @@ MUST_CHECK enum status directory_get_account(struct store *store, struct arena *
 MUST_CHECK enum status directory_list_accounts(struct store *store, struct arena *arena, struct slice domain /* empty: all */,
 					       struct account **accounts, size_t *count);
 
-/* address: "sales@example.test", or "@example.test" for the catch-all. Targets: addresses here or elsewhere. */
+/* address: "sales@example.test", or "@example.test" for the catch-all. Targets: addresses here or elsewhere,
+ * or local:NAME (routing.h). */
 struct alias {
 	struct slice address, target;
 };

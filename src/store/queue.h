@@ -115,6 +115,13 @@ MUST_CHECK enum status queue_finish(struct store *store, const struct queue_resu
 MUST_CHECK enum status queue_finish_local(struct store *store, const struct queue_result *results, size_t count,
 					  struct delivery *mailboxes, struct delivery *bounce);
 
+/* One recipient becomes others, in one transaction: each goes its own way from now on, with a result of its own. They are due at once, and
+ * have what the former had, but for recipient and hop (and attempts). NOT_FOUND: it is gone. */
+struct queue_part {
+	struct slice recipient, next_hop;
+};
+MUST_CHECK enum status queue_split(struct store *store, const struct queue_item *item, const struct queue_part *parts, size_t count);
+
 /* The message's bytes. Whole if at most EMAIL_BYTES_MAX; else by the reader. */
 MUST_CHECK enum status queue_open(struct store *store, struct arena *arena, int64_t message, struct email_reader **reader);
 

@@ -42,6 +42,14 @@ enum rule_kind {
 #define ROUTE_DIRECT SLICE("direct")
 #define ROUTE_MX     SLICE("mx:")
 #define ROUTE_MARK   SLICE("route:")
+/* Hops that stay on this machine (local/local.h); the first is an alias's target as well. */
+#define HOP_LOCAL   SLICE("local:")
+#define HOP_UNIX    SLICE("unix:")
+#define HOP_FORWARD SLICE("forward:")
+static inline bool hop_is_local(struct slice hop)
+{
+	return slice_starts_with(hop, HOP_LOCAL) || slice_starts_with(hop, HOP_UNIX) || slice_starts_with(hop, HOP_FORWARD);
+}
 #define RULE_LISTED  SLICE("listed")
 #define RULE_ON_BEHALF SLICE("on-behalf")
 #define RULE_MEMBERS SLICE("members")

@@ -14,6 +14,7 @@
 #include "store/schema/0010_timing.h"
 #include "store/schema/0011_rates.h"
 #include "store/schema/0012_threads.h"
+#include "store/schema/0013_tls_sent.h"
 
 #define TRIES 3
 
@@ -30,6 +31,7 @@ static const char *const migrations[] = {
 	MIGRATION_0010_TIMING,
 	MIGRATION_0011_RATES,
 	MIGRATION_0012_THREADS,
+	MIGRATION_0013_TLS_SENT,
 };
 
 #define NEWEST ((int64_t)(sizeof migrations / sizeof migrations[0]))

@@ -24,3 +24,19 @@ MUST_CHECK enum status tls_count_list(struct store *store, struct arena *arena, 
 				      struct tls_count **counts, size_t *count);
 /* Clean-up by jobs: of the days that were over by then the oldest, whole; *removed rows. Called again it goes on. */
 MUST_CHECK enum status tls_count_forget(struct store *store, int64_t before_ms, size_t max, size_t *removed);
+
+/* ---- reports to the domains (RFC 8460 section 5) ---- */
+
+/* A day's report to a domain: in hand of whoever took it until its lease ends. */
+struct tls_report {
+	int64_t day;
+	struct slice domain;
+	unsigned tries; /* before this one */
+	uint64_t done;  /* bits: places that have it */
+};
+/* The reports of a day that is over become due then, each once: who calls again changes nothing. */
+MUST_CHECK enum status tls_report_plan(struct store *store, int64_t day, int64_t due_ms);
+/* Takes one that is due; it is due again after lease_ms. NOT_FOUND: there is none. */
+MUST_CHECK enum status tls_report_take(struct store *store, struct arena *arena, int64_t now_ms, int64_t lease_ms, struct tls_report *report);
+/* again_ms 0: never again; else one more try was made, and the next is due then. */
+MUST_CHECK enum status tls_report_put(struct store *store, const struct tls_report *report, int64_t again_ms);

@@ -16,6 +16,22 @@ void ipc_announce(struct ipc *ipc, struct slice kind, struct slice payload)
 	ipc->announced++;
 }
 
+/* The local role knows one Unix user. */
+enum status ipc_call(struct ipc *ipc, enum role to, uint32_t type, struct slice payload, int fd, int timeout_ms, struct arena *arena,
+		     struct slice *reply)
+{
+	(void)ipc;
+	(void)fd;
+	(void)timeout_ms;
+	(void)arena;
+	*reply = SLICE_EMPTY;
+	assert_int_equal(to, ROLE_LOCAL);
+	assert_int_equal(type, LOCAL_REQUEST_USER);
+	if (slice_eq(payload, SLICE("slow")))
+		return STATUS_TEMPORARY;
+	return slice_eq(payload, SLICE("unixer")) ? STATUS_OK : STATUS_NOT_FOUND;
+}
+
 struct world {
 	struct fixture *fixture;
 	struct ipc ipc;
@@ -41,8 +57,9 @@ static void add_alias(struct world *world, const char *address, const char *targ
 static int setup(void **state)
 {
 	static struct world world;
-	struct deliver_service_options options = {
-		.separator = '+', .hostname = SLICE("mx.example.test"), .require_sender_match = true, .srs = true};
+	static const struct slice unix_domains[] = {{"unix.test", 9}};
+	struct deliver_service_options options = {.separator = '+', .hostname = SLICE("mx.example.test"), .require_sender_match = true,
+						  .srs = true, .has_local = true, .unix_domains = {unix_domains, 1, '+'}};
 	void *fixture;
 
 	fixture_setup(&fixture);
@@ -491,6 +508,42 @@ static void test_each_leaves_nothing_behind(void **state)
 	assert_int_equal(in_inbox(world, world->fixture->bob), 0);
 }
 
+/* ---- what stays on this machine ---- */
+
+static struct slice only_hop(struct world *world, const char *recipient)
+{
+	struct queue_filter filter = {.recipient = slice_from_cstr(recipient), .state = -1};
+	struct queue_item *items;
+	size_t count;
+
+	assert_int_equal(queue_list(world->fixture->store, &world->arena, &filter, 10, &items, &count), STATUS_OK);
+	assert_int_equal(count, 1);
+	return items[0].next_hop;
+}
+
+static void test_unix_users(void **state)
+{
+	struct world *world = *state;
+
+	assert_int_equal(rcpt(world, "s@elsewhere.test", "Unixer+x@Unix.test", false), 250);
+	assert_int_equal(rcpt(world, "s@elsewhere.test", "nobody@unix.test", false), 550);
+	assert_int_equal(rcpt(world, "s@elsewhere.test", "no/body@unix.test", false), 550);
+	assert_int_equal(rcpt(world, "s@elsewhere.test", "slow@unix.test", false), 451);
+	assert_int_equal(rcpt(world, "s@elsewhere.test", "unixer@other.test", false), 550);
+	assert_int_equal(bring_one(world, "Q1", "s@elsewhere.test", "unixer+x@unix.test", false), 250);
+	assert_true(slice_eq(only_hop(world, "unixer+x@unix.test"), SLICE("unix:unixer")));
+	/* Aliases and accounts go before, the catch-all after. */
+	assert_int_equal(directory_add_domain(world->fixture->store, SLICE("unix.test")), STATUS_OK);
+	add_alias(world, "@unix.test", "far@elsewhere.test");
+	assert_int_equal(bring_one(world, "Q2", "s@elsewhere.test", "unixer@unix.test", false), 250);
+	assert_true(slice_eq(only_hop(world, "unixer@unix.test"), SLICE("unix:unixer")));
+	add_alias(world, "unixer@unix.test", "local:keep");
+	assert_int_equal(bring_one(world, "Q3", "s@elsewhere.test", "unixer+y@unix.test", false), 250);
+	assert_true(slice_eq(only_hop(world, "unixer+y@unix.test"), SLICE("local:keep")));
+	/* Only an alias says so. */
+	assert_int_equal(rcpt(world, "s@elsewhere.test", "local:keep@unix.test", true), 553);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -505,6 +558,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(test_forwarding, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_each, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_each_leaves_nothing_behind, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_unix_users, setup, teardown),
 	};
 
 	return FIXTURE_MAIN(argc, argv, "deliver_routing", tests);

@@ -92,6 +92,41 @@ static void check_bytes(struct fixture *fixture, int64_t message, struct slice e
 	email_close(reader);
 }
 
+/* One recipient becomes others; the message goes with the last of them. */
+static void test_split(void **state)
+{
+	struct fixture *fixture = *state;
+	const struct queue_part parts[] = {{SLICE("a@here.example"), SLICE("unix:a:|x")}, {SLICE("b@there.example"), SLICE("forward:a@here.example")}};
+	struct queue_target target = {.recipient = SLICE("a@here.example"), .next_hop = SLICE("unix:a"), .notify = NOTIFY_FAILURE};
+	struct delivery delivery = {.queue_id = SLICE("QSPLIT"), .sender = SLICE("s@there.example"), .received_ms = 1000,
+				    .bytes = fixture_message(&fixture->arena, "split", 100), .queue = &target, .queue_count = 1};
+	struct queue_item *items;
+	size_t count;
+
+	assert_int_equal(store_deliver(fixture->store, &delivery), STATUS_OK);
+	assert_int_equal(queue_take_due(fixture->store, &fixture->arena, 2000, 1000, SLICE("n"), 10, &items, &count), STATUS_OK);
+	assert_int_equal(count, 1);
+	struct queue_item former = items[0];
+
+	assert_int_equal(queue_split(fixture->store, &former, parts, 2), STATUS_OK);
+	assert_int_equal(queue_split(fixture->store, &former, parts, 2), STATUS_NOT_FOUND);
+	assert_int_equal(queue_take_due(fixture->store, &fixture->arena, INT64_MAX / 2, 1000, SLICE("n"), 10, &items, &count), STATUS_OK);
+	assert_int_equal(count, 2);
+	for (size_t i = 0; i < count; i++) {
+		size_t which = slice_eq(items[i].recipient, parts[0].recipient) ? 0 : 1;
+
+		assert_true(slice_eq(items[i].next_hop, parts[which].next_hop));
+		assert_true(slice_eq(items[i].sender, delivery.sender) && slice_eq(items[i].queue_id, delivery.queue_id));
+		assert_int_equal(items[i].notify, NOTIFY_FAILURE);
+		assert_int_equal(items[i].message, former.message);
+		check_bytes(fixture, items[i].message, delivery.bytes);
+		finish(fixture, &items[i], QUEUE_DELIVERED, 0);
+	}
+	struct email_reader *reader;
+
+	assert_int_equal(queue_open(fixture->store, &fixture->arena, former.message, &reader), STATUS_NOT_FOUND);
+}
+
 static void test_take_and_finish(void **state)
 {
 	struct fixture *fixture = *state;
@@ -381,7 +416,7 @@ int main(int argc, char **argv)
 		FIXTURE_TEST(test_take_and_finish), FIXTURE_TEST(test_look_and_take), FIXTURE_TEST(test_put_off),
 		FIXTURE_TEST(test_leases),
 		FIXTURE_TEST(test_filters),         FIXTURE_TEST(test_bounce), FIXTURE_TEST(test_trace),
-		FIXTURE_TEST(test_hostile_bytes),
+		FIXTURE_TEST(test_hostile_bytes), FIXTURE_TEST(test_split),
 	};
 
 	return FIXTURE_MAIN(argc, argv, "store/queue", tests);

@@ -89,9 +89,39 @@ static void test_counts(void **state)
 	assert_int_equal(count, 1);
 }
 
+/* Each day's report to a domain is made once, taken once, and comes back until it is over. */
+static void test_reports(void **state)
+{
+	struct fixture *f = *state;
+	struct tls_count rows[] = {row(10, "b.test", "", 3), row(10, "a.test", "certificate-expired", 1), row(11, "a.test", "", 1)};
+	struct tls_report report, other;
+
+	assert_int_equal(tls_count_add(f->store, rows, 3), STATUS_OK);
+	assert_int_equal(tls_report_take(f->store, &f->arena, 5000, 100, &report), STATUS_NOT_FOUND);
+	assert_int_equal(tls_report_plan(f->store, 10, 1000), STATUS_OK);
+	assert_int_equal(tls_report_plan(f->store, 10, 2000), STATUS_OK);
+	assert_int_equal(tls_report_take(f->store, &f->arena, 999, 100, &report), STATUS_NOT_FOUND);
+	assert_int_equal(tls_report_take(f->store, &f->arena, 1000, 100, &report), STATUS_OK);
+	assert_int_equal(tls_report_take(f->store, &f->arena, 1000, 100, &other), STATUS_OK);
+	assert_int_equal(report.day, 10);
+	assert_true(slice_eq(report.domain, SLICE("a.test")) && slice_eq(other.domain, SLICE("b.test")));
+	assert_int_equal(tls_report_take(f->store, &f->arena, 1000, 100, &other), STATUS_NOT_FOUND);
+	report.done = 5;
+	assert_int_equal(tls_report_put(f->store, &report, 3000), STATUS_OK);
+	assert_int_equal(tls_report_put(f->store, &other, 0), STATUS_OK);
+	assert_int_equal(tls_report_take(f->store, &f->arena, 3000, 100, &report), STATUS_OK);
+	assert_int_equal(report.tries, 1);
+	assert_int_equal(report.done, 5);
+	/* A lease that ends without a word. */
+	assert_int_equal(tls_report_take(f->store, &f->arena, 3100, 100, &report), STATUS_OK);
+	assert_int_equal(tls_report_put(f->store, &report, 0), STATUS_OK);
+	assert_int_equal(tls_report_plan(f->store, 10, 1000), STATUS_OK);
+	assert_int_equal(tls_report_take(f->store, &f->arena, INT64_MAX / 2, 100, &report), STATUS_NOT_FOUND);
+}
+
 int main(int argc, char **argv)
 {
-	const struct CMUnitTest tests[] = {FIXTURE_TEST(test_policies), FIXTURE_TEST(test_counts)};
+	const struct CMUnitTest tests[] = {FIXTURE_TEST(test_policies), FIXTURE_TEST(test_counts), FIXTURE_TEST(test_reports)};
 
 	return FIXTURE_MAIN(argc, argv, "sending security", tests);
 }
