@@ -155,6 +155,14 @@ bool conn_is_certified(const struct conn *conn);
 /* The mail addresses that such a certificate names, each ended by a line feed: the alternative names of RFC 5280 section 4.2.1.6 that are
  * addresses, the SmtpUTF8Mailbox of RFC 9598 section 3, and the subject's emailAddress. */
 void conn_certified_addresses(const struct conn *conn, struct buf *out);
+/* A part of such a certificate, appended: common names, and SHA-256 in hex with colons. Nothing if there is none. */
+enum conn_certificate_part {
+	CONN_CERTIFICATE_SUBJECT,
+	CONN_CERTIFICATE_ISSUER,
+	CONN_CERTIFICATE_DIGEST,
+	CONN_CERTIFICATE_KEY_DIGEST,
+};
+void conn_certificate_part(const struct conn *conn, enum conn_certificate_part part, struct buf *out);
 /* The last TLS error in words; empty if none. */
 struct slice conn_tls_error(const struct conn *conn);
 

@@ -109,6 +109,8 @@ void engine_subscribe(struct session_env *env, uint64_t topic);
 /* From any thread: every parked session of that topic gets EVENT_TOPIC; one that runs a command gets it right after. */
 void engine_announce(struct engine *engine, uint64_t topic);
 
+/* How many connections the peer's address (or IPv6 network) has now; 0: it isn't counted. */
+unsigned engine_connections_of_peer(struct session_env *env);
 /* From a session's own command: this conn of another peer is waited for as the session's own: see conn_on_wait. */
 void engine_mind_waits(struct session_env *env, struct conn *conn);
 /* The same for what waits in other ways: from now on this command doesn't count; and it does again. */

@@ -109,6 +109,17 @@ static void count_out(struct doors *doors, struct connection *connection)
 	free(count);
 }
 
+unsigned engine_connections_of_peer(struct session_env *env)
+{
+	struct connection *connection = (struct connection *)env;
+	struct doors *doors = &connection->engine->doors;
+
+	pthread_mutex_lock(&doors->lock);
+	unsigned count = connection->counted ? connection->counted->connections : 0;
+	pthread_mutex_unlock(&doors->lock);
+	return count;
+}
+
 static bool take_slot(struct connection *connection)
 {
 	struct doors *doors = &connection->engine->doors;

@@ -34,6 +34,15 @@ static struct slice peer_with_name(struct arena *arena, const struct milter_peer
 			  4);
 }
 
+static struct slice certificate(const struct smtp_session *s, enum conn_certificate_part part)
+{
+	struct buf out;
+
+	buf_init(&out, s->env->session_arena, 0);
+	conn_certificate_part(s->conn, part, &out);
+	return buf_slice(&out);
+}
+
 void filter_macros_connect(struct smtp_session *s)
 {
 	struct arena *arena = s->env->session_arena;
@@ -57,6 +66,20 @@ void filter_macros_connect(struct smtp_session *s)
 	SET(s, CLIENT_PTR, s->filter->client.ptr.len > 0 ? s->filter->client.ptr : SLICE("unknown"));
 	SET(s, CLIENT_RESOLVE, s->filter->client.resolve);
 	SET(s, PROTOCOL, SLICE("SMTP"));
+	if (engine_connections_of_peer(s->env) > 0)
+		SET(s, CLIENT_CONNECTIONS, number(arena, engine_connections_of_peer(s->env)));
+}
+
+/* Asked for again at each message: what has been said once isn't made anew. */
+static void set_tls(struct smtp_session *s)
+{
+	if (!conn_is_tls(s->conn) || s->filter->macros.values[MACRO_TLS_VERSION].len > 0)
+		return;
+	SET(s, TLS_VERSION, conn_tls_version(s->conn));
+	SET(s, CIPHER, conn_tls_cipher(s->conn));
+	SET(s, CIPHER_BITS, number(s->env->session_arena, conn_tls_cipher_bits(s->conn)));
+	SET(s, CERT_SUBJECT, certificate(s, CONN_CERTIFICATE_SUBJECT));
+	SET(s, CERT_ISSUER, certificate(s, CONN_CERTIFICATE_ISSUER));
 }
 
 void filter_macros_hello(struct smtp_session *s)
@@ -68,9 +91,7 @@ void filter_macros_hello(struct smtp_session *s)
 
 	SET(s, HELO, s->helo);
 	SET(s, PROTOCOL, received_protocol(&received));
-	SET(s, TLS_VERSION, conn_tls_version(s->conn));
-	SET(s, CIPHER, conn_tls_cipher(s->conn));
-	SET(s, CIPHER_BITS, conn_is_tls(s->conn) ? number(s->env->session_arena, conn_tls_cipher_bits(s->conn)) : SLICE_EMPTY);
+	set_tls(s);
 }
 
 static struct slice domain_of(struct slice address)

@@ -35,15 +35,31 @@ static void put_client(struct buf *out, const struct smtp_session *s)
 	policy_put(out, "helo_name", s->helo);
 }
 
+static void put_certificate(struct buf *out, const struct smtp_session *s)
+{
+	static const struct {
+		const char *name;
+		enum conn_certificate_part part;
+	} parts[] = {{"ccert_subject", CONN_CERTIFICATE_SUBJECT},
+		     {"ccert_issuer", CONN_CERTIFICATE_ISSUER},
+		     {"ccert_fingerprint", CONN_CERTIFICATE_DIGEST},
+		     {"ccert_pubkey_fingerprint", CONN_CERTIFICATE_KEY_DIGEST}};
+
+	for (size_t i = 0; i < sizeof(parts) / sizeof(*parts); i++) {
+		struct buf text SCOPED_BUF;
+
+		buf_init(&text, NULL, 0);
+		conn_certificate_part(s->conn, parts[i].part, &text);
+		policy_put(out, parts[i].name, buf_slice(&text));
+	}
+}
+
 static void put_login(struct buf *out, const struct smtp_session *s)
 {
 	policy_put(out, "sasl_method", s->account != 0 ? s->mechanism : SLICE_EMPTY);
 	policy_put(out, "sasl_username", s->login);
 	policy_put(out, "sasl_sender", SLICE_EMPTY); /* AUTH= of MAIL isn't offered */
-	policy_put(out, "ccert_subject", SLICE_EMPTY);
-	policy_put(out, "ccert_issuer", SLICE_EMPTY);
-	policy_put(out, "ccert_fingerprint", SLICE_EMPTY);
-	policy_put(out, "ccert_pubkey_fingerprint", SLICE_EMPTY);
+	put_certificate(out, s);
 	policy_put(out, "encryption_protocol", conn_tls_version(s->conn));
 	policy_put(out, "encryption_cipher", conn_tls_cipher(s->conn));
 	policy_put_number(out, "encryption_keysize", conn_is_tls(s->conn) ? conn_tls_cipher_bits(s->conn) : 0);

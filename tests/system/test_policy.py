@@ -70,9 +70,14 @@ def open_to_all(folder):
 def world(tmp_path_factory):
     folder = open_to_all(tmp_path_factory.mktemp("policy"))
     service, second = Service(), Service()
+    authority = folder / "authority"
+    authority.mkdir()
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", authority / "ca.key", "-out", authority / "ca.pem",
+                    "-days", "2", "-subj", "/CN=Phones"], check=True, capture_output=True)
     stages = "connect helo mail rcpt data end-of-message"
-    server = Server(folder, settings=f"smtp:\n  policy_services:\n  - {{address: '{service.address}', stages: {stages}, timeout: 1s, "
+    server = Server(folder, replace=((r"^tls:$", f"tls:\n  client_authorities: {authority}/ca.pem"),), settings=f"smtp:\n  policy_services:\n  - {{address: '{service.address}', stages: {stages}, timeout: 1s, "
                     f"context: here, listeners: smtp submission}}\n  - {{address: '{second.address}'}}\n")
+    server.authority = authority
     server.start()
     postfix = Postfix(folder, domains=("example.test",))
     with open(postfix.dir / "etc/main.cf", "a") as f:
@@ -137,6 +142,28 @@ def test_a_user_over_tls(world):
     rcpt = next(r for r in service.asked if r["protocol_state"] == "RCPT")
     assert rcpt["sasl_username"] == ALICE and rcpt["sasl_method"] and rcpt["encryption_protocol"].startswith("TLSv1")
     assert int(rcpt["encryption_keysize"]) >= 128
+
+
+def test_a_client_with_a_certificate(world, tmp_path):
+    server, service, _, _ = world
+    service.script()
+
+    def openssl(*args):
+        return subprocess.run(["openssl", *map(str, args)], check=True, capture_output=True, cwd=tmp_path).stdout.decode()
+    openssl("req", "-newkey", "rsa:2048", "-nodes", "-keyout", "key", "-out", "request", "-subj", "/CN=Alice's phone")
+    (tmp_path / "extensions").write_text("extendedKeyUsage=clientAuth\n")
+    openssl("x509", "-req", "-in", "request", "-CA", server.authority / "ca.pem", "-CAkey", server.authority / "ca.key", "-CAcreateserial",
+            "-out", "certificate", "-days", "2", "-extfile", "extensions")
+    context = server.tls()
+    context.load_cert_chain(tmp_path / "certificate", tmp_path / "key")
+    with smtplib.SMTP("127.0.0.1", server.ports["submission"], timeout=20) as client:
+        client.starttls(context=context)
+        client.login(ALICE, server.passwords[ALICE])
+        client.sendmail(ALICE, [BOB], letter("certificate", sender=ALICE))
+    rcpt = next(r for r in service.asked if r["protocol_state"] == "RCPT")
+    assert rcpt["ccert_subject"] == "Alice's phone" and rcpt["ccert_issuer"] == "Phones"
+    assert rcpt["ccert_fingerprint"] == openssl("x509", "-in", "certificate", "-noout", "-fingerprint", "-sha256").strip().partition("=")[2]
+    assert re.fullmatch(r"([0-9A-F]{2}:){31}[0-9A-F]{2}", rcpt["ccert_pubkey_fingerprint"])
 
 
 ACTIONS = ["DUNNO", "OK", "REJECT", "REJECT not today", "REJECT 5.7.9 not today", "DEFER", "DEFER later", "DEFER_IF_PERMIT",

@@ -46,6 +46,20 @@ unsigned conn_tls_cipher_bits(const struct conn *conn)
 	abort();
 }
 
+void conn_certificate_part(const struct conn *conn, enum conn_certificate_part part, struct buf *out)
+{
+	(void)conn;
+	(void)part;
+	(void)out;
+	abort();
+}
+
+unsigned engine_connections_of_peer(struct session_env *env)
+{
+	(void)env;
+	abort();
+}
+
 void engine_mind_waits(struct session_env *env, struct conn *conn)
 {
 	(void)env;
