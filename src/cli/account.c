@@ -59,6 +59,19 @@ static int tell_password(struct cli *cli, struct slice address, const struct new
 	return EXIT_OK;
 }
 
+/* Nobody's own: it has no password, and others are given rights on it. */
+static int add_shared(struct cli *cli, struct slice address, struct slice name, uint64_t quota)
+{
+	enum status status = directory_add_shared_account(cli->store, address, name, quota, NULL);
+
+	if (status == STATUS_NOT_FOUND)
+		return cli_not_ours(cli, address);
+	if (status != STATUS_OK)
+		return cli_status(cli, status, address);
+	announce(cli, address);
+	return cli_done(cli, address, "added; give others rights on it with: posthorn mailbox share");
+}
+
 static int add_one(struct cli *cli, struct slice address, struct slice name, uint64_t quota, const struct new_password *new)
 {
 	int64_t id;
@@ -83,14 +96,21 @@ int command_account_add(struct cli *cli)
 {
 	const char *batch = cli_option(cli, "--batch"), *name = cli_option(cli, "--name"), *quota = cli_option(cli, "--quota");
 	struct password_source source = password_source_of(cli);
+	bool shared = cli_flag(cli, "--shared");
 	struct new_password new;
 	struct slice address;
 	uint64_t quota_bytes;
 
+	if (shared && (batch || source.from_stdin || source.hash))
+		return cli_fail(cli, EXIT_USAGE, "a shared mailbox has no password; see: posthorn help account add");
 	if (batch)
 		return cli_finish(cli, 0, 0) ? account_add_batch(cli, batch) : (int)cli->failed;
 	if (!cli_finish(cli, 1, 1) || !cli_address(cli, cli_argument(cli, 0), &address) ||
-	    !parse_quota(cli, quota, &quota_bytes) || !password_get(cli, source, address, &new) || !open_both(cli))
+	    !parse_quota(cli, quota, &quota_bytes))
+		return cli->failed;
+	if (shared)
+		return open_both(cli) ? add_shared(cli, address, slice_from_cstr(name), quota_bytes) : (int)cli->failed;
+	if (!password_get(cli, source, address, &new) || !open_both(cli))
 		return cli->failed;
 	return add_one(cli, address, slice_from_cstr(name), quota_bytes, &new);
 }
@@ -104,11 +124,12 @@ static void list_account(struct listing *list, const struct account *account)
 	listing_limit(list, account->quota_bytes);
 	listing_number(list, (int64_t)account->used_messages);
 	listing_time(list, account->created_ms);
+	listing_bool(list, account->is_shared);
 }
 
 int command_account_list(struct cli *cli)
 {
-	struct listing list = listing_new(cli, "address,name,enabled,used,quota,messages,created");
+	struct listing list = listing_new(cli, "address,name,enabled,used,quota,messages,created,shared");
 	struct slice domain = SLICE_EMPTY;
 	struct account *accounts;
 	enum status status;
@@ -153,6 +174,9 @@ int command_account_password(struct cli *cli)
 
 	if (!cli_finish(cli, 1, 1) || !password_get(cli, source, cli_argument(cli, 0), &new) || !begin(cli, &address, &account))
 		return cli->failed;
+	if (account.is_shared)
+		return cli_fail(cli, EXIT_FAILED, "%.*s is a shared mailbox, which nobody logs in to; see: posthorn mailbox share",
+				SLICE_ARG(address));
 	status = set_password(cli, address, account.id, &new);
 	if (status != STATUS_OK)
 		return password_refused(cli, status, &new, address);

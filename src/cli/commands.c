@@ -36,13 +36,14 @@ const struct command commands[] = {
 	{"domain remove", "DOMAIN", "take no mail for a domain any more",
 	 "Its accounts must be removed first; its aliases and listed recipients go with it. Example:\n  posthorn domain remove example.org\n", command_domain_remove},
 
-	{"account add", "ADDRESS [--name NAME] [--quota SIZE] [--password-stdin | --hash HASH] | --batch FILE",
+	{"account add", "ADDRESS [--name NAME] [--quota SIZE] [--password-stdin | --hash HASH | --shared] | --batch FILE",
 	 "add an account, or many",
 	 "  --name NAME        for people\n"
 	 "  --quota SIZE       500MB, 5G, none; default none\n"
 	 "  --password-stdin   the password is the first line of standard input\n"
 	 "  --hash HASH        a hash that another system made: {SSHA}..., {BLF-CRYPT}$2y$..., $6$...; - reads it\n"
 	 "                     from standard input, out of the sight of others on this machine\n"
+	 "  --shared           a shared mailbox: nobody's own, without a password; see mailbox share\n"
 	 "  --batch FILE       many: a CSV file (- for standard input) with the columns address,password-or-hash,name,quota;\n"
 	 "                     the last two may be missing, and a first line of heads is passed over\n\n"
 	 "Without a password one is asked for on a terminal; elsewhere, or if nothing is typed, one is made and shown.\n"
@@ -204,6 +205,25 @@ const struct command commands[] = {
 	{"mailbox undelete", "ADDRESS NAME [--as NAME]", "bring a deleted mailbox back with its messages",
 	 "  --as NAME   under another name\n\nExample:\n  posthorn mailbox undelete alice@example.org Lists/posthorn\n",
 	 command_mailbox_undelete},
+	{"mailbox rights", "ADDRESS [NAME]", "list who may do what with an account's mailboxes",
+	 "Example:\n  posthorn mailbox rights sales@example.org\n", command_mailbox_rights},
+	{"mailbox share", "ADDRESS NAME | ADDRESS --all, then WHO RIGHTS", "let others use a mailbox",
+	 "  --all   all mailboxes of the account, and those that will be made in it\n\n"
+	 "WHO is an address, a group ($NAME), @DOMAIN, authenticated or anyone (the accounts of this domain), or one of these\n"
+	 "behind a -, to take rights away that they would have otherwise. RIGHTS is none, read (lrs), write (lrswite), all, or\n"
+	 "letters: l sees it, r reads, s keeps what it has seen, w sets flags, i puts messages in, p posts (kept for\n"
+	 "programs that ask; mail is taken from all), k makes mailboxes below, x removes it, t marks messages as deleted, e\n"
+	 "expunges, a gives rights; after a + or -: these more or less. The account's own rights are all, always. Before arguments that begin with a - stands a --. Examples:\n"
+	 "  posthorn mailbox share sales@example.org --all '$team' write\n"
+	 "  posthorn mailbox share alice@example.org Projects bob@example.org +i\n"
+	 "  posthorn mailbox share -- alice@example.org Projects -bob@example.org w\n",
+	 command_mailbox_share},
+	{"group add", "NAME [ADDRESS...]", "make a group of accounts, or add to it",
+	 "A group is given rights on mailboxes as $NAME. Example:\n  posthorn group add team alice@example.org bob@example.org\n",
+	 command_group_add},
+	{"group list", "[NAME]", "list groups with their members", "Example:\n  posthorn group list team\n", command_group_list},
+	{"group remove", "NAME [ADDRESS...]", "take accounts out of a group, or remove it with its rights",
+	 "Example:\n  posthorn group remove team bob@example.org\n", command_group_remove},
 	{"message list", "ADDRESS [--mailbox NAME] [--max N] | ADDRESS --deleted [--max N]", "list a mailbox's messages",
 	 "  --mailbox NAME   default INBOX\n"
 	 "  --max N          the newest N; default 1000\n"

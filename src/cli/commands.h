@@ -79,6 +79,12 @@ int command_mailbox_create(struct cli *cli);
 int command_mailbox_remove(struct cli *cli);
 int command_mailbox_rename(struct cli *cli);
 int command_mailbox_undelete(struct cli *cli);
+/* share.c */
+int command_mailbox_rights(struct cli *cli);
+int command_mailbox_share(struct cli *cli);
+int command_group_add(struct cli *cli);
+int command_group_list(struct cli *cli);
+int command_group_remove(struct cli *cli);
 /* message.c */
 int command_message_list(struct cli *cli);
 int command_message_show(struct cli *cli);

@@ -171,6 +171,16 @@ bool check_dns_list(struct slice text)
 	       (zone.len == before.len || check_list_answers(answers));
 }
 
+bool check_uri(struct slice text)
+{
+	struct slice rest = text, scheme = slice_cut(&rest, ':');
+
+	for (size_t i = 0; i < text.len; i++)
+		if (text.data[i] <= ' ' || text.data[i] == 0x7f)
+			return false;
+	return rest.len > 0 && scheme.len > 1 && ascii_is_alpha(scheme.data[0]) && all_of(scheme, "+-.");
+}
+
 bool check_store_url(struct slice text)
 {
 	return slice_eq(text, SLICE("sqlite")) || slice_starts_with(text, SLICE("postgresql://")) ||

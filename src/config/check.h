@@ -31,6 +31,8 @@ bool check_smarthost(struct slice text);
 /* "example.org", ".example.org", "relay.example.net:587" */
 bool check_destination(struct slice text);
 bool check_store_url(struct slice text);
+/* "mailto:postmaster@example.org", "https://example.org/help" */
+bool check_uri(struct slice text);
 /* One of the characters that may stand between user and detail. */
 bool check_separator(struct slice text);
 bool check_mode(struct slice text);

@@ -182,6 +182,9 @@ struct config {
 		unsigned lists_count, no_reverse, no_pointer, bad_hello, malformed_hello, greylist_at, tempfail_at, reject_at, timeout_s;
 	} screen;
 	struct {
+		char *comment, *admin; /* what clients are told of the server (RFC 5464); NULL: nothing */
+	} imap;
+	struct {
 		unsigned change_log_days; /* in YAML "change_log: 30d", and so for all numbers with a unit in their name */
 		unsigned trace_days;
 		unsigned deleted_days; /* 0: what is deleted is gone */

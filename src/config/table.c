@@ -462,6 +462,11 @@ const struct setting settings[] = {
 	{"screen.timeout", "How long the answers of the DNS are waited for; what isn't known by then counts nothing.",
 	 SECONDS(1, 60), AT(screen.timeout_s), .default_text = "5s"},
 
+	{"imap.comment", "A note about the server that mail programs can show (RFC 5464: /shared/comment).", .kind = SETTING_TEXT,
+	 AT(imap.comment), .allowed = "a text"},
+	{"imap.admin", "How to reach who runs the server, for mail programs (RFC 5464: /shared/admin).", .kind = SETTING_TEXT,
+	 AT(imap.admin), .check = check_uri, .allowed = "a URI such as mailto:postmaster@example.org"},
+
 	{"retention.change_log", "How long changes are kept for clients that synchronise; later ones begin anew.",
 	 DAYS(1, 3650), AT(retention.change_log_days), .default_text = "30d"},
 	{"retention.deleted", "How long expunged messages and deleted mailboxes can be brought back; 0d: not at all.", DAYS(0, 3650),

@@ -117,7 +117,7 @@ struct wanted {
 	const struct fetch_request *request;
 	uint64_t max;
 	struct buf *out;
-	int64_t email;
+	int64_t account, email;
 	uint64_t size;
 	struct slice structure;
 	bool found, is_large, put;
@@ -166,26 +166,27 @@ static void put_large(struct wanted *wanted)
 {
 	struct fetch_source source = {.size = wanted->size};
 
-	if (wanted->size > wanted->max || email_open(imap_store(wanted->s), imap_arena(wanted->s), wanted->s->account,
+	if (wanted->size > wanted->max || email_open(imap_store(wanted->s), imap_arena(wanted->s), wanted->account,
 						     wanted->email, &source.reader) != STATUS_OK)
 		return;
 	put_value(wanted, &source, wanted->structure);
 	email_close(source.reader);
 }
 
-static bool find_mailbox(struct imap_session *s, const struct url *url, int64_t *id)
+static bool find_mailbox(struct imap_session *s, const struct url *url, int64_t *account, int64_t *id)
 {
-	struct mailbox mailbox;
+	struct imap_place place;
 
 	if (!url->mailbox.data) {
+		*account = s->selected_account;
 		*id = mailbox_viewer_is_open(&s->viewer) ? mailbox_viewer_state(&s->viewer).mailbox : 0;
 		return *id != 0;
 	}
-	if (mailbox_find(imap_store(s), imap_arena(s), s->account, imap_name_canonical(imap_arena(s), url->mailbox),
-			 &mailbox) != STATUS_OK)
+	if (imap_find_place(s, imap_name_canonical(imap_arena(s), url->mailbox), RIGHT_READ, &place) != STATUS_OK)
 		return false;
-	*id = mailbox.id;
-	return !url->has_uid_validity || url->uid_validity == mailbox.uid_validity;
+	*account = place.account;
+	*id = place.mailbox.id;
+	return !url->has_uid_validity || url->uid_validity == place.mailbox.uid_validity;
 }
 
 bool imap_catenate_url(struct imap_session *s, struct slice text, uint64_t max, struct buf *out)
@@ -196,9 +197,9 @@ bool imap_catenate_url(struct imap_session *s, struct slice text, uint64_t max, 
 	int64_t mailbox;
 
 	if (!parse_url(imap_arena(s), text, &url) || !parse_section(imap_arena(s), &url, &request) ||
-	    !find_mailbox(s, &url, &mailbox))
+	    !find_mailbox(s, &url, &wanted.account, &mailbox))
 		return false;
-	if (email_scan(imap_store(s), s->account, mailbox, &url.uid, 1, request.wanted, each_email, &wanted) != STATUS_OK)
+	if (email_scan(imap_store(s), wanted.account, mailbox, &url.uid, 1, request.wanted, each_email, &wanted) != STATUS_OK)
 		return false;
 	if (wanted.is_large)
 		put_large(&wanted);

@@ -35,9 +35,10 @@ static bool read_messages(struct incoming *in, struct brought *brought)
 }
 
 /* What the store is given; the facts are made before any lock is taken. */
-static enum status make_requests(struct imap_session *s, struct brought *brought, int64_t mailbox,
+static enum status make_requests(struct imap_session *s, struct brought *brought, const struct imap_place *place,
 				 struct append_request *requests)
 {
+	uint64_t allowed = rights_flags(place->rights);
 	struct email_facts *facts = ARENA_ARRAY(imap_arena(s), struct email_facts, brought->count);
 	enum status status = STATUS_OK;
 
@@ -45,12 +46,15 @@ static enum status make_requests(struct imap_session *s, struct brought *brought
 		const struct incoming_message *message = &brought->messages[i];
 
 		requests[i] = (struct append_request){
-			.account = s->account,
-			.mailbox = mailbox,
+			.account = place->account,
+			.mailbox = place->mailbox.id,
+			.seen_by = imap_seen_by(s, place->account),
 			.facts = &facts[i],
 			.received_ms = message->has_date ? message->received_ms : clock_wall_ms(),
 		};
-		status = imap_flags_to_bits(s, &message->flags, true, &requests[i].flags);
+		status = imap_flags_to_bits(s, place->account, &message->flags, (place->rights & RIGHT_WRITE) != 0,
+					    &requests[i].flags);
+		requests[i].flags &= allowed;
 		email_facts(imap_arena(s), buf_slice(&message->bytes), &facts[i]);
 	}
 	return status;
@@ -68,11 +72,12 @@ static struct slice append_uid(struct imap_session *s, uint32_t uid_validity, co
 	return buf_slice(&code);
 }
 
-static enum next append(struct imap_session *s, struct imap_command *command, struct brought *brought, int64_t mailbox)
+static enum next append(struct imap_session *s, struct imap_command *command, struct brought *brought,
+			const struct imap_place *place)
 {
 	struct append_request *requests = ARENA_ARRAY(imap_arena(s), struct append_request, brought->count);
 	uint32_t *uids = ARENA_ARRAY(imap_arena(s), uint32_t, brought->count), uid_validity;
-	enum status status = make_requests(s, brought, mailbox, requests);
+	enum status status = make_requests(s, brought, place, requests);
 
 	if (status == STATUS_LIMIT)
 		return imap_answer(s, command, status, SLICE_EMPTY);
@@ -80,7 +85,7 @@ static enum next append(struct imap_session *s, struct imap_command *command, st
 		status = store_append(imap_store(s), requests, brought->count, uids, &uid_validity);
 	if (status != STATUS_OK)
 		return imap_answer_target(s, command, status, SLICE_EMPTY);
-	imap_announce(s);
+	imap_announce_account(s, place->account);
 	return imap_ok_code(s, command, append_uid(s, uid_validity, uids, brought->count), SLICE("APPEND completed"));
 }
 
@@ -88,12 +93,12 @@ enum next imap_append(struct imap_session *s, struct imap_command *command)
 {
 	struct brought *brought = ARENA_NEW(imap_arena(s), struct brought);
 	struct incoming in;
-	struct mailbox mailbox;
+	struct imap_place place;
 	enum next next;
 
 	incoming_init(&in, s, command);
-	if (incoming_parse_target(&in, &mailbox) && read_messages(&in, brought))
-		next = append(s, command, brought, mailbox.id);
+	if (incoming_parse_target(&in, &place) && read_messages(&in, brought))
+		next = append(s, command, brought, &place);
 	else
 		next = incoming_fail(&in);
 	free_brought(brought);
@@ -123,23 +128,36 @@ static bool parse_replaced(struct incoming *in, uint32_t *uid)
 	return !message.expunged || incoming_refuse(in, SLICE("EXPUNGEISSUED"), SLICE("That message no longer exists"));
 }
 
+/* RFC 8508 section 4.1: the rights of APPEND there, of STORE \Deleted and EXPUNGE here. */
+static bool may_replace(struct incoming *in)
+{
+	unsigned rights = in->s->rights;
+
+	if (in->s->read_only)
+		return incoming_refuse(in, SLICE("CANNOT"), SLICE("The mailbox was opened read-only"));
+	return (rights & RIGHT_DELETE && rights & RIGHT_EXPUNGE) ||
+	       incoming_refuse(in, SLICE("NOPERM"), SLICE("You may not remove messages here"));
+}
+
 /* RFC 8508 section 3.4: APPENDUID before what the replacement changes. */
-static enum next replace(struct imap_session *s, struct imap_command *command, struct brought *brought, int64_t mailbox,
-			 uint32_t replaced)
+static enum next replace(struct imap_session *s, struct imap_command *command, struct brought *brought,
+			 const struct imap_place *place, uint32_t replaced)
 {
 	int64_t from = mailbox_viewer_state(&s->viewer).mailbox;
 	struct buf *out = imap_output(s);
 	struct append_request request;
 	uint32_t uid, uid_validity;
-	enum status status = make_requests(s, brought, mailbox, &request);
+	enum status status = make_requests(s, brought, place, &request);
 
 	if (status == STATUS_OK)
-		status = store_replace(imap_store(s), &request, from, replaced, &uid, &uid_validity);
+		status = store_replace(imap_store(s), &request, s->selected_account, from, replaced, &uid, &uid_validity);
 	if (status == STATUS_EXISTS)
 		return imap_no(s, command, SLICE("EXPUNGEISSUED"), SLICE("That message no longer exists"));
 	if (status != STATUS_OK)
 		return imap_answer_target(s, command, status, SLICE_EMPTY);
-	imap_announce(s);
+	imap_announce_account(s, place->account);
+	if (place->account != s->selected_account)
+		imap_announce_account(s, s->selected_account);
 	buf_add_literal(out, "* OK [");
 	buf_add(out, append_uid(s, uid_validity, &uid, 1));
 	buf_add_literal(out, "] Replacement is there\r\n");
@@ -151,16 +169,14 @@ enum next imap_replace(struct imap_session *s, struct imap_command *command)
 {
 	struct brought *brought = ARENA_NEW(imap_arena(s), struct brought);
 	struct incoming in;
-	struct mailbox mailbox;
+	struct imap_place place;
 	uint32_t replaced;
 	enum next next;
 
 	incoming_init(&in, s, command);
-	if (s->read_only)
-		(void)incoming_refuse(&in, SLICE("CANNOT"), SLICE("The mailbox was opened read-only"));
-	if (!s->read_only && parse_replaced(&in, &replaced) && incoming_parse_target(&in, &mailbox) &&
+	if (may_replace(&in) && parse_replaced(&in, &replaced) && incoming_parse_target(&in, &place) &&
 	    incoming_read_message(&in, &brought->messages[0]) && ++brought->count && imap_parse_end(in.p))
-		next = replace(s, command, brought, mailbox.id, replaced);
+		next = replace(s, command, brought, &place, replaced);
 	else
 		next = incoming_fail(&in);
 	free_brought(brought);

@@ -29,7 +29,7 @@ enum next imap_unauthenticate(struct imap_session *s, struct imap_command *comma
 	s->state = IMAP_NOT_AUTHENTICATED;
 	s->account = 0;
 	s->address = SLICE_EMPTY;
-	s->rev2 = s->condstore = s->qresync = s->utf8 = s->uid_only = false;
+	s->metadata = s->metadata_watched = s->rev2 = s->condstore = s->qresync = s->utf8 = s->uid_only = false;
 	s->opened_ms = clock_monotonic_ms();
 	(void)imap_ok(s, command, SLICE("Logged out, and still here"));
 	conn_end_deflate(imap_conn(s));
@@ -82,7 +82,13 @@ enum next imap_id(struct imap_session *s, struct imap_command *command)
 /* RFC 9051 section 6.3.10. */
 enum next imap_namespace(struct imap_session *s, struct imap_command *command)
 {
-	buf_add_literal(imap_output(s), "* NAMESPACE ((\"\" \"/\")) NIL NIL\r\n");
+	struct buf *out = imap_output(s);
+
+	buf_add_literal(out, "* NAMESPACE ((\"\" \"/\")) ((");
+	imap_put_string(out, IMAP_OTHER_USERS, true);
+	buf_add_literal(out, " \"/\")) ((");
+	imap_put_string(out, IMAP_SHARED_FOLDERS, true);
+	buf_add_literal(out, " \"/\"))\r\n");
 	return imap_ok(s, command, SLICE("NAMESPACE completed"));
 }
 

@@ -3,21 +3,15 @@
 
 #include "imap/write.h"
 
-struct copied {
-	uint32_t *source, *target;
-	size_t count;
-	uint32_t uid_validity;
-};
-
-static enum status find_target(struct imap_session *s, struct slice name, struct mailbox *mailbox)
+static enum status find_target(struct imap_session *s, struct slice name, struct imap_place *place)
 {
-	enum status status = mailbox_find(imap_store(s), imap_arena(s), s->account, name, mailbox);
+	enum status status = imap_find_place(s, name, RIGHT_INSERT, place);
 
-	return status == STATUS_OK && !mailbox->selectable ? STATUS_NOT_FOUND : status;
+	return status == STATUS_OK && !place->mailbox.selectable ? STATUS_NOT_FOUND : status;
 }
 
 /* Both lists ascend, so ranges keep who became whom. */
-static struct slice copy_uid(struct imap_session *s, const struct copied *copied)
+static struct slice copy_uid(struct imap_session *s, const struct copy_result *copied)
 {
 	struct buf code;
 
@@ -34,7 +28,7 @@ static struct slice copy_uid(struct imap_session *s, const struct copied *copied
 }
 
 /* RFC 9051 section 6.4.8: for MOVE the code comes before the EXPUNGE responses. */
-static enum next answer_move(struct imap_session *s, struct imap_command *command, const struct copied *copied)
+static enum next answer_move(struct imap_session *s, struct imap_command *command, const struct copy_result *copied)
 {
 	struct slice code = copy_uid(s, copied);
 	struct buf *out = imap_output(s);
@@ -47,15 +41,87 @@ static enum next answer_move(struct imap_session *s, struct imap_command *comman
 	return imap_ok(s, command, SLICE("MOVE completed"));
 }
 
+/* The bits that the keywords of these messages have in the target's account, where they are made if they may be set. */
+static enum status find_bits(struct imap_session *s, const struct imap_set *set, const struct imap_place *target,
+			     unsigned *bits)
+{
+	struct keyword_table keywords;
+	struct imap_walk walk;
+	uint64_t flags = 0;
+
+	imap_walk_begin(&walk, s, set);
+	while (imap_walk_next(&walk)) {
+		for (size_t i = 0; i < walk.count; i++)
+			flags |= walk.messages[i].flags;
+	}
+	enum status status = mailbox_viewer_keywords(&s->viewer, flags, &keywords);
+
+	for (unsigned bit = FLAG_KEYWORD_FIRST; bit <= FLAG_KEYWORD_LAST && status == STATUS_OK; bit++) {
+		if (!(flags & UINT64_C(1) << bit) || keywords.names[bit].len == 0 || !(target->rights & RIGHT_WRITE))
+			continue;
+		status = keyword_find(imap_store(s), target->account, keywords.names[bit], true, &bits[bit]);
+		/* An account that has no room for more keywords gets the messages without. */
+		if (status == STATUS_LIMIT) {
+			bits[bit] = 0;
+			status = STATUS_OK;
+		}
+	}
+	return status;
+}
+
+/* Where others' mailboxes are concerned. */
+static enum status copy_between(struct imap_session *s, const struct imap_set *set, const struct imap_place *target,
+				struct copy_request *request, struct copy_result *copied)
+{
+	unsigned bits[FLAG_KEYWORD_LAST + 1] = {0};
+	enum status status = STATUS_OK;
+
+	if (request->from_account != request->to_account) {
+		status = find_bits(s, set, target, bits);
+		request->bits = bits;
+	}
+	request->allowed = rights_flags(target->rights);
+	request->from_seen_by = imap_seen_by(s, request->from_account);
+	request->to_seen_by = imap_seen_by(s, request->to_account);
+	return status == STATUS_OK ? mailbox_copy_between(imap_store(s), imap_arena(s), request, copied) : status;
+}
+
+static enum status copy_messages(struct imap_session *s, const struct imap_set *set, const struct imap_place *target,
+				 struct copy_request *request, struct copy_result *copied)
+{
+	request->from_account = s->selected_account;
+	request->from = mailbox_viewer_state(&s->viewer).mailbox;
+	request->to_account = target->account;
+	request->to = target->mailbox.id;
+	if (s->selected_account != s->account || target->account != s->account)
+		return copy_between(s, set, target, request, copied);
+	return mailbox_copy(imap_store(s), imap_arena(s), s->account, request->from, request->to, request->uids,
+			    request->uid_count, request->move, &copied->source, &copied->target, &copied->count,
+			    &copied->uid_validity);
+}
+
+static void announce(struct imap_session *s, struct imap_command *command, const struct imap_place *target)
+{
+	command->news = IMAP_NEWS_FRESH;
+	imap_announce_account(s, target->account);
+	if (s->selected_account != target->account)
+		imap_announce_account(s, s->selected_account);
+}
+
+/* RFC 6851 section 4.2: to move is to copy, to mark and to expunge. */
+static bool may_move(const struct imap_session *s)
+{
+	return s->rights & RIGHT_DELETE && s->rights & RIGHT_EXPUNGE;
+}
+
 static enum next copy(struct imap_session *s, struct imap_command *command, bool move)
 {
 	struct imap_parser *p = &command->args;
-	struct mailbox target = {0};
-	struct copied copied = {0};
+	struct copy_request request = {.move = move};
+	struct copy_result copied = {0};
+	struct imap_place target;
 	struct imap_set set;
 	struct slice name;
-	uint32_t *uids;
-	size_t count;
 	enum status status;
 
 	if (!imap_parse_space(p) || !imap_parse_set(p, &set) || !imap_parse_space(p) || !imap_parse_mailbox(p, &name) ||
@@ -63,26 +129,26 @@ static enum next copy(struct imap_session *s, struct imap_command *command, bool
 		return imap_bad_arguments(s, command);
 	if (move && s->read_only)
 		return imap_no(s, command, SLICE("CANNOT"), SLICE("The mailbox was opened read-only"));
+	if (move && !may_move(s))
+		return imap_no(s, command, SLICE("NOPERM"), SLICE("You may not move messages away from here"));
 	if (!imap_resolve(s, command->uid, false, &set))
 		return imap_bad(s, command, SLICE("There are not so many messages"));
 	status = find_target(s, name, &target);
+	if (status == STATUS_REFUSED)
+		return imap_answer_place(s, command, &target, status, SLICE_EMPTY);
 	if (status != STATUS_OK)
 		return imap_answer_target(s, command, status, SLICE_EMPTY);
-	uids = imap_uids(s, &set, &count);
-	if (!uids)
+	request.uids = imap_uids(s, &set, &request.uid_count);
+	if (!request.uids)
 		return imap_answer(s, command, STATUS_LIMIT, SLICE_EMPTY);
-	if (count > 0)
-		status = mailbox_copy(imap_store(s), imap_arena(s), s->account, mailbox_viewer_state(&s->viewer).mailbox,
-				      target.id, uids, count, move, &copied.source, &copied.target, &copied.count,
-				      &copied.uid_validity);
+	if (request.uid_count > 0)
+		status = copy_messages(s, &set, &target, &request, &copied);
 	if (status != STATUS_OK)
 		return imap_answer_target(s, command, status, SLICE_EMPTY);
-	if (copied.count == 0 && count > 0)
+	if (copied.count == 0 && request.uid_count > 0)
 		return imap_answer_missing(s, command);
-	if (copied.count > 0) {
-		command->news = IMAP_NEWS_FRESH;
-		imap_announce(s);
-	}
+	if (copied.count > 0)
+		announce(s, command, &target);
 	return move ? answer_move(s, command, &copied)
 		    : imap_ok_code(s, command, copy_uid(s, &copied), SLICE("COPY completed"));
 }

@@ -1,7 +1,8 @@
 /* ENABLE: RFC 9051 section 6.3.1. */
 #include "imap/session.h"
 
-enum { ENABLE_REV2 = 1 << 0, ENABLE_CONDSTORE = 1 << 1, ENABLE_QRESYNC = 1 << 2, ENABLE_UTF8 = 1 << 3, ENABLE_UIDONLY = 1 << 4 };
+enum { ENABLE_REV2 = 1 << 0, ENABLE_CONDSTORE = 1 << 1, ENABLE_QRESYNC = 1 << 2, ENABLE_UTF8 = 1 << 3, ENABLE_UIDONLY = 1 << 4,
+       ENABLE_METADATA = 1 << 5 };
 
 static const struct {
 	struct slice name;
@@ -12,6 +13,7 @@ static const struct {
 	{{"QRESYNC", 7}, ENABLE_QRESYNC},
 	{{"UTF8=ACCEPT", 11}, ENABLE_UTF8},
 	{{"UIDONLY", 7}, ENABLE_UIDONLY},
+	{{"METADATA", 8}, ENABLE_METADATA},
 };
 #define FEATURES (sizeof(features) / sizeof(features[0]))
 
@@ -46,6 +48,10 @@ enum next imap_enable(struct imap_session *s, struct imap_command *command)
 	s->utf8 |= (wanted & ENABLE_UTF8) != 0;
 	s->uid_only |= (wanted & ENABLE_UIDONLY) != 0;
 	s->qresync |= (wanted & ENABLE_QRESYNC) != 0;
+	if (wanted & ENABLE_METADATA) {
+		s->metadata = true;
+		imap_watch_metadata(s);
+	}
 	buf_add_literal(out, "* ENABLED");
 	for (size_t i = 0; i < FEATURES; i++) {
 		if (!(wanted & features[i].feature))

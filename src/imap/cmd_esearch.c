@@ -3,6 +3,7 @@
 #include "imap/filter.h"
 #include "imap/search_run.h"
 #include "imap/session.h"
+#include "store/directory.h"
 
 #define SOURCES_MAX      100
 #define SEARCH_BYTES_MAX ((size_t)64 * 1024 * 1024) /* for one mailbox */
@@ -60,12 +61,73 @@ static bool parse_esearch(struct imap_parser *p, struct multisearch *m)
 
 /* ---- searching ---- */
 
-static bool is_source(const struct multisearch *m, const struct mailbox *mailbox)
+/* A mailbox that could be searched, under the session's name for it. */
+struct source {
+	int64_t account;
+	bool is_foreign;
+	struct mailbox mailbox;
+};
+
+static bool has_name(const struct slice *names, size_t count, struct slice name)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (slice_eq(names[i], name))
+			return true;
+	}
+	return false;
+}
+
+/* Others' mailboxes, if they may be read. */
+static enum status add_foreign(struct imap_session *s, struct source *sources, size_t *count,
+			       const struct shared_mailbox *shared, size_t shared_count)
+{
+	struct slice *names;
+	size_t name_count;
+	enum status status =
+		shared_count ? mailbox_subscriptions(imap_store(s), imap_arena(s), s->account, &names, &name_count) : STATUS_OK;
+
+	for (size_t i = 0; i < shared_count && status == STATUS_OK; i++) {
+		struct source *source = &sources[*count];
+
+		if (!(shared[i].rights & RIGHT_READ))
+			continue;
+		*source = (struct source){shared[i].account, true, shared[i].mailbox};
+		source->mailbox.name = imap_foreign_name(s, shared[i].address, shared[i].is_shared, shared[i].mailbox.name);
+		source->mailbox.subscribed = has_name(names, name_count, source->mailbox.name);
+		(*count)++;
+	}
+	return status;
+}
+
+static enum status find_sources(struct imap_session *s, struct source **sources, size_t *count)
+{
+	struct mailbox *mailboxes;
+	struct shared_mailbox *shared = NULL;
+	size_t own = 0, shared_count = 0;
+	enum status status = mailbox_list(imap_store(s), imap_arena(s), s->account, &mailboxes, &own);
+
+	*count = 0;
+	if (status == STATUS_OK)
+		status = rights_shared(imap_store(s), imap_arena(s), s->account, &shared, &shared_count);
+	if (status != STATUS_OK)
+		return status;
+	*sources = ARENA_ARRAY(imap_arena(s), struct source, own + shared_count + 1);
+	for (size_t i = 0; i < own; i++) {
+		if (!imap_name_is_foreign(mailboxes[i].name))
+			(*sources)[(*count)++] = (struct source){s->account, false, mailboxes[i]};
+	}
+	return add_foreign(s, *sources, count, shared, shared_count);
+}
+
+static bool is_source(const struct multisearch *m, const struct source *source)
 {
 	for (size_t i = 0; i < m->filter_count; i++) {
-		if (m->filters[i].kind != FILTER_SELECTED &&
-		    imap_filter_matches(&m->filters[i], mailbox->name, mailbox->subscribed))
-			return mailbox->selectable;
+		enum filter_kind kind = m->filters[i].kind;
+
+		if (kind == FILTER_SELECTED || (source->is_foreign && (kind == FILTER_PERSONAL || kind == FILTER_INBOXES)))
+			continue;
+		if (imap_filter_matches(&m->filters[i], source->mailbox.name, source->mailbox.subscribed))
+			return source->mailbox.selectable;
 	}
 	return false;
 }
@@ -95,11 +157,12 @@ static enum status search_here(struct imap_session *s, const struct imap_command
 
 /* One that went away meanwhile has nothing to be found. */
 static enum status search_other(struct imap_session *s, const struct imap_command *command, const struct multisearch *m,
-				const struct mailbox *mailbox)
+				const struct source *source)
 {
 	struct arena *kept = imap_arena(s), arena SCOPED_ARENA;
 	struct mailbox_viewer viewer;
-	enum status status = mailbox_viewer_open(s->context->views, imap_arena(s), s->account, mailbox, &viewer);
+	enum status status = mailbox_viewer_open_as(s->context->views, imap_arena(s), source->account, &source->mailbox,
+						    imap_seen_by(s, source->account), &viewer);
 
 	if (status != STATUS_OK)
 		return status == STATUS_NOT_FOUND ? STATUS_OK : status;
@@ -107,26 +170,43 @@ static enum status search_other(struct imap_session *s, const struct imap_comman
 	arena_init(&arena, SEARCH_BYTES_MAX);
 	s->env->command_arena = &arena;
 	s->searched = &viewer;
-	status = search_here(s, command, m, mailbox);
+	status = search_here(s, command, m, &source->mailbox);
 	s->searched = NULL;
 	s->env->command_arena = kept;
 	mailbox_viewer_close(&viewer);
 	return status;
 }
 
+/* Somebody else's may be one that isn't in lists. */
+static enum status search_selected(struct imap_session *s, const struct imap_command *command, const struct multisearch *m)
+{
+	struct mailbox mailbox;
+	struct account owner;
+	enum status status = mailbox_get(imap_store(s), imap_arena(s), s->selected_account,
+					 mailbox_viewer_state(&s->viewer).mailbox, &mailbox);
+
+	if (status == STATUS_OK)
+		status = directory_get_account(imap_store(s), imap_arena(s), s->selected_account, &owner);
+	if (status == STATUS_OK && s->selected_account != s->account)
+		mailbox.name = imap_foreign_name(s, owner.address, owner.is_shared, mailbox.name);
+	return status == STATUS_OK ? search_here(s, command, m, &mailbox) : status;
+}
+
 static enum status search_all(struct imap_session *s, const struct imap_command *command, const struct multisearch *m)
 {
 	int64_t selected = m->selected ? mailbox_viewer_state(&s->viewer).mailbox : 0;
-	struct mailbox *mailboxes;
+	struct source *sources;
 	size_t count;
-	enum status status = mailbox_list(imap_store(s), imap_arena(s), s->account, &mailboxes, &count);
+	enum status status = find_sources(s, &sources, &count);
 
+	if (status == STATUS_OK && selected)
+		status = search_selected(s, command, m);
 	for (size_t i = 0; status == STATUS_OK && i < count && !conn_failed(imap_conn(s)); i++) {
 		imap_progress(s, i, count);
-		if (mailboxes[i].id == selected)
-			status = search_here(s, command, m, &mailboxes[i]);
-		else if (is_source(m, &mailboxes[i]))
-			status = search_other(s, command, m, &mailboxes[i]);
+		bool is_done = selected && sources[i].mailbox.id == selected && sources[i].account == s->selected_account;
+
+		if (!is_done && is_source(m, &sources[i]))
+			status = search_other(s, command, m, &sources[i]);
 	}
 	return status;
 }

@@ -5,11 +5,11 @@ static enum status expunge(struct imap_session *s, const uint32_t *uids, size_t 
 {
 	uint32_t *expunged;
 	struct mailbox_view_state state = mailbox_viewer_state(&s->viewer);
-	enum status status = mailbox_expunge(imap_store(s), imap_arena(s), s->account, state.mailbox, uids, count, &expunged,
-					     expunged_count);
+	enum status status = mailbox_expunge(imap_store(s), imap_arena(s), s->selected_account, state.mailbox, uids, count,
+					     &expunged, expunged_count);
 
 	if (status == STATUS_OK && *expunged_count > 0)
-		imap_announce(s);
+		imap_announce_account(s, s->selected_account);
 	return status;
 }
 
@@ -34,6 +34,8 @@ enum next imap_expunge(struct imap_session *s, struct imap_command *command)
 		return imap_bad_arguments(s, command);
 	if (s->read_only)
 		return imap_no(s, command, SLICE("CANNOT"), SLICE("The mailbox was opened read-only"));
+	if (!(s->rights & RIGHT_EXPUNGE))
+		return imap_no(s, command, SLICE("NOPERM"), SLICE("You may not expunge here"));
 	if (command->uid) {
 		if (!imap_resolve(s, true, true, &set) || !(uids = imap_uids(s, &set, &count)))
 			return imap_answer(s, command, STATUS_LIMIT, SLICE_EMPTY);
@@ -58,11 +60,12 @@ static struct slice closing_modseq(struct imap_session *s, size_t expunged)
 	return news.expunged_count == expunged && !news.grown && news.changed_count == 0 ? imap_highest_modseq(s) : SLICE_EMPTY;
 }
 
-/* Expunges without telling. If that fails the mailbox stays selected: nothing has happened. */
+/* Expunges without telling, if one may (RFC 4314 section 4). If that fails the mailbox stays selected: nothing has happened. */
 enum next imap_close(struct imap_session *s, struct imap_command *command)
 {
 	size_t expunged = 0;
-	enum status status = s->read_only ? STATUS_OK : expunge(s, NULL, 0, &expunged);
+	bool keeps = s->read_only || !(s->rights & RIGHT_EXPUNGE);
+	enum status status = keeps ? STATUS_OK : expunge(s, NULL, 0, &expunged);
 	struct slice code;
 
 	if (status != STATUS_OK && status != STATUS_NOT_FOUND)

@@ -206,7 +206,7 @@ static void stream_large(struct fetch *f)
 {
 	struct fetch_sink sink = {.out = f->out, .flush = flush_if_high, .context = imap_conn(f->s)};
 	struct fetch_source source = {.size = f->large_size};
-	enum status status = email_open(imap_store(f->s), &f->scratch, f->s->account, f->large_email, &source.reader);
+	enum status status = email_open(imap_store(f->s), &f->scratch, f->s->selected_account, f->large_email, &source.reader);
 
 	f->is_streaming = false;
 	if (status == STATUS_OK) {
@@ -266,8 +266,8 @@ static void fetch_piece(struct fetch *f, const struct imap_walk *walk)
 	while (f->next < f->count && f->status == STATUS_OK && !f->broken) {
 		size_t before = f->next;
 
-		f->status = email_scan(imap_store(f->s), f->s->account, state.mailbox, uids + f->next, f->count - f->next,
-				       f->request.wanted, each_email, f);
+		f->status = email_scan(imap_store(f->s), f->s->selected_account, state.mailbox, uids + f->next,
+				       f->count - f->next, f->request.wanted, each_email, f);
 		if (f->is_streaming)
 			stream_large(f);
 		if (f->next == before) {
@@ -297,7 +297,7 @@ static enum status find_threads(struct fetch *f, struct imap_walk *walk)
 		return STATUS_OK;
 	for (size_t i = 0; i < walk->count; i++)
 		emails[i] = walk->messages[i].email;
-	status = threads_of(imap_store(f->s), &f->scratch, f->s->account, emails, walk->count, threads);
+	status = threads_of(imap_store(f->s), &f->scratch, imap_viewer_account(f->s), emails, walk->count, threads);
 	for (size_t i = 0; i < walk->count; i++)
 		walk->messages[i].thread = threads[i];
 	arena_reset(&f->scratch);
@@ -311,7 +311,7 @@ static void run(struct fetch *f, const struct imap_set *set)
 	f->out = imap_output(f->s);
 	f->texts = imap_flag_texts_new(f->s);
 	if (f->request.items & FETCH_THREAD_ID)
-		f->status = threads_catch_up(imap_store(f->s), f->s->account);
+		f->status = threads_catch_up(imap_store(f->s), imap_viewer_account(f->s));
 	imap_walk_begin(&walk, f->s, set);
 	while (f->status == STATUS_OK && !f->broken && imap_walk_next(&walk)) {
 		uint64_t flags = 0;
@@ -377,15 +377,16 @@ static void mark_seen(struct fetch *f, struct imap_command *command, const struc
 	if (request.uid_count == 0)
 		return;
 	request.uids = uids;
-	status = mailbox_change_flags(imap_store(s), imap_arena(s), s->account, mailbox_viewer_state(&s->viewer).mailbox,
-				      &request, NULL, NULL, &modseq);
+	request.seen_by = imap_seen_by(s, s->selected_account);
+	status = mailbox_change_flags(imap_store(s), imap_arena(s), s->selected_account,
+				      mailbox_viewer_state(&s->viewer).mailbox, &request, NULL, NULL, &modseq);
 	if (status != STATUS_OK) {
 		LOG_WARNING(s->context->log, "imap.not_marked_seen", LOG_INT("session", s->env->id),
 			    LOG_STR("status", status_name(status)));
 		return;
 	}
 	imap_refresh(s);
-	imap_announce(s);
+	imap_announce_account(s, s->selected_account);
 	f->marked = uids;
 	f->marked_count = request.uid_count;
 	f->marked_items = FETCH_FLAGS | (s->condstore ? FETCH_MODSEQ : 0) | (s->qresync ? imap_uid_item(s) : 0);
@@ -476,7 +477,7 @@ enum next imap_fetch(struct imap_session *s, struct imap_command *command)
 	if (command->uid)
 		f.request.items |= imap_uid_item(s);
 	f.status = narrow(&f, set.saved ? &set : &ever, &set);
-	if (f.status == STATUS_OK && f.request.sets_seen && !s->read_only)
+	if (f.status == STATUS_OK && f.request.sets_seen && !s->read_only && s->rights & RIGHT_SEEN)
 		mark_seen(&f, command, &set);
 	run(&f, &set);
 	arena_free(&f.scratch);

@@ -1,4 +1,5 @@
 /* LIST (RFC 9051 section 6.3.9) and LSUB (RFC 3501 section 6.3.9). */
+#include "imap/metadata.h"
 #include "imap/session.h"
 
 #include <stdlib.h>
@@ -13,7 +14,9 @@ struct list_request {
 	bool extended;
 	bool subscribed, special_use, recursive; /* which to return */
 	bool return_subscribed;                  /* what to tell of them */
-	unsigned status_items;                   /* 0: none */
+	bool return_rights;
+	struct metadata_request *metadata;       /* NULL: none */
+	unsigned status_items; /* 0: none */
 	struct slice reference;
 	struct slice patterns[PATTERNS_MAX];
 	size_t pattern_count;
@@ -82,6 +85,18 @@ static bool parse_patterns(struct imap_parser *p, struct list_request *request)
 	return imap_parse_byte(p, ')');
 }
 
+/* RFC 9590 section 3. */
+static bool parse_metadata(struct imap_parser *p, struct list_request *request)
+{
+	request->metadata = ARENA_NEW(p->arena, struct metadata_request);
+	request->metadata->max_size = UINT64_MAX;
+	if (!imap_parse_space(p))
+		return false;
+	if (metadata_at_options(p) && (!metadata_parse_options(p, request->metadata) || !imap_parse_space(p)))
+		return false;
+	return metadata_parse_entries(p, request->metadata);
+}
+
 /* CHILDREN and SPECIAL-USE are told always. */
 static bool parse_return_option(struct imap_parser *p, struct list_request *request)
 {
@@ -91,8 +106,12 @@ static bool parse_return_option(struct imap_parser *p, struct list_request *requ
 		return false;
 	if (slice_eq_nocase(word, SLICE("STATUS")))
 		return imap_parse_space(p) && imap_parse_status_items(p, &request->status_items);
+	if (slice_eq_nocase(word, SLICE("METADATA")))
+		return parse_metadata(p, request);
 	if (slice_eq_nocase(word, SLICE("SUBSCRIBED")))
 		request->return_subscribed = true;
+	else if (slice_eq_nocase(word, SLICE("MYRIGHTS")))
+		request->return_rights = true;
 	else if (!slice_eq_nocase(word, SLICE("CHILDREN")) && !slice_eq_nocase(word, SLICE("SPECIAL-USE")))
 		return imap_fault(p, SLICE("there is no such return option"));
 	return true;
@@ -138,7 +157,9 @@ static void complete_patterns(struct arena *arena, struct list_request *request)
 
 struct list_entry {
 	struct slice name;
-	const struct mailbox *mailbox; /* NULL: there is none, only a subscription, here or below */
+	const struct mailbox *mailbox;       /* NULL: there is none, only a subscription, here or below */
+	const struct shared_mailbox *shared; /* it is somebody else's */
+	bool is_level;                       /* above others' mailboxes, and none itself */
 	bool subscribed;
 	bool has_children;
 	bool subscribed_below;
@@ -168,6 +189,8 @@ static void merge(struct list *list)
 
 		if (last && slice_eq(last->name, list->entries[i].name)) {
 			last->mailbox = last->mailbox ? last->mailbox : list->entries[i].mailbox;
+			last->shared = last->shared ? last->shared : list->entries[i].shared;
+			last->is_level |= list->entries[i].is_level;
 			last->subscribed |= list->entries[i].subscribed;
 		} else {
 			list->entries[count++] = list->entries[i];
@@ -227,28 +250,69 @@ static void add_subscription(struct list *list, struct slice name)
 	list->entries[list->count++] = (struct list_entry){.name = name, .subscribed = true};
 }
 
+/* Somebody else's mailbox in its namespace, with the levels above it, which are told as such unless they are mailboxes that the session
+ * may see. */
+static void add_shared(struct list *list, const struct shared_mailbox *shared, struct slice name)
+{
+	for (size_t i = 0; i < name.len; i++) {
+		if (name.data[i] == '/')
+			list->entries[list->count++] = (struct list_entry){.name = slice_sub(name, 0, i), .is_level = true};
+	}
+	list->entries[list->count++] = (struct list_entry){.name = name, .mailbox = &shared->mailbox, .shared = shared};
+}
+
+/* What there is to list, as the store has it. */
+struct sources {
+	struct mailbox *mailboxes;
+	struct slice *names; /* subscribed to */
+	struct shared_mailbox *shared;
+	struct slice *shared_names;
+	size_t mailbox_count, name_count, shared_count;
+};
+
+static enum status load_sources(struct imap_session *s, bool with_subscriptions, struct sources *sources)
+{
+	struct arena *arena = imap_arena(s);
+	enum status status = mailbox_list(imap_store(s), arena, s->account, &sources->mailboxes, &sources->mailbox_count);
+
+	if (status == STATUS_OK && with_subscriptions)
+		status = mailbox_subscriptions(imap_store(s), arena, s->account, &sources->names, &sources->name_count);
+	if (status == STATUS_OK)
+		status = rights_shared(imap_store(s), arena, s->account, &sources->shared, &sources->shared_count);
+	if (status != STATUS_OK)
+		return status;
+	sources->shared_names = ARENA_ARRAY(arena, struct slice, sources->shared_count + 1);
+	for (size_t i = 0; i < sources->shared_count; i++)
+		sources->shared_names[i] = imap_foreign_name(s, sources->shared[i].address, sources->shared[i].is_shared,
+							     sources->shared[i].mailbox.name);
+	return STATUS_OK;
+}
+
 static enum status load_list(struct imap_session *s, const struct list_request *request, bool with_subscriptions,
 			     struct list *list)
 {
-	struct arena *arena = imap_arena(s);
-	struct mailbox *mailboxes = NULL;
-	struct slice *names = NULL;
-	size_t count = 0, name_count = 0, room;
-	enum status status = mailbox_list(imap_store(s), arena, s->account, &mailboxes, &count);
+	struct sources sources = {0};
+	enum status status = load_sources(s, with_subscriptions, &sources);
+	size_t room = sources.mailbox_count + 1;
 
-	if (status == STATUS_OK && with_subscriptions)
-		status = mailbox_subscriptions(imap_store(s), arena, s->account, &names, &name_count);
 	if (status != STATUS_OK)
 		return status;
-	room = count + 1;
-	for (size_t i = 0; i < name_count; i++)
-		room += count_levels(names[i]);
-	list->entries = ARENA_ARRAY(arena, struct list_entry, room);
+	for (size_t i = 0; i < sources.name_count; i++)
+		room += count_levels(sources.names[i]);
+	for (size_t i = 0; i < sources.shared_count; i++)
+		room += count_levels(sources.shared_names[i]);
+	list->entries = ARENA_ARRAY(imap_arena(s), struct list_entry, room);
 	list->count = 0;
-	for (size_t i = 0; i < count; i++)
-		list->entries[list->count++] = (struct list_entry){.name = mailboxes[i].name, .mailbox = &mailboxes[i]};
-	for (size_t i = 0; i < name_count; i++)
-		add_subscription(list, names[i]);
+	for (size_t i = 0; i < sources.mailbox_count; i++) {
+		struct mailbox *mailbox = &sources.mailboxes[i];
+
+		if (!imap_name_is_foreign(mailbox->name))
+			list->entries[list->count++] = (struct list_entry){.name = mailbox->name, .mailbox = mailbox};
+	}
+	for (size_t i = 0; i < sources.name_count; i++)
+		add_subscription(list, sources.names[i]);
+	for (size_t i = 0; i < sources.shared_count; i++)
+		add_shared(list, &sources.shared[i], sources.shared_names[i]);
 	merge(list);
 	look_below(list, request);
 	return STATUS_OK;
@@ -267,7 +331,7 @@ static const struct {
 
 static struct slice special_use(const struct list_entry *entry)
 {
-	for (size_t i = 0; entry->mailbox && i < USES; i++) {
+	for (size_t i = 0; entry->mailbox && !entry->shared && i < USES; i++) {
 		if (slice_eq(entry->mailbox->role, uses[i].role))
 			return uses[i].attribute;
 	}
@@ -300,7 +364,7 @@ static void put_entry(struct imap_session *s, struct slice kind, const struct li
 
 	buf_add(out, kind);
 	if (!entry->mailbox)
-		put_attribute(out, &first, SLICE("\\NonExistent"));
+		put_attribute(out, &first, entry->is_level ? SLICE("\\NonExistent \\Noselect") : SLICE("\\NonExistent"));
 	else if (!entry->mailbox->selectable)
 		put_attribute(out, &first, SLICE("\\Noselect"));
 	put_attribute(out, &first, entry->has_children ? SLICE("\\HasChildren") : SLICE("\\HasNoChildren"));
@@ -311,13 +375,51 @@ static void put_entry(struct imap_session *s, struct slice kind, const struct li
 	imap_put_mailbox(out, entry->name, imap_utf8_names(s));
 }
 
+/* RFC 3501 section 6.3.8: levels that are no mailboxes are told to those who look for levels. */
+static bool matches_as_level(const struct list_request *request, struct slice name)
+{
+	for (size_t i = 0; i < request->pattern_count; i++) {
+		if (slice_ends_with(request->patterns[i], SLICE("%")) && imap_pattern_matches(request->patterns[i], name))
+			return true;
+	}
+	return false;
+}
+
+static struct imap_place place_of(const struct imap_session *s, const struct list_entry *entry)
+{
+	return (struct imap_place){
+		.account = entry->shared ? entry->shared->account : s->account,
+		.mailbox = *entry->mailbox,
+		.name = entry->name,
+		.rights = entry->shared ? entry->shared->rights : RIGHTS_ALL,
+	};
+}
+
+/* RFC 5819 section 2, RFC 8440 section 3: what one may not know isn't told. */
+static void put_more(struct imap_session *s, const struct list_request *request, const struct list_entry *entry)
+{
+	struct imap_place place = place_of(s, entry);
+	bool told = request->status_items && place.mailbox.selectable && place.rights & RIGHT_READ;
+
+	if (told && entry->shared)
+		told = mailbox_unseen_by(imap_store(s), place.account, &place.mailbox, s->account) == STATUS_OK;
+	if (told)
+		imap_put_status(s, &place, request->status_items);
+	if (request->return_rights)
+		imap_put_my_rights(s, &place);
+	/* RFC 9590 section 3: a mailbox whose annotations can't be had is told without. */
+	if (request->metadata && metadata_may_see(place.rights) &&
+	    metadata_put(s, place.account, place.mailbox.id, place.name, request->metadata) != STATUS_OK)
+		LOG_WARNING(s->context->log, "imap.metadata_failed", LOG_INT("session", s->env->id));
+}
+
 static bool is_selected(const struct list_request *request, const struct list_entry *entry)
 {
 	if (request->subscribed && !entry->subscribed)
 		return false;
 	if (request->special_use && special_use(entry).len == 0)
 		return false;
-	return request->subscribed || entry->mailbox;
+	return request->subscribed || entry->mailbox || (entry->is_level && matches_as_level(request, entry->name));
 }
 
 /* RFC 9051 section 6.3.9.6: CHILDINFO tells that something below is subscribed. A mailbox that isn't itself is only told for the sake of
@@ -333,8 +435,8 @@ static void list_entry(struct imap_session *s, const struct list_request *reques
 	if (below)
 		buf_add_literal(out, " (\"CHILDINFO\" (\"SUBSCRIBED\"))");
 	buf_add_literal(out, "\r\n");
-	if (request->status_items && entry->mailbox && entry->mailbox->selectable)
-		imap_put_status(s, entry->mailbox, request->status_items);
+	if (entry->mailbox)
+		put_more(s, request, entry);
 	conn_flush_if_high(imap_conn(s));
 }
 
@@ -357,6 +459,8 @@ enum next imap_list(struct imap_session *s, struct imap_command *command)
 	status = load_list(s, request, request->return_subscribed, &list);
 	for (size_t i = 0; status == STATUS_OK && i < list.count; i++)
 		list_entry(s, request, &list.entries[i]);
+	if (status == STATUS_OK && request->metadata && request->metadata->longest > 0)
+		return imap_ok_code(s, command, metadata_long_entries(s, request->metadata), SLICE("LIST completed"));
 	return imap_answer(s, command, status, SLICE("LIST completed"));
 }
 

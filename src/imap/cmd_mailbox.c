@@ -49,12 +49,12 @@ static bool parse_create(struct imap_parser *p, struct create_request *request)
 }
 
 /* RFC 8474 section 4.2. */
-static enum next answer_created(struct imap_session *s, struct imap_command *command, int64_t id)
+static enum next answer_created(struct imap_session *s, struct imap_command *command, int64_t account, int64_t id)
 {
 	struct mailbox mailbox;
 	struct buf code;
 
-	if (mailbox_get(imap_store(s), imap_arena(s), s->account, id, &mailbox) != STATUS_OK)
+	if (mailbox_get(imap_store(s), imap_arena(s), account, id, &mailbox) != STATUS_OK)
 		return imap_ok(s, command, SLICE("CREATE completed"));
 	buf_init(&code, imap_arena(s), 0);
 	buf_add_literal(&code, "MAILBOXID (");
@@ -63,10 +63,27 @@ static enum next answer_created(struct imap_session *s, struct imap_command *com
 	return imap_ok_code(s, command, buf_slice(&code), SLICE("CREATE completed"));
 }
 
+/* RFC 4314 section 4: the right k on the mailbox above. Where one may not make mailboxes, none is told of. */
+static bool may_create(struct imap_session *s, struct imap_command *command, struct slice name, struct imap_place *place,
+		       enum next *next)
+{
+	enum status status = imap_find_new_place(s, name, place);
+
+	if (status == STATUS_OK && place->rights & RIGHT_CREATE)
+		return true;
+	if (status == STATUS_OK || status == STATUS_NOT_FOUND)
+		*next = imap_no(s, command, SLICE("NOPERM"), SLICE("You may not make a mailbox there"));
+	else
+		*next = imap_answer(s, command, status, SLICE_EMPTY);
+	return false;
+}
+
 enum next imap_create(struct imap_session *s, struct imap_command *command)
 {
 	struct create_request request = {0};
+	struct imap_place place;
 	enum status status;
+	enum next next;
 	int64_t id;
 
 	if (!parse_create(&command->args, &request))
@@ -74,29 +91,28 @@ enum next imap_create(struct imap_session *s, struct imap_command *command)
 	/* RFC 6154 section 3: one use a mailbox, one mailbox a use. */
 	if (request.unknown_use || request.uses > 1)
 		return imap_no(s, command, SLICE("USEATTR"), SLICE("A mailbox can't have that use"));
-	status = mailbox_create(imap_store(s), s->account, request.name, request.role, &id);
+	if (!may_create(s, command, request.name, &place, &next))
+		return next;
+	if (request.uses && place.account != s->account)
+		return imap_no(s, command, SLICE("USEATTR"), SLICE("Others' mailboxes have no use of yours"));
+	status = mailbox_create(imap_store(s), place.account, place.mailbox.name, request.role, &id);
 	if (status == STATUS_REFUSED && request.uses)
 		return imap_no(s, command, SLICE("USEATTR"), SLICE("Another mailbox has that use"));
 	if (status != STATUS_OK)
 		return imap_answer(s, command, status, SLICE_EMPTY);
-	imap_announce(s);
-	return answer_created(s, command, id);
+	imap_announce_account(s, place.account);
+	return answer_created(s, command, place.account, id);
 }
 
-static enum status find(struct imap_session *s, struct slice name, struct mailbox *mailbox)
-{
-	return mailbox_find(imap_store(s), imap_arena(s), s->account, name, mailbox);
-}
-
-static bool has_children(struct imap_session *s, struct slice name)
+static bool has_children(struct imap_session *s, const struct imap_place *place)
 {
 	struct mailbox *mailboxes;
 	size_t count;
 
-	if (mailbox_list(imap_store(s), imap_arena(s), s->account, &mailboxes, &count) != STATUS_OK)
+	if (mailbox_list(imap_store(s), imap_arena(s), place->account, &mailboxes, &count) != STATUS_OK)
 		return false;
 	for (size_t i = 0; i < count; i++) {
-		if (imap_name_is_below(mailboxes[i].name, name))
+		if (imap_name_is_below(mailboxes[i].name, place->mailbox.name))
 			return true;
 	}
 	return false;
@@ -105,39 +121,53 @@ static bool has_children(struct imap_session *s, struct slice name)
 /* RFC 9051 section 6.3.5: a mailbox with children becomes a mere level, which can't be deleted as long as it has some. */
 enum next imap_delete(struct imap_session *s, struct imap_command *command)
 {
-	struct mailbox mailbox;
+	struct imap_place place;
 	struct slice name;
 	enum status status;
 
 	if (!parse_one_mailbox(command, &name))
 		return imap_bad_arguments(s, command);
-	status = find(s, name, &mailbox);
-	if (status == STATUS_OK && !mailbox.selectable && has_children(s, name))
+	status = imap_find_place(s, name, RIGHT_DELETE_MAILBOX, &place);
+	if (status == STATUS_OK && !place.mailbox.selectable && has_children(s, &place))
 		return imap_no(s, command, SLICE("HASCHILDREN"), SLICE("There are mailboxes below it"));
 	if (status == STATUS_OK)
-		status = mailbox_delete(imap_store(s), s->account, mailbox.id);
+		status = mailbox_delete(imap_store(s), place.account, place.mailbox.id);
 	if (status == STATUS_OK)
-		imap_announce(s);
-	return imap_answer(s, command, status, SLICE("DELETE completed"));
+		imap_announce_account(s, place.account);
+	return imap_answer_place(s, command, &place, status, SLICE("DELETE completed"));
+}
+
+/* Within one account. Of others', INBOX stays: its messages would move. */
+static enum status rename_mailbox(struct imap_session *s, const struct imap_place *from, const struct imap_place *to)
+{
+	bool is_inbox = slice_eq(from->mailbox.name, SLICE("INBOX"));
+
+	if (from->account != to->account || (from->account != s->account && is_inbox))
+		return STATUS_REFUSED;
+	return mailbox_rename(imap_store(s), from->account, from->mailbox.id, to->mailbox.name);
 }
 
 enum next imap_rename(struct imap_session *s, struct imap_command *command)
 {
-	struct slice from, to;
-	struct mailbox mailbox;
+	struct imap_place from, to;
+	struct slice name, new_name;
 	enum status status;
+	enum next next;
 
-	if (!imap_parse_space(&command->args) || !imap_parse_mailbox(&command->args, &from) ||
-	    !imap_parse_space(&command->args) || !imap_parse_new_mailbox(&command->args, &to) ||
+	if (!imap_parse_space(&command->args) || !imap_parse_mailbox(&command->args, &name) ||
+	    !imap_parse_space(&command->args) || !imap_parse_new_mailbox(&command->args, &new_name) ||
 	    !imap_parse_end(&command->args))
 		return imap_bad_arguments(s, command);
-	if (imap_name_is_below(to, from))
+	if (imap_name_is_below(new_name, name))
 		return imap_answer(s, command, STATUS_REFUSED, SLICE_EMPTY);
-	status = find(s, from, &mailbox);
+	status = imap_find_place(s, name, RIGHT_DELETE_MAILBOX, &from);
+	if (status != STATUS_OK)
+		return imap_answer_place(s, command, &from, status, SLICE_EMPTY);
+	if (!may_create(s, command, new_name, &to, &next))
+		return next;
+	status = rename_mailbox(s, &from, &to);
 	if (status == STATUS_OK)
-		status = mailbox_rename(imap_store(s), s->account, mailbox.id, to);
-	if (status == STATUS_OK)
-		imap_announce(s);
+		imap_announce_account(s, from.account);
 	return imap_answer(s, command, status, SLICE("RENAME completed"));
 }
 
@@ -195,31 +225,38 @@ static const struct slice item_names[ITEM_COUNT] = {
 	[ITEM_DELETED_STORAGE] = {"DELETED-STORAGE", 15},
 };
 
-static uint64_t deleted_bytes(struct imap_session *s, const struct mailbox *mailbox)
+static uint64_t deleted_bytes(struct imap_session *s, const struct imap_place *place)
 {
 	uint64_t bytes = 0;
 
-	if (mailbox->deleted > 0 && mailbox_deleted_bytes(imap_store(s), s->account, mailbox->id, &bytes) != STATUS_OK)
+	if (place->mailbox.deleted > 0 &&
+	    mailbox_deleted_bytes(imap_store(s), place->account, place->mailbox.id, &bytes) != STATUS_OK)
 		LOG_WARNING(s->context->log, "imap.deleted_bytes_failed", LOG_INT("session", s->env->id));
 	return bytes;
 }
 
 /* Of the selected mailbox those that are recent to this session; of others those that nobody has been told of. */
-static uint64_t recent_messages(struct imap_session *s, const struct mailbox *mailbox)
+static uint64_t recent_messages(struct imap_session *s, const struct imap_place *place)
 {
-	uint32_t from = mailbox_view_cache_recent_uid(s->context->views, s->account, mailbox);
+	const struct mailbox *mailbox = &place->mailbox;
+	uint32_t from = mailbox_view_cache_recent_uid(s->context->views, place->account, mailbox);
 	uint64_t count = 0;
 
-	if (mailbox_viewer_is_open(&s->viewer) && mailbox_viewer_state(&s->viewer).mailbox == mailbox->id)
+	if (place->account != s->account)
+		return 0;
+	if (mailbox_viewer_is_open(&s->viewer) && s->selected_account == place->account &&
+	    mailbox_viewer_state(&s->viewer).mailbox == mailbox->id)
 		return mailbox_viewer_recent(&s->viewer);
 	if (from < mailbox->uid_next &&
-	    mailbox_count_from(imap_store(s), s->account, mailbox->id, from, &count) != STATUS_OK)
+	    mailbox_count_from(imap_store(s), place->account, mailbox->id, from, &count) != STATUS_OK)
 		LOG_WARNING(s->context->log, "imap.recent_failed", LOG_INT("session", s->env->id));
 	return count;
 }
 
-static uint64_t item_value(struct imap_session *s, const struct mailbox *mailbox, enum status_item item)
+static uint64_t item_value(struct imap_session *s, const struct imap_place *place, enum status_item item)
 {
+	const struct mailbox *mailbox = &place->mailbox;
+
 	switch (item) {
 	case ITEM_MESSAGES:
 		return mailbox->messages;
@@ -238,9 +275,9 @@ static uint64_t item_value(struct imap_session *s, const struct mailbox *mailbox
 	case ITEM_HIGHESTMODSEQ:
 		return mailbox->highest_modseq;
 	case ITEM_DELETED_STORAGE:
-		return deleted_bytes(s, mailbox);
+		return deleted_bytes(s, place);
 	case ITEM_RECENT:
-		return recent_messages(s, mailbox);
+		return recent_messages(s, place);
 	case ITEM_MAILBOXID:
 	case ITEM_COUNT:
 		break;
@@ -275,7 +312,7 @@ bool imap_parse_status_items(struct imap_parser *p, unsigned *items)
 	return imap_parse_byte(p, ')');
 }
 
-void imap_put_status(struct imap_session *s, const struct mailbox *mailbox, unsigned items)
+void imap_put_status(struct imap_session *s, const struct imap_place *place, unsigned items)
 {
 	struct buf *out = imap_output(s);
 	bool first = true;
@@ -283,7 +320,7 @@ void imap_put_status(struct imap_session *s, const struct mailbox *mailbox, unsi
 	if (items & 1u << ITEM_HIGHESTMODSEQ)
 		imap_use_condstore(s);
 	buf_add_literal(out, "* STATUS ");
-	imap_put_mailbox(out, mailbox->name, imap_utf8_names(s));
+	imap_put_mailbox(out, place->name, imap_utf8_names(s));
 	buf_add_literal(out, " (");
 	for (unsigned i = 0; i < ITEM_COUNT; i++) {
 		if (!(items & 1u << i))
@@ -295,10 +332,10 @@ void imap_put_status(struct imap_session *s, const struct mailbox *mailbox, unsi
 		buf_add_byte(out, ' ');
 		if (i == ITEM_MAILBOXID) {
 			buf_add_byte(out, '(');
-			buf_add(out, mailbox->mailbox_id);
+			buf_add(out, place->mailbox.mailbox_id);
 			buf_add_byte(out, ')');
 		} else {
-			buf_add_u64(out, item_value(s, mailbox, (enum status_item)i));
+			buf_add_u64(out, item_value(s, place, (enum status_item)i));
 		}
 	}
 	buf_add_literal(out, ")\r\n");
@@ -306,7 +343,7 @@ void imap_put_status(struct imap_session *s, const struct mailbox *mailbox, unsi
 
 enum next imap_status(struct imap_session *s, struct imap_command *command)
 {
-	struct mailbox mailbox;
+	struct imap_place place;
 	struct slice name;
 	unsigned items;
 	enum status status;
@@ -315,10 +352,10 @@ enum next imap_status(struct imap_session *s, struct imap_command *command)
 	    !imap_parse_space(&command->args) || !imap_parse_status_items(&command->args, &items) ||
 	    !imap_parse_end(&command->args))
 		return imap_bad_arguments(s, command);
-	status = find(s, name, &mailbox);
-	if (status == STATUS_OK && !mailbox.selectable)
+	status = imap_find_place(s, name, RIGHT_READ, &place);
+	if (status == STATUS_OK && !place.mailbox.selectable)
 		status = STATUS_NOT_FOUND;
 	if (status == STATUS_OK)
-		imap_put_status(s, &mailbox, items);
-	return imap_answer(s, command, status, SLICE("STATUS completed"));
+		imap_put_status(s, &place, items);
+	return imap_answer_place(s, command, &place, status, SLICE("STATUS completed"));
 }

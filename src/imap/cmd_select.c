@@ -7,16 +7,6 @@
 #include "imap/name.h"
 #include "imap/write.h"
 
-static void put_permanent_flags(struct buf *out, const struct keyword_table *keywords, uint64_t bits, bool read_only)
-{
-	buf_add_literal(out, "* OK [PERMANENTFLAGS (");
-	if (!read_only) {
-		imap_put_flags(out, bits | (FLAG_SEEN | FLAG_ANSWERED | FLAG_FLAGGED | FLAG_DRAFT | FLAG_DELETED), keywords);
-		buf_add_literal(out, " \\*");
-	}
-	buf_add_literal(out, ")] Flags that are kept\r\n");
-}
-
 static void put_number(struct buf *out, struct slice before, uint64_t number, struct slice after)
 {
 	buf_add(out, before);
@@ -24,7 +14,7 @@ static void put_number(struct buf *out, struct slice before, uint64_t number, st
 	buf_add(out, after);
 }
 
-static void put_state(struct imap_session *s, const struct mailbox *mailbox)
+static void put_state(struct imap_session *s, const struct imap_place *place)
 {
 	struct mailbox_view_state state = mailbox_viewer_state(&s->viewer);
 	struct imap_flag_texts *texts = imap_flag_texts_new(s);
@@ -32,7 +22,7 @@ static void put_state(struct imap_session *s, const struct mailbox *mailbox)
 	uint32_t unseen = s->rev2 || s->uid_only ? 0 : mailbox_viewer_first_unseen(&s->viewer);
 
 	imap_put_flags_response(s, &texts->keywords);
-	put_permanent_flags(out, &texts->keywords, s->told_keywords, s->read_only);
+	imap_put_permanent_flags(s, &texts->keywords);
 	put_number(out, SLICE("* "), state.messages, SLICE(" EXISTS\r\n"));
 	if (!s->rev2)
 		put_number(out, SLICE("* "), mailbox_viewer_recent(&s->viewer), SLICE(" RECENT\r\n"));
@@ -42,13 +32,13 @@ static void put_state(struct imap_session *s, const struct mailbox *mailbox)
 	put_number(out, SLICE("* OK [UIDNEXT "), state.uid_next, SLICE("] Next UID\r\n"));
 	if (s->rev2) {
 		buf_add_literal(out, "* LIST () \"/\" ");
-		imap_put_mailbox(out, mailbox->name, imap_utf8_names(s));
+		imap_put_mailbox(out, place->name, imap_utf8_names(s));
 		buf_add_literal(out, "\r\n");
 	}
 	buf_add_literal(out, "* OK [");
 	buf_add(out, imap_highest_modseq(s));
 	buf_add_literal(out, "] Highest\r\n* OK [MAILBOXID (");
-	buf_add(out, mailbox->mailbox_id);
+	buf_add(out, place->mailbox.mailbox_id);
 	buf_add_literal(out, ")] Mailbox id\r\n");
 }
 
@@ -196,31 +186,41 @@ static enum status tell_missed(struct imap_session *s, const struct select_reque
 
 /* ---- the commands ---- */
 
-/* RFC 9051 has dropped \Recent, but whom a session of IMAP4rev2 has been told of isn't new to another either. */
-static enum view_recent recency(const struct imap_session *s, bool read_only)
+/* RFC 9051 has dropped \Recent, but whom a session of IMAP4rev2 has been told of isn't new to another either. What comes to
+ * others is theirs to be told of: nothing there is ever \Recent. */
+static enum view_recent recency(const struct imap_session *s, bool read_only, bool is_foreign)
 {
+	if (is_foreign)
+		return VIEW_RECENT_NONE;
 	if (s->rev2)
 		return read_only ? VIEW_RECENT_NONE : VIEW_RECENT_TAKEN;
 	return read_only ? VIEW_RECENT_SHOWN : VIEW_RECENT_CLAIMED;
 }
 
-static enum status open_mailbox(struct imap_session *s, struct slice name, bool read_only, struct mailbox *mailbox)
+static enum status open_mailbox(struct imap_session *s, struct slice name, bool read_only, struct imap_place *place)
 {
-	enum status status = mailbox_find(imap_store(s), imap_arena(s), s->account, name, mailbox);
+	enum status status = imap_find_place(s, name, RIGHT_READ, place);
 
-	if (status == STATUS_OK && !mailbox->selectable)
+	if (status == STATUS_OK && !place->mailbox.selectable)
 		status = STATUS_NOT_FOUND;
 	if (status == STATUS_OK)
-		status = mailbox_viewer_open(s->context->views, imap_arena(s), s->account, mailbox, &s->viewer);
+		status = mailbox_viewer_open_as(s->context->views, imap_arena(s), place->account, &place->mailbox,
+						imap_seen_by(s, place->account), &s->viewer);
 	if (status == STATUS_OK)
-		mailbox_viewer_set_recent(&s->viewer, recency(s, read_only));
+		mailbox_viewer_set_recent(&s->viewer, recency(s, read_only, place->account != s->account));
 	return status;
+}
+
+/* RFC 4314 section 5.2: what one can change for others makes it READ-WRITE; \Seen is each user's own. */
+static bool is_read_only(const struct imap_session *s)
+{
+	return s->read_only || !(s->rights & (RIGHT_INSERT | RIGHT_EXPUNGE | RIGHT_WRITE | RIGHT_DELETE));
 }
 
 static enum next select_mailbox(struct imap_session *s, struct imap_command *command, bool read_only)
 {
 	struct select_request request = {0};
-	struct mailbox mailbox;
+	struct imap_place place;
 	enum status status;
 
 	if (!imap_parse_space(&command->args) || !imap_parse_mailbox(&command->args, &request.name) ||
@@ -230,22 +230,25 @@ static enum next select_mailbox(struct imap_session *s, struct imap_command *com
 	if (mailbox_viewer_is_open(&s->viewer))
 		buf_add_literal(imap_output(s), "* OK [CLOSED] Previous mailbox closed\r\n");
 	imap_leave_mailbox(s);
-	status = open_mailbox(s, request.name, read_only, &mailbox);
+	status = open_mailbox(s, request.name, read_only, &place);
 	if (status != STATUS_OK)
-		return imap_answer(s, command, status, SLICE_EMPTY);
+		return imap_answer_place(s, command, &place, status, SLICE_EMPTY);
 	s->state = IMAP_SELECTED;
+	s->selected_account = place.account;
+	s->rights = place.rights;
 	s->read_only = read_only;
 	s->stale = false;
 	s->refreshed_ms = clock_monotonic_ms();
-	engine_subscribe(s->env, (uint64_t)s->account);
-	put_state(s, &mailbox);
-	if (request.resync && request.uid_validity == mailbox.uid_validity)
+	/* A session hears of one account at once: with NOTIFY, of its own. */
+	engine_subscribe(s->env, (uint64_t)(s->notify ? s->account : place.account));
+	put_state(s, &place);
+	if (request.resync && request.uid_validity == place.mailbox.uid_validity)
 		status = tell_missed(s, &request);
 	if (status != STATUS_OK) {
 		imap_leave_mailbox(s);
 		return imap_answer(s, command, status, SLICE_EMPTY);
 	}
-	return imap_ok_code(s, command, read_only ? SLICE("READ-ONLY") : SLICE("READ-WRITE"), SLICE("Selected"));
+	return imap_ok_code(s, command, is_read_only(s) ? SLICE("READ-ONLY") : SLICE("READ-WRITE"), SLICE("Selected"));
 }
 
 enum next imap_select(struct imap_session *s, struct imap_command *command)

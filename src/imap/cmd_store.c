@@ -40,17 +40,18 @@ static bool parse_store(struct imap_parser *p, struct store_request *request)
 	return imap_parse_space(p) && imap_parse_flags(p, true, &request->flags) && imap_parse_end(p);
 }
 
-static uint64_t changed_flags(enum flag_change change, uint64_t old, uint64_t flags)
+/* What the session may not change stays (RFC 4314 section 4). */
+static uint64_t changed_flags(enum flag_change change, uint64_t old, uint64_t flags, uint64_t allowed)
 {
 	switch (change) {
 	case FLAGS_ADD:
-		return old | flags;
+		return old | (flags & allowed);
 	case FLAGS_REMOVE:
-		return old & ~flags;
+		return old & ~(flags & allowed);
 	case FLAGS_REPLACE:
 		break;
 	}
-	return flags;
+	return (old & ~allowed) | (flags & allowed);
 }
 
 /* The messages of the set, and the flags that they will have if nobody else has changed them. */
@@ -66,6 +67,7 @@ struct targets {
 static bool find_targets(struct imap_session *s, const struct store_request *request, uint64_t bits, struct targets *targets)
 {
 	size_t most = mailbox_viewer_state(&s->viewer).messages + (size_t)1;
+	uint64_t allowed = rights_flags(s->rights);
 	struct imap_walk walk;
 
 	*targets = (struct targets){
@@ -79,7 +81,8 @@ static bool find_targets(struct imap_session *s, const struct store_request *req
 		for (size_t i = 0; i < walk.count; i++) {
 			targets->missing |= walk.messages[i].expunged;
 			targets->uids[targets->count] = walk.messages[i].uid;
-			targets->flags[targets->count++] = changed_flags(request->change, walk.messages[i].flags & ~FLAG_RECENT, bits);
+			targets->flags[targets->count++] = changed_flags(
+				request->change, walk.messages[i].flags & ~FLAG_RECENT, bits, allowed);
 		}
 	}
 	return true;
@@ -132,18 +135,20 @@ static enum status change_flags(struct imap_session *s, struct imap_command *com
 		.change = request->change,
 		.flags = bits,
 		.unchanged_since = request->conditional ? request->unchanged_since : UINT64_MAX,
+		.kept = ~rights_flags(s->rights),
+		.seen_by = imap_seen_by(s, s->selected_account),
 	};
 	uint64_t modseq = 0;
-	enum status status =
-		mailbox_change_flags(imap_store(s), imap_arena(s), s->account, mailbox_viewer_state(&s->viewer).mailbox,
-				     &change, &targets->modified, &targets->modified_count, &modseq);
+	enum status status = mailbox_change_flags(imap_store(s), imap_arena(s), s->selected_account,
+						  mailbox_viewer_state(&s->viewer).mailbox, &change, &targets->modified,
+						  &targets->modified_count, &modseq);
 	struct imap_set stored = request->set;
 
 	if (status != STATUS_OK)
 		return status;
 	imap_refresh(s);
 	if (modseq > 0)
-		imap_announce(s);
+		imap_announce_account(s, s->selected_account);
 	if (targets->modified_count > 0)
 		stored = stored_set(s, targets);
 	if (!request->silent || s->condstore)
@@ -185,6 +190,15 @@ static enum next answer_modified(struct imap_session *s, struct imap_command *co
 	return targets->missing && !command->uid ? imap_no(s, command, code, text) : imap_ok_code(s, command, code, text);
 }
 
+/* RFC 4314 section 4: NO only if none of the flags may be changed; those that may be are. */
+static bool may_store(const struct imap_session *s, const struct store_request *request)
+{
+	uint64_t keywords = request->flags.keyword_count > 0 ? UINT64_C(1) << FLAG_KEYWORD_FIRST : 0;
+	uint64_t allowed = rights_flags(s->rights), wanted = request->flags.system | keywords;
+
+	return request->change == FLAGS_REPLACE || wanted == 0 ? allowed != 0 : (wanted & allowed) != 0;
+}
+
 enum next imap_store_flags(struct imap_session *s, struct imap_command *command)
 {
 	struct store_request request = {0};
@@ -196,11 +210,14 @@ enum next imap_store_flags(struct imap_session *s, struct imap_command *command)
 		return imap_bad_arguments(s, command);
 	if (s->read_only)
 		return imap_no(s, command, SLICE("CANNOT"), SLICE("The mailbox was opened read-only"));
+	if (!may_store(s, &request))
+		return imap_no(s, command, SLICE("NOPERM"), SLICE("You may not change these flags"));
 	if (!imap_resolve(s, command->uid, false, &request.set))
 		return imap_bad(s, command, SLICE("STORE: there are not so many messages"));
 	if (request.conditional)
 		imap_use_condstore(s);
-	status = imap_flags_to_bits(s, &request.flags, request.change != FLAGS_REMOVE, &bits);
+	status = imap_flags_to_bits(s, s->selected_account, &request.flags,
+				    request.change != FLAGS_REMOVE && s->rights & RIGHT_WRITE, &bits);
 	if (status == STATUS_OK && !find_targets(s, &request, bits, &targets))
 		status = STATUS_LIMIT;
 	if (status == STATUS_OK && targets.count > 0)

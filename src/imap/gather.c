@@ -28,7 +28,7 @@ static enum status scan(struct imap_session *s, struct gathering *g, unsigned wa
 
 	for (size_t i = 0; i < g->count; i++)
 		uids[i] = g->messages[i].uid;
-	return email_scan(imap_store(s), s->account, mailbox_viewer_state(imap_viewer(s)).mailbox, uids, g->count, wanted,
+	return email_scan(imap_store(s), imap_viewer_account(s), mailbox_viewer_state(imap_viewer(s)).mailbox, uids, g->count, wanted,
 			  each_email, g);
 }
 

@@ -241,7 +241,7 @@ bool incoming_read_message(struct incoming *in, struct incoming_message *message
 	return false;
 }
 
-bool incoming_parse_target(struct incoming *in, struct mailbox *mailbox)
+bool incoming_parse_target(struct incoming *in, struct imap_place *place)
 {
 	struct slice name;
 	enum status status;
@@ -253,8 +253,10 @@ bool incoming_parse_target(struct incoming *in, struct mailbox *mailbox)
 		       incoming_refuse(in, SLICE("CANNOT"), SLICE("That can't be the name of a mailbox"));
 	if (!imap_parse_space(in->p))
 		return false;
-	status = mailbox_find(imap_store(in->s), imap_arena(in->s), in->s->account, name, mailbox);
-	if (status == STATUS_OK && !mailbox->selectable)
+	status = imap_find_place(in->s, name, RIGHT_INSERT, place);
+	if (status == STATUS_REFUSED)
+		return incoming_refuse(in, SLICE("NOPERM"), SLICE("You may not put messages into this mailbox"));
+	if (status == STATUS_OK && !place->mailbox.selectable)
 		status = STATUS_NOT_FOUND;
 	return status == STATUS_OK || incoming_refuse_status(in, status);
 }

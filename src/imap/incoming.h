@@ -34,7 +34,7 @@ bool incoming_refuse_status(struct incoming *in, enum status status);
 enum next incoming_fail(struct incoming *in);
 
 /* " mailbox ": there, and one for messages. */
-MUST_CHECK bool incoming_parse_target(struct incoming *in, struct mailbox *mailbox);
+MUST_CHECK bool incoming_parse_target(struct incoming *in, struct imap_place *place);
 /* "[flags] [date] {n}" or "CATENATE (...)", with CRLF line ends. *message is initialised, and freed on failure. */
 MUST_CHECK bool incoming_read_message(struct incoming *in, struct incoming_message *message);
 

@@ -36,7 +36,7 @@ static enum status find_candidates(struct imap_session *s, uint64_t since, uint3
 	struct uid_range all = {1, state.told_uid_next - 1}, *ranges;
 	size_t count;
 	bool too_old;
-	enum status status = mailbox_expunged_since(imap_store(s), imap_arena(s), s->account, state.mailbox, since, &ranges,
+	enum status status = mailbox_expunged_since(imap_store(s), imap_arena(s), s->selected_account, state.mailbox, since, &ranges,
 						    &count, &too_old);
 
 	*candidates = (struct imap_set){0};

@@ -146,19 +146,21 @@ static unsigned events_of(const struct imap_session *s, struct slice name, bool 
 
 static bool is_selected(struct imap_session *s, int64_t mailbox)
 {
-	return mailbox_viewer_is_open(&s->viewer) && mailbox_viewer_state(&s->viewer).mailbox == mailbox;
+	return mailbox_viewer_is_open(&s->viewer) && s->selected_account == s->account &&
+	       mailbox_viewer_state(&s->viewer).mailbox == mailbox;
 }
 
 /* ---- STATUS ---- */
 
 static void put_status(struct imap_session *s, const struct mailbox *mailbox, const char *items)
 {
+	struct imap_place place = imap_own_place(s, mailbox);
 	struct imap_parser p;
 	unsigned bits;
 
 	imap_parser_init(&p, imap_arena(s), slice_from_cstr(items), false);
 	if (imap_parse_status_items(&p, &bits))
-		imap_put_status(s, mailbox, bits);
+		imap_put_status(s, &place, bits);
 	conn_flush_if_high(imap_conn(s));
 }
 
@@ -420,8 +422,35 @@ void imap_notify_others(struct imap_session *s)
 			    LOG_STR("status", status_name(status)));
 }
 
+bool imap_notify_wants_metadata(const struct imap_session *s, struct slice name, bool is_foreign)
+{
+	const struct notify_request *request = &s->notify->request;
+	bool subscribed = has_name(&s->notify->known, name), wants = false;
+
+	for (size_t i = 0; i < request->count && !wants; i++) {
+		const struct notify_group *group = &request->groups[i];
+		bool is_own = group->filter.kind == FILTER_PERSONAL || group->filter.kind == FILTER_INBOXES;
+
+		if (name.len == 0)
+			wants = group->events & NOTIFY_SERVER_METADATA;
+		else if (group->events & NOTIFY_MAILBOX_METADATA && !(is_own && is_foreign))
+			wants = imap_filter_matches(&group->filter, name, subscribed);
+	}
+	return wants;
+}
+
+static bool watches_metadata(const struct notify_request *request)
+{
+	unsigned events = 0;
+
+	for (size_t i = 0; i < request->count; i++)
+		events |= request->groups[i].events;
+	return events & (NOTIFY_MAILBOX_METADATA | NOTIFY_SERVER_METADATA);
+}
+
 void imap_notify_event(struct imap_session *s)
 {
+	imap_tell_metadata(s, true, 0);
 	if (mailbox_viewer_is_open(&s->viewer) && imap_notify_allows_news(s, NULL)) {
 		imap_refresh(s);
 		imap_tell_news(s, s->idling || !s->notify->request.delayed, NULL);
@@ -521,6 +550,8 @@ enum next imap_notify(struct imap_session *s, struct imap_command *command)
 	s->notify = old;
 	imap_notify_end(s);
 	s->notify = notify;
+	if (watches_metadata(&notify->request))
+		imap_watch_metadata(s);
 	if (notify->request.count || notify->request.selected)
 		engine_subscribe(s->env, (uint64_t)s->account);
 	return answer(s, command, STATUS_OK);

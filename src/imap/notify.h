@@ -5,10 +5,15 @@
  *
  * Deviation: what the session has done itself to mailboxes other than the selected one is told too (RFC 5465 section 5: SHOULD NOT): the
  * log doesn't say whose a change was, and to leave others' out would be worse.
+ *
+ * Deviation: of mailboxes that others share it tells only of annotations, and of the selected one with the next command: a session is
+ * subscribed to one account.
  */
 #pragma once
 
 #include <stdbool.h>
+
+#include "base/slice.h"
 
 struct imap_command;
 struct imap_session;
@@ -25,4 +30,6 @@ void imap_notify_put_items(struct imap_session *s, unsigned uid_next);
 void imap_notify_event(struct imap_session *s);
 /* Likewise, before a command's answer: the other mailboxes. */
 void imap_notify_others(struct imap_session *s);
+/* Of changed annotations: does the client want to hear of this mailbox's (RFC 5465 section 5.6; name empty: of the server's, section 5.7)? */
+bool imap_notify_wants_metadata(const struct imap_session *s, struct slice name, bool is_foreign);
 void imap_notify_end(struct imap_session *s);

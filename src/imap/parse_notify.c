@@ -9,6 +9,8 @@ static const struct {
 	{{"FlagChange", 10}, NOTIFY_FLAG_CHANGE},
 	{{"MailboxName", 11}, NOTIFY_MAILBOX_NAME},
 	{{"SubscriptionChange", 18}, NOTIFY_SUBSCRIPTION_CHANGE},
+	{{"MailboxMetadataChange", 21}, NOTIFY_MAILBOX_METADATA},
+	{{"ServerMetadataChange", 20}, NOTIFY_SERVER_METADATA},
 };
 
 static bool is_selected(const struct mailbox_filter *filter)

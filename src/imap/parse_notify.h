@@ -12,10 +12,13 @@ enum {
 	NOTIFY_FLAG_CHANGE = 1 << 2,
 	NOTIFY_MAILBOX_NAME = 1 << 3,
 	NOTIFY_SUBSCRIPTION_CHANGE = 1 << 4,
+	NOTIFY_MAILBOX_METADATA = 1 << 5,
+	NOTIFY_SERVER_METADATA = 1 << 6,
 };
 #define NOTIFY_MESSAGES ((unsigned)(NOTIFY_MESSAGE_NEW | NOTIFY_MESSAGE_EXPUNGE | NOTIFY_FLAG_CHANGE))
 /* All that there are, for BADEVENT. */
-#define NOTIFY_EVENTS "MessageNew MessageExpunge FlagChange MailboxName SubscriptionChange"
+#define NOTIFY_EVENTS \
+	"MessageNew MessageExpunge FlagChange MailboxName SubscriptionChange MailboxMetadataChange ServerMetadataChange"
 
 struct notify_group {
 	struct mailbox_filter filter; /* not SELECTED: that stands by itself */

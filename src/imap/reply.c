@@ -101,6 +101,11 @@ static const char *const capabilities[] = {
 	"PREVIEW",
 	"SAVEDATE",
 	"STATUS=SIZE",
+	"ACL",
+	"RIGHTS=texk",
+	"LIST-MYRIGHTS",
+	"METADATA",
+	"LIST-METADATA",
 	"QUOTA",
 	"QUOTA=RES-STORAGE",
 	"QUOTA=RES-MESSAGE",
@@ -137,6 +142,7 @@ void imap_tell_before_answer(struct imap_session *s, struct imap_command *comman
 
 	if (command->news == IMAP_NEWS_NONE)
 		return;
+	imap_tell_metadata(s, fresh, 0);
 	if (fresh)
 		imap_notify_others(s);
 	if (!mailbox_viewer_is_open(&s->viewer) || !imap_notify_allows_news(s, command)) {
@@ -269,10 +275,11 @@ void imap_progress(struct imap_session *s, uint64_t done, uint64_t goal)
 {
 	int every = s->context->options.progress_ms ? s->context->options.progress_ms : PROGRESS_MS;
 	int64_t now = clock_monotonic_ms();
-	bool has_tag = slice_find_byte(s->progress_tag, ']') == SLICE_NOT_FOUND;
+	bool has_tag;
 
 	if (goal == 0 || s->progress_tag.len == 0 || now - s->progress_ms < every)
 		return;
+	has_tag = slice_find_byte(s->progress_tag, ']') == SLICE_NOT_FOUND;
 	s->progress_ms = now;
 	done = done < goal ? done : goal - 1;
 	buf_printf(imap_output(s), "* OK [INPROGRESS (%s%.*s%s %llu %llu)] Still at it\r\n", has_tag ? "\"" : "",

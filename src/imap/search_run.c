@@ -51,7 +51,7 @@ static enum status ask_index(struct search *search, struct search_key *key)
 		return STATUS_OK;
 	search->questions++;
 	hits = ARENA_NEW(imap_arena(s), struct text_hits);
-	status = text_index_find(imap_store(s), &search->index, s->account, key->text, key->fuzzy ? FUZZY_LEAST : 100, hits);
+	status = text_index_find(imap_store(s), &search->index, imap_viewer_account(s), key->text, key->fuzzy ? FUZZY_LEAST : 100, hits);
 	if (status == STATUS_OK && hits->covered)
 		key->index = hits;
 	return status == STATUS_LIMIT ? STATUS_OK : status;
@@ -94,9 +94,9 @@ static enum status find_thread(struct search *search, struct search_key *key)
 	key->email_count = 0;
 	if (!imap_thread_id_parse(key->text, &thread))
 		return STATUS_OK;
-	status = threads_catch_up(imap_store(s), s->account);
+	status = threads_catch_up(imap_store(s), imap_viewer_account(s));
 	if (status == STATUS_OK)
-		status = thread_members(imap_store(s), imap_arena(s), s->account, thread, &emails, &key->email_count);
+		status = thread_members(imap_store(s), imap_arena(s), imap_viewer_account(s), thread, &emails, &key->email_count);
 	key->emails = emails;
 	return status;
 }
@@ -108,7 +108,7 @@ static enum status prepare(struct search *search, struct search_key *key)
 	unsigned bit;
 
 	if (key->type == SEARCH_KEYWORD) {
-		status = keyword_find(imap_store(s), s->account, key->text, false, &bit);
+		status = keyword_find(imap_store(s), imap_viewer_account(s), key->text, false, &bit);
 		if (status == STATUS_NOT_FOUND)
 			return STATUS_OK;
 		if (status != STATUS_OK)
@@ -178,7 +178,7 @@ static enum status judge_large(struct search *search)
 
 	search->is_large = false;
 	buf_init(&bytes, NULL, READ_WHOLE_MAX);
-	status = email_open(imap_store(search->s), &search->scratch, search->s->account, search->large.id, &reader);
+	status = email_open(imap_store(search->s), &search->scratch, imap_viewer_account(search->s), search->large.id, &reader);
 	if (status == STATUS_NOT_FOUND) {
 		search->next++;
 		return STATUS_OK;
@@ -210,7 +210,7 @@ static enum status judge_open(struct search *search)
 
 		imap_progress(search->s, search->looked_at + search->next, search->all);
 		search->until_ms = clock_monotonic_ms() + SNAPSHOT_MS;
-		status = email_scan(imap_store(search->s), search->s->account, mailbox, search->open_uids + search->next,
+		status = email_scan(imap_store(search->s), imap_viewer_account(search->s), mailbox, search->open_uids + search->next,
 				    search->open_count - search->next, search->needs, each_email, search);
 		if (status == STATUS_OK && search->is_large)
 			status = judge_large(search);

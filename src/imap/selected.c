@@ -8,6 +8,8 @@
 #include "ipc/ipc.h"
 #include "ipc/pack.h"
 
+/* Rights on others' mailboxes are looked up anew by a command after so long, announced or not. */
+#define RIGHTS_MS 500
 #define KEYWORD_BITS (~((UINT64_C(1) << FLAG_KEYWORD_FIRST) - 1) & ~FLAG_RECENT)
 
 /* What changes bring may be more than a command's memory; it is gone at once. */
@@ -28,17 +30,22 @@ unsigned imap_uid_item(const struct imap_session *s)
 	return s->uid_only ? FETCH_UID_ONLY : FETCH_UID;
 }
 
-void imap_announce(struct imap_session *s)
+void imap_announce_account(struct imap_session *s, int64_t account)
 {
 	struct buf payload;
 
-	engine_announce(s->env->engine, (uint64_t)s->account);
+	engine_announce(s->env->engine, (uint64_t)account);
 	if (!s->context->ipc)
 		return;
 	buf_init(&payload, imap_arena(s), 0);
 	pack_u32(&payload, 1);
-	pack_u64(&payload, (uint64_t)s->account);
+	pack_u64(&payload, (uint64_t)account);
 	ipc_announce(s->context->ipc, SLICE("mailbox"), buf_slice(&payload));
+}
+
+void imap_announce(struct imap_session *s)
+{
+	imap_announce_account(s, s->account);
 }
 
 void imap_leave_mailbox(struct imap_session *s)
@@ -51,7 +58,37 @@ void imap_leave_mailbox(struct imap_session *s)
 		engine_subscribe(s->env, 0);
 	buf_free(&s->saved);
 	s->told_keywords = 0;
+	s->selected_account = 0;
+	s->rights = RIGHTS_NONE;
 	s->state = IMAP_AUTHENTICATED;
+}
+
+bool imap_check_rights(struct imap_session *s)
+{
+	struct mailbox_view_state state;
+	struct keyword_table keywords;
+	unsigned rights;
+
+	if (s->selected_account == s->account || !mailbox_viewer_is_open(&s->viewer))
+		return true;
+	if (!s->stale && clock_monotonic_ms() - s->refreshed_ms <= RIGHTS_MS)
+		return true;
+	state = mailbox_viewer_state(&s->viewer);
+	/* A store that can't answer doesn't take a right away that was there. */
+	if (rights_of(imap_store(s), s->account, s->selected_account, state.mailbox, &rights) != STATUS_OK ||
+	    rights == s->rights)
+		return true;
+	s->rights = rights;
+	if (!(rights & RIGHT_READ)) {
+		imap_bye(s, SLICE("NOPERM"), SLICE("You may not read this mailbox any more"));
+		return false;
+	}
+	/* RFC 4314 section 5.1.1. */
+	if (mailbox_viewer_keywords(&s->viewer, 0, &keywords) == STATUS_OK) {
+		imap_put_flags_response(s, &keywords);
+		imap_put_permanent_flags(s, &keywords);
+	}
+	return true;
 }
 
 /* ---- flags ---- */
@@ -76,6 +113,19 @@ void imap_put_flags_response(struct imap_session *s, const struct keyword_table 
 	imap_put_flags(out, bits | (FLAG_SEEN | FLAG_ANSWERED | FLAG_FLAGGED | FLAG_DRAFT | FLAG_DELETED), keywords);
 	buf_add_literal(out, ")\r\n");
 	s->told_keywords = bits;
+}
+
+void imap_put_permanent_flags(struct imap_session *s, const struct keyword_table *keywords)
+{
+	uint64_t system = FLAG_SEEN | FLAG_ANSWERED | FLAG_FLAGGED | FLAG_DRAFT | FLAG_DELETED;
+	uint64_t allowed = s->read_only ? 0 : rights_flags(s->rights);
+	struct buf *out = imap_output(s);
+
+	buf_add_literal(out, "* OK [PERMANENTFLAGS (");
+	imap_put_flags(out, (s->told_keywords | system) & allowed, keywords);
+	if (allowed & KEYWORD_BITS)
+		buf_add_literal(out, " \\*");
+	buf_add_literal(out, ")] Flags that are kept\r\n");
 }
 
 /* RFC 9051 section 7.3.5: the client should know of a keyword before it sees it. */
@@ -124,12 +174,13 @@ struct slice imap_flag_text(struct imap_flag_texts *texts, uint64_t flags)
 	return buf_slice(&texts->made[slot].text);
 }
 
-enum status imap_flags_to_bits(struct imap_session *s, const struct imap_flags *flags, bool create, uint64_t *bits)
+enum status imap_flags_to_bits(struct imap_session *s, int64_t account, const struct imap_flags *flags, bool create,
+			       uint64_t *bits)
 {
 	*bits = flags->system;
 	for (size_t i = 0; i < flags->keyword_count; i++) {
 		unsigned bit;
-		enum status status = keyword_find(imap_store(s), s->account, flags->keywords[i], create, &bit);
+		enum status status = keyword_find(imap_store(s), account, flags->keywords[i], create, &bit);
 
 		if (status == STATUS_NOT_FOUND && !create)
 			continue;

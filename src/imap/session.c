@@ -105,6 +105,8 @@ static enum next session_command(void *session)
 		conn_set_deadline(imap_conn(s), 0);
 		s->progress_tag = command.tag;
 		s->progress_ms = s->heard_ms;
+		if (!imap_check_rights(s))
+			return NEXT_CLOSE;
 		if (may_run(s, &command, &next))
 			next = command.spec->handler(s, &command);
 		else if (next == NEXT_PARK && !skip_message(s, &command))
@@ -133,6 +135,8 @@ static enum next session_event(void *session, const struct event *event)
 		break;
 	}
 	s->stale = true;
+	if (!imap_check_rights(s))
+		return NEXT_CLOSE;
 	if (s->notify) {
 		imap_notify_event(s);
 		s->stale = false;
@@ -140,6 +144,7 @@ static enum next session_event(void *session, const struct event *event)
 			return NEXT_CLOSE;
 	} else if (s->idling && mailbox_viewer_is_open(&s->viewer)) {
 		imap_refresh(s);
+		imap_tell_metadata(s, true, 0);
 		imap_tell_news(s, true, NULL);
 		if (!conn_flush(imap_conn(s)))
 			return NEXT_CLOSE;

@@ -6,6 +6,7 @@
 #include "imap/parse.h"
 #include "imap/set.h"
 #include "store/mailbox_view.h"
+#include "store/rights.h"
 
 struct imap_session;
 struct imap_command;
@@ -69,6 +70,12 @@ struct imap_session {
 	int64_t opened_ms, heard_ms; /* the connection's beginning, the client's last sign of life */
 	uint64_t told_keywords;
 	struct mailbox_viewer viewer;
+	bool metadata;            /* ENABLE METADATA: changed annotations are told (RFC 5464 section 4.4.2) */
+	bool metadata_watched;    /* for that, or for NOTIFY */
+	int64_t metadata_number;  /* of the last change that was looked at */
+	int64_t metadata_ms;      /* when */
+	int64_t selected_account; /* whose mailbox the viewer shows */
+	unsigned rights;          /* on it */
 	struct buf saved; /* struct imap_range: the search result "$", uids */
 	struct slice progress_tag; /* of the command at work, and when its client was last told something */
 	int64_t progress_ms;
@@ -96,6 +103,11 @@ static inline struct arena *imap_arena(struct imap_session *s)
 static inline struct mailbox_viewer *imap_viewer(struct imap_session *s)
 {
 	return s->searched ? s->searched : &s->viewer;
+}
+/* Whose mailbox that is. */
+static inline int64_t imap_viewer_account(struct imap_session *s)
+{
+	return mailbox_viewer_state(imap_viewer(s)).account;
 }
 /* FETCH_* that name a message in responses about it: UID FETCH's, and unsolicited ones (RFC 9586 section 3.3). */
 unsigned imap_uid_item(const struct imap_session *s);
@@ -157,6 +169,43 @@ MUST_CHECK bool imap_read_literal(struct imap_session *s, uint64_t size, struct 
 MUST_CHECK bool imap_skip_literal(struct imap_session *s, const struct imap_literal *literal);
 MUST_CHECK bool imap_skip_command(struct imap_session *s);
 
+/* ---- mailboxes by name ---- */
+
+/* Namespaces (RFC 2342): behind these stand an account's address and the name of one of its mailboxes. */
+#define IMAP_OTHER_USERS    SLICE("Other Users/")
+#define IMAP_SHARED_FOLDERS SLICE("Shared Folders/")
+
+struct imap_place {
+	int64_t account;        /* whose mailbox it is */
+	struct mailbox mailbox; /* as the account calls it; its counts are the session's */
+	struct slice name;      /* as the session calls it */
+	unsigned rights;        /* that the session has on it */
+	bool is_denied;         /* with STATUS_REFUSED: a right is missing */
+};
+/* The mailbox, if the session has the right `needed` on it; of several in `needed` one is enough. Without, it doesn't exist (NOT_FOUND),
+ * but for those who see it: REFUSED (RFC 4314 section 6). */
+MUST_CHECK enum status imap_find_place(struct imap_session *s, struct slice name, unsigned needed, struct imap_place *place);
+/* One of the session's own. */
+static inline struct imap_place imap_own_place(const struct imap_session *s, const struct mailbox *mailbox)
+{
+	return (struct imap_place){.account = s->account, .mailbox = *mailbox, .name = mailbox->name, .rights = RIGHTS_ALL};
+}
+/* What somebody else's mailbox is called. */
+struct slice imap_foreign_name(struct imap_session *s, struct slice address, bool is_shared, struct slice name);
+/* The same answers as imap_answer and imap_answer_target, and NOPERM. */
+enum next imap_answer_place(struct imap_session *s, struct imap_command *command, const struct imap_place *place,
+			    enum status status, struct slice text);
+/* Where a mailbox of that name would be made: place->account and place->mailbox.name, with the rights on what is above. NOT_FOUND: in
+ * nobody's account. */
+MUST_CHECK enum status imap_find_new_place(struct imap_session *s, struct slice name, struct imap_place *place);
+/* Is it a name of somebody else's mailbox? */
+bool imap_name_is_foreign(struct slice name);
+/* For the store: whose \Seen the session's is; 0: the owner's. */
+static inline int64_t imap_seen_by(const struct imap_session *s, int64_t account)
+{
+	return account == s->account ? 0 : s->account;
+}
+
 /* ---- the selected mailbox ---- */
 
 /* Asks the store for changes; a failure is for the log only. */
@@ -165,9 +214,15 @@ void imap_refresh(struct imap_session *s);
 void imap_tell_news(struct imap_session *s, bool expunges, const struct view_own_change *own);
 /* What a tagged answer would tell before it; then there is no more to tell. */
 void imap_tell_before_answer(struct imap_session *s, struct imap_command *command);
-/* Tells other sessions and roles that the account has changed. */
+/* Tells other sessions and roles that the account has changed; the session's own, or another. */
 void imap_announce(struct imap_session *s);
+void imap_announce_account(struct imap_session *s, int64_t account);
 void imap_leave_mailbox(struct imap_session *s);
+/* Annotations that others have changed, if the client wants to know; `own`: the number of the session's own change; 0: none. */
+void imap_tell_metadata(struct imap_session *s, bool fresh, int64_t own);
+void imap_watch_metadata(struct imap_session *s);
+/* An entry's name, in lower case. */
+MUST_CHECK bool imap_parse_entry(struct imap_parser *p, struct slice *entry);
 /* RFC 7162 section 3.1: a command that shows that the client knows mod-sequences. */
 void imap_use_condstore(struct imap_session *s);
 /* "HIGHESTMODSEQ n", as far as the session has been told of everything. */
@@ -192,8 +247,14 @@ struct imap_flag_texts *imap_flag_texts_new(struct imap_session *s);
 void imap_flag_texts_need(struct imap_session *s, struct imap_flag_texts *texts, uint64_t flags);
 /* Without parentheses; valid until the next call. */
 struct slice imap_flag_text(struct imap_flag_texts *texts, uint64_t flags);
-/* Keyword names as bits; with `create` new ones are made, else unknown ones are left out. */
-MUST_CHECK enum status imap_flags_to_bits(struct imap_session *s, const struct imap_flags *flags, bool create, uint64_t *bits);
+/* Keyword names as bits of the account; with `create` new ones are made, else unknown ones are left out. */
+MUST_CHECK enum status imap_flags_to_bits(struct imap_session *s, int64_t account, const struct imap_flags *flags, bool create,
+					  uint64_t *bits);
+/* "* OK [PERMANENTFLAGS (...)]", as rights and the way it was opened allow. */
+void imap_put_permanent_flags(struct imap_session *s, const struct keyword_table *keywords);
+/* Of somebody else's mailbox, whose rights may have been taken: looks again if it may be time to, and tells what is different. False:
+ * it may not be read any more, and the client has been told. */
+MUST_CHECK bool imap_check_rights(struct imap_session *s);
 
 /* A parsed set as ranges of uids, ascending. False: it names messages that aren't there (RFC 9051 section 9: seq-number). `clamp`
  * lets them be. */
@@ -222,10 +283,12 @@ MUST_CHECK enum status imap_put_messages(struct imap_session *s, const struct fe
 /* The role of a mailbox of that special use (RFC 6154 section 2), without its backslash; empty: there is none. */
 struct slice imap_role_of_use(struct slice use);
 
-/* ---- STATUS, alone and in LIST ---- */
+/* ---- STATUS and MYRIGHTS, alone and in LIST ---- */
+
+void imap_put_my_rights(struct imap_session *s, const struct imap_place *place);
 
 MUST_CHECK bool imap_parse_status_items(struct imap_parser *p, unsigned *items);
-void imap_put_status(struct imap_session *s, const struct mailbox *mailbox, unsigned items);
+void imap_put_status(struct imap_session *s, const struct imap_place *place, unsigned items);
 
 /* ---- commands ---- */
 
@@ -257,6 +320,13 @@ enum next imap_compress(struct imap_session *s, struct imap_command *command);
 enum next imap_get_quota(struct imap_session *s, struct imap_command *command);
 enum next imap_get_quota_root(struct imap_session *s, struct imap_command *command);
 enum next imap_set_quota(struct imap_session *s, struct imap_command *command);
+enum next imap_set_acl(struct imap_session *s, struct imap_command *command);
+enum next imap_delete_acl(struct imap_session *s, struct imap_command *command);
+enum next imap_get_acl(struct imap_session *s, struct imap_command *command);
+enum next imap_list_rights(struct imap_session *s, struct imap_command *command);
+enum next imap_get_metadata(struct imap_session *s, struct imap_command *command);
+enum next imap_set_metadata(struct imap_session *s, struct imap_command *command);
+enum next imap_my_rights(struct imap_session *s, struct imap_command *command);
 enum next imap_idle(struct imap_session *s, struct imap_command *command);
 enum next imap_idle_input(struct imap_session *s);
 enum next imap_expunge(struct imap_session *s, struct imap_command *command);

@@ -31,6 +31,8 @@ static struct imap_options options_from(const struct config *config)
 		.plaintext = plaintext_from(slice_from_cstr(config->auth.plaintext)),
 		.takes_tokens = config->auth.token_issuers_count > 0,
 		.append_limit = config->limits.message_size,
+		.comment = slice_from_cstr(config->imap.comment),
+		.admin = slice_from_cstr(config->imap.admin),
 		.idle_timeout_ms = (int)config->limits.idle_timeout_s * 1000,
 		.command_timeout_ms = (int)config->limits.command_timeout_s * 1000,
 	};

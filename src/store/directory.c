@@ -2,7 +2,9 @@
 #include "store/directory.h"
 
 #include "base/clock.h"
+#include "store/annotation_internal.h"
 #include "store/directory_internal.h"
+#include "store/rights_internal.h"
 
 #define TARGETS_MAX 10000
 
@@ -99,6 +101,7 @@ static enum status remove_domain(struct db *db, void *context)
 	if (has_row(db, "SELECT 1 FROM account WHERE domain = $1 LIMIT 1", *domain))
 		return STATUS_REFUSED;
 	directory_forget_aliases(db, *domain);
+	rights_forget_domain(db, *domain);
 	struct db_query query = db_query(db, "DELETE FROM domain WHERE name = $1");
 
 	db_bind_text(&query, *domain);
@@ -145,8 +148,9 @@ enum status directory_has_domain(struct store *store, struct slice domain)
 
 /* ---- reading accounts ---- */
 
-#define ACCOUNT_COLUMNS \
-	"SELECT id, address, name, enabled, quota_bytes, used_bytes, quota_messages, used_messages, created_ms FROM account "
+#define ACCOUNT_COLUMNS                                                                                          \
+	"SELECT id, address, name, enabled, quota_bytes, used_bytes, quota_messages, used_messages, created_ms," \
+	" shared FROM account "
 
 static void take_account(struct db_query *query, struct arena *arena, struct account *account)
 {
@@ -160,6 +164,7 @@ static void take_account(struct db_query *query, struct arena *arena, struct acc
 		.quota_messages = (uint64_t)db_i64(query, 6),
 		.used_messages = (uint64_t)db_i64(query, 7),
 		.created_ms = db_i64(query, 8),
+		.is_shared = db_i64(query, 9) != 0,
 	};
 }
 
@@ -232,6 +237,7 @@ enum status directory_list_accounts(struct store *store, struct arena *arena, st
 struct add_work {
 	struct slice address, name;
 	uint64_t quota_bytes;
+	bool is_shared;
 	int64_t id;
 };
 
@@ -251,7 +257,7 @@ static void insert_account(struct db *db, const struct add_work *work)
 	struct db_query query =
 		db_query(db, "INSERT INTO account (id, address, domain, name, enabled, created_ms, quota_bytes,"
 			     " quota_messages, used_bytes, used_messages, modseq, log_modseq, next_email, next_mailbox,"
-			     " next_uid_validity) VALUES ($1, $2, $3, $4, 1, $5, $6, 0, 0, 0, 0, 0, 1, 1, 1)");
+			     " next_uid_validity, shared) VALUES ($1, $2, $3, $4, 1, $5, $6, 0, 0, 0, 0, 0, 1, 1, 1, $7)");
 
 	db_bind_i64(&query, work->id);
 	db_bind_text(&query, work->address);
@@ -259,6 +265,7 @@ static void insert_account(struct db *db, const struct add_work *work)
 	db_bind_text(&query, work->name.data ? work->name : SLICE_EMPTY);
 	db_bind_i64(&query, clock_wall_ms());
 	db_bind_i64(&query, (int64_t)work->quota_bytes);
+	db_bind_i64(&query, work->is_shared);
 	db_run(&query);
 }
 
@@ -272,12 +279,13 @@ static const struct special_mailbox special_mailboxes[] = {
 	{{"Junk", 4}, {"junk", 4}},   {{"Trash", 5}, {"trash", 5}},   {{"Archive", 7}, {"archive", 7}},
 };
 
-static enum status make_mailboxes(struct db *db, int64_t id)
+static enum status make_mailboxes(struct db *db, int64_t id, bool is_shared)
 {
+	size_t count = is_shared ? 1 : sizeof special_mailboxes / sizeof special_mailboxes[0];
 	struct account_row *account = counters_account(db, id);
 	enum status status = account ? STATUS_OK : counters_missing(db);
 
-	for (size_t i = 0; i < sizeof special_mailboxes / sizeof special_mailboxes[0] && status == STATUS_OK; i++) {
+	for (size_t i = 0; i < count && status == STATUS_OK; i++) {
 		int64_t mailbox;
 		bool made;
 
@@ -303,14 +311,15 @@ static enum status add_account(struct db *db, void *context)
 	if (work->id > INT32_MAX)
 		return STATUS_LIMIT;
 	insert_account(db, work);
-	return make_mailboxes(db, work->id);
+	return make_mailboxes(db, work->id, work->is_shared);
 }
 
-enum status directory_add_account(struct store *store, struct slice address, struct slice name, uint64_t quota_bytes,
-				  int64_t *account_id)
+static enum status add(struct store *store, struct slice address, struct slice name, uint64_t quota_bytes, bool is_shared,
+		       int64_t *account_id)
 {
 	struct arena arena SCOPED_ARENA;
-	struct add_work work = {.address = key_of(&arena, address), .name = name, .quota_bytes = quota_bytes};
+	struct add_work work = {
+		.address = key_of(&arena, address), .name = name, .quota_bytes = quota_bytes, .is_shared = is_shared};
 
 	if (domain_of(work.address).len == 0 || work.address.data[0] == '@' || quota_bytes > INT64_MAX)
 		return STATUS_REFUSED;
@@ -319,6 +328,18 @@ enum status directory_add_account(struct store *store, struct slice address, str
 	if (account_id)
 		*account_id = work.id;
 	return status;
+}
+
+enum status directory_add_account(struct store *store, struct slice address, struct slice name, uint64_t quota_bytes,
+				  int64_t *account_id)
+{
+	return add(store, address, name, quota_bytes, false, account_id);
+}
+
+enum status directory_add_shared_account(struct store *store, struct slice address, struct slice name, uint64_t quota_bytes,
+					 int64_t *account_id)
+{
+	return add(store, address, name, quota_bytes, true, account_id);
 }
 
 /* ---- changing accounts ---- */
@@ -421,6 +442,8 @@ static enum status remove_account(struct db *db, void *context)
 	delete_of_account(db, "INSERT INTO removal (account) VALUES ($1)", work->id);
 	delete_of_account(db, "DELETE FROM account WHERE id = $1", work->id);
 	routing_forget(db, RULE_MAY_SEND, work->address);
+	rights_forget_account(db, work->id, work->address);
+	annotation_forget_account(db, work->id);
 	delete_of_account(db, "DELETE FROM mailbox WHERE account = $1", work->id);
 	delete_of_account(db, "DELETE FROM subscription WHERE account = $1", work->id);
 	delete_of_account(db, "DELETE FROM thread_state WHERE account = $1", work->id);

@@ -9,6 +9,7 @@ struct account {
 	struct slice address; /* "alice@example.test" */
 	struct slice name;    /* for people; may be empty */
 	bool enabled;
+	bool is_shared;                   /* nobody's own: a shared mailbox, which nobody logs in to (rights.h) */
 	uint64_t quota_bytes, used_bytes; /* quota 0: none */
 	uint64_t quota_messages, used_messages;
 	int64_t created_ms;
@@ -24,6 +25,9 @@ MUST_CHECK enum status directory_has_domain(struct store *store, struct slice do
  * NOT_FOUND: no such domain. EXISTS: an account or alias has the address. */
 MUST_CHECK enum status directory_add_account(struct store *store, struct slice address, struct slice name, uint64_t quota_bytes,
 					     int64_t *account_id);
+/* The same with INBOX only, for what is nobody's own. */
+MUST_CHECK enum status directory_add_shared_account(struct store *store, struct slice address, struct slice name,
+						    uint64_t quota_bytes, int64_t *account_id);
 MUST_CHECK enum status directory_remove_account(struct store *store, struct slice address);
 /* Goes on with what a crash left of removed accounts: for clean-up. */
 MUST_CHECK enum status directory_finish_removals(struct store *store);

@@ -1,6 +1,7 @@
 /* Messages as rows: in, and out when the last mailbox lets go of them. APPEND. */
 #include "base/clock.h"
 #include "store/messages.h"
+#include "store/seen.h"
 
 int64_t email_insert(struct db *db, struct account_row *account, const struct prepared_email *email)
 {
@@ -87,7 +88,7 @@ struct append {
 	size_t count;
 	uint32_t *uids;
 	uint32_t uid_validity;
-	int64_t from; /* REPLACE: where the one that goes lies */
+	int64_t from_account, from; /* REPLACE: where the one that goes lies */
 	uint32_t from_uid;
 };
 
@@ -109,12 +110,14 @@ static enum status append_one(struct db *db, struct append *append, size_t i)
 	struct place_request place = {
 		.email = email_insert(db, account, &append->emails[i]),
 		.size = request->facts->size,
-		.flags = request->flags,
+		.flags = request->seen_by ? request->flags & ~(uint64_t)FLAG_SEEN : request->flags,
 		.received_ms = request->received_ms,
 		.modseq = run.modseq,
 	};
 
 	status = mailbox_place(db, account, mailbox, &place, &append->uids[i]);
+	if (status == STATUS_OK && request->seen_by && request->flags & FLAG_SEEN)
+		seen_note(db, account->id, mailbox->id, request->seen_by, &append->uids[i], 1, true);
 	change_run_add(db, &run, append->uids[i]);
 	change_run_end(db, &run);
 	append->uid_validity = mailbox->uid_validity;
@@ -136,13 +139,12 @@ static enum status replace(struct db *db, void *context)
 	struct append *append = context;
 	struct arena arena SCOPED_ARENA;
 	struct list entries = LIST(&arena, struct mailbox_entry);
-	int64_t account_id = append->requests[0].account;
-	struct account_row *account = counters_account(db, account_id);
-	struct mailbox_row *mailbox = account ? counters_mailbox(db, account_id, append->from) : NULL;
+	struct account_row *account = counters_account(db, append->from_account);
+	struct mailbox_row *mailbox = account ? counters_mailbox(db, append->from_account, append->from) : NULL;
 
 	if (!mailbox)
 		return counters_missing(db);
-	messages_read(db, account_id, append->from, &append->from_uid, 1, &entries);
+	messages_read(db, append->from_account, append->from, &append->from_uid, 1, &entries);
 	if (entries.count == 0)
 		return db_status(db) != STATUS_OK ? db_status(db) : STATUS_EXISTS;
 	/* It goes first, so that a full account can replace. */
@@ -169,10 +171,11 @@ static enum status write_appends(struct store *store, struct append *append, db_
 	return db_write_sized(store->pool, work, append, size, &in_doubt);
 }
 
-enum status store_replace(struct store *store, const struct append_request *request, int64_t from, uint32_t from_uid,
-			  uint32_t *uid, uint32_t *uid_validity)
+enum status store_replace(struct store *store, const struct append_request *request, int64_t from_account, int64_t from,
+			  uint32_t from_uid, uint32_t *uid, uint32_t *uid_validity)
 {
-	struct append append = {.requests = request, .count = 1, .uids = uid, .from = from, .from_uid = from_uid};
+	struct append append = {
+		.requests = request, .count = 1, .uids = uid, .from_account = from_account, .from = from, .from_uid = from_uid};
 	enum status status = write_appends(store, &append, replace);
 
 	*uid_validity = append.uid_validity;

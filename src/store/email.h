@@ -96,14 +96,15 @@ struct append_request {
 	const struct email_facts *facts;
 	uint64_t flags;
 	int64_t received_ms;
+	int64_t seen_by; /* whose \Seen is meant, if not the owner's; 0: the owner's */
 };
 /* All or none (MULTIAPPEND, RFC 3502). uids: one per request. */
 MUST_CHECK enum status store_append(struct store *store, const struct append_request *requests, size_t count, uint32_t *uids,
 				    uint32_t *uid_validity);
 
-/* REPLACE (RFC 8508): the same for one message, while another goes, from the same account. EXISTS: that other isn't there (any more). */
-MUST_CHECK enum status store_replace(struct store *store, const struct append_request *request, int64_t from, uint32_t from_uid,
-				     uint32_t *uid, uint32_t *uid_validity);
+/* REPLACE (RFC 8508): the same for one message, while another goes. EXISTS: that other isn't there (any more). */
+MUST_CHECK enum status store_replace(struct store *store, const struct append_request *request, int64_t from_account,
+				     int64_t from, uint32_t from_uid, uint32_t *uid, uint32_t *uid_validity);
 
 /* ---- reading ---- */
 

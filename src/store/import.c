@@ -305,7 +305,7 @@ static enum status make_way(struct db *db, const struct import_source *source, s
 	if (mailbox->uid_next < next_uid)
 		mailbox->uid_next = next_uid;
 	uint32_t *uids = ARENA_ARRAY(&arena, uint32_t, entries.count);
-	enum status status = messages_copy(db, account, mailbox, mailbox, entries.items, entries.count, true, uids);
+	enum status status = messages_copy(db, account, mailbox, mailbox, entries.items, NULL, entries.count, true, uids);
 
 	for (size_t i = 0; i < entries.count && status == STATUS_OK; i++)
 		follow_move(db, source, ((struct mailbox_entry *)entries.items)[i].uid, uids[i]);

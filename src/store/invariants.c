@@ -119,6 +119,22 @@ static const struct claim {
 	 COUNT "thread_state s LEFT JOIN account a ON a.id = s.account WHERE " OF(
 		 "s.account") " AND (a.id IS NULL OR s.up_to > a.id * 4294967296 + a.next_email)",
 	 true},
+	{"rights, and what others have seen, are of a mailbox that is there",
+	 "SELECT (SELECT count(*) FROM mailbox_right r LEFT JOIN mailbox b ON b.account = r.account AND b.id = r.mailbox"
+	 " LEFT JOIN account a ON a.id = r.account WHERE " OF(
+		 "r.account") " AND (a.id IS NULL OR (b.id IS NULL AND r.mailbox <> 0)))"
+			      " + (SELECT count(*) FROM mailbox_seen s LEFT JOIN mailbox b ON b.account = s.account AND b.id = s.mailbox"
+			      " LEFT JOIN account v ON v.id = s.viewer WHERE " OF(
+				      "s.account") " AND (b.id IS NULL OR v.id IS NULL))",
+	 true},
+	{"annotations are of a mailbox that is there, and somebody's or everybody's",
+	 COUNT "annotation n LEFT JOIN mailbox b ON b.account = n.account AND b.id = n.mailbox LEFT JOIN account v ON v.id = n.viewer"
+	       " WHERE " OF("n.account") " AND (v.id IS NULL OR (b.id IS NULL AND NOT (n.mailbox = 0 AND n.viewer = n.account)))",
+	 true},
+	{"a member of a group is an account, and the group is there",
+	 COUNT "group_member m LEFT JOIN account a ON a.id = m.account LEFT JOIN account_group g ON g.name = m.name"
+	       " WHERE a.id IS NULL OR g.name IS NULL",
+	 false},
 	{"keywords and subscriptions belong to an account",
 	 "SELECT (SELECT count(*) FROM keyword k LEFT JOIN account a ON a.id = k.account WHERE a.id IS NULL)"
 	 " + (SELECT count(*) FROM subscription s LEFT JOIN account a ON a.id = s.account WHERE a.id IS NULL)",

@@ -1,6 +1,8 @@
 /* Mailboxes by name: list, make, delete, rename, subscribe. */
 #include "base/buf.h"
 #include "base/clock.h"
+#include "store/rights.h"
+#include "store/rights_internal.h"
 #include "store/store_internal.h"
 
 #define NAME_MAX_BYTES 1000
@@ -213,6 +215,14 @@ static uint32_t next_uid_validity(struct account_row *account)
 	return (uint32_t)account->next_uid_validity++;
 }
 
+static void inherit_rights(struct db *db, int64_t account, struct slice name, int64_t id)
+{
+	size_t slash = slice_find_last_byte(name, '/');
+	int64_t above = slash == SLICE_NOT_FOUND ? MAILBOX_ROOT_ID : find_id(db, account, slice_sub(name, 0, slash));
+
+	rights_inherit(db, account, above, id);
+}
+
 static enum status insert_mailbox(struct db *db, struct account_row *account, struct slice name, struct slice role, int64_t *id)
 {
 	uint64_t modseq = counters_modseq(db, account);
@@ -231,6 +241,7 @@ static enum status insert_mailbox(struct db *db, struct account_row *account, st
 	db_bind_text(&query, name);
 	db_run(&query);
 	change_note_mailbox(db, account->id, modseq, *id, CHANGE_MAILBOX);
+	inherit_rights(db, account->id, name, *id);
 	return db_status(db);
 }
 
@@ -295,6 +306,7 @@ enum status mailbox_ensure(struct db *db, struct account_row *account, struct sl
 		if (mailbox->selectable)
 			return STATUS_OK;
 		*made = true;
+		inherit_rights(db, account->id, prepared, *id);
 		return make_selectable(db, account, *id);
 	}
 	if (db_status(db) == STATUS_OK && count_mailboxes(db, account->id) + LEVELS_MAX > MAILBOXES_MAX)

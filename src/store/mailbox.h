@@ -39,6 +39,8 @@ MUST_CHECK enum status mailbox_get(struct store *store, struct arena *arena, int
 MUST_CHECK enum status mailbox_deleted_bytes(struct store *store, int64_t account, int64_t id, uint64_t *bytes);
 /* How many messages have at least that uid. */
 MUST_CHECK enum status mailbox_count_from(struct store *store, int64_t account, int64_t id, uint32_t uid, uint64_t *count);
+/* Whoever isn't the mailbox's owner has \Seen of his own (store/seen.h): *mailbox counts as `viewer` does. */
+MUST_CHECK enum status mailbox_unseen_by(struct store *store, int64_t account, struct mailbox *mailbox, int64_t viewer);
 /* Makes missing levels above too (RFC 9051 section 6.3.4). `role` may be empty; REFUSED if another mailbox has it. */
 MUST_CHECK enum status mailbox_create(struct store *store, int64_t account, struct slice name, struct slice role, int64_t *id);
 /* With its messages. A mailbox that has children becomes unselectable instead (RFC 9051 section 6.3.5). INBOX: REFUSED. */
@@ -116,6 +118,8 @@ struct flag_request {
 	enum flag_change change;
 	uint64_t flags;
 	uint64_t unchanged_since; /* RFC 7162 section 3.1.3; UINT64_MAX: no matter */
+	uint64_t kept;            /* flags that stay as they are, whatever is asked for */
+	int64_t seen_by;          /* whose \Seen is meant, if not the owner's; 0: the owner's */
 };
 /* *modified (may be NULL): uids left alone because of unchanged_since. *modseq: the new one, or 0 if nothing changed. */
 MUST_CHECK enum status mailbox_change_flags(struct store *store, struct arena *arena, int64_t account, int64_t id,
@@ -125,6 +129,23 @@ MUST_CHECK enum status mailbox_change_flags(struct store *store, struct arena *a
  * to any more go too. */
 MUST_CHECK enum status mailbox_expunge(struct store *store, struct arena *arena, int64_t account, int64_t id,
 				       const uint32_t *uids, size_t uid_count, uint32_t **expunged, size_t *expunged_count);
+/* The same between accounts, or by somebody who isn't the owner. */
+struct copy_request {
+	int64_t from_account, from, to_account, to;
+	const uint32_t *uids;
+	size_t uid_count;
+	bool move;
+	uint64_t allowed;                 /* flags that the copies may have */
+	int64_t from_seen_by, to_seen_by; /* whose \Seen counts at either place; 0: the owner's */
+	const unsigned *bits;             /* of keywords there, by the bit here; 0: none. NULL: the same account */
+};
+struct copy_result {
+	uint32_t *source, *target;
+	size_t count;
+	uint32_t uid_validity;
+};
+MUST_CHECK enum status mailbox_copy_between(struct store *store, struct arena *arena, const struct copy_request *request,
+					    struct copy_result *result);
 /* COPY and MOVE (RFC 9051 section 6.4.7, 6.4.8), whole or not at all. For UIDPLUS: *source and *target are parallel. LIMIT: over quota. */
 MUST_CHECK enum status mailbox_copy(struct store *store, struct arena *arena, int64_t account, int64_t from, int64_t to,
 				    const uint32_t *uids, size_t uid_count, bool move, uint32_t **source, uint32_t **target,

@@ -1,6 +1,8 @@
 /* Mailboxes deleted and renamed. */
 #include "base/clock.h"
+#include "store/annotation_internal.h"
 #include "store/messages.h"
+#include "store/rights_internal.h"
 
 /* Names below `name`: from "name/" up to, but not including, "name0" ("0" follows "/"). */
 struct below {
@@ -103,6 +105,8 @@ static enum status delete_mailbox(struct db *db, void *context)
 	messages_read(db, work->account, work->mailbox, NULL, 0, &entries);
 	messages_remove(db, account, mailbox, entries.items, entries.count);
 	import_forget_mailbox(db, work->account, work->mailbox);
+	rights_forget_mailbox(db, work->account, work->mailbox);
+	annotation_forget_mailbox(db, work->account, work->mailbox);
 	if (db_keeps_deleted(db) && mailbox->selectable)
 		deleted_keep_mailbox(db, work->account, work->mailbox, now_ms);
 	mailbox->highest_modseq = counters_modseq(db, account);
@@ -158,10 +162,11 @@ static enum status rename_inbox(struct db *db, struct account_row *account, stru
 
 	if (!to)
 		return counters_missing(db);
+	annotation_copy(db, account->id, MAILBOX_INBOX_ID, id);
 	messages_read(db, account->id, MAILBOX_INBOX_ID, NULL, 0, &entries);
 	uint32_t *uids = ARENA_ARRAY(&arena, uint32_t, entries.count);
 
-	return messages_copy(db, account, from, to, entries.items, entries.count, true, uids);
+	return messages_copy(db, account, from, to, entries.items, NULL, entries.count, true, uids);
 }
 
 /* RFC 9051 section 6.3.6: the levels above the new name are made. */

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "store/messages.h"
+#include "store/seen.h"
 
 /* ---- load ---- */
 
@@ -243,19 +244,35 @@ struct flag_work {
 	const struct flag_request *request;
 	struct list modified;
 	uint64_t modseq;
+	struct seen_set seen;     /* request->seen_by's */
+	struct list seen_changed; /* uids */
 };
 
 static uint64_t flags_after(const struct flag_request *request, uint64_t flags)
 {
+	uint64_t change = request->flags & ~request->kept;
+
 	switch (request->change) {
 	case FLAGS_ADD:
-		return flags | request->flags;
+		return flags | change;
 	case FLAGS_REMOVE:
-		return flags & ~request->flags;
+		return flags & ~change;
 	case FLAGS_REPLACE:
 		break;
 	}
-	return request->flags;
+	return (flags & request->kept) | change;
+}
+
+/* What of the change isn't in the message's flags is noted apart. Returns the flags that are. */
+static uint64_t take_seen(struct flag_work *work, const struct mailbox_entry *entry, uint64_t before, uint64_t after)
+{
+	uint32_t *uid;
+
+	if (work->request->seen_by == 0)
+		return after;
+	if ((before ^ after) & FLAG_SEEN && (uid = list_add(&work->seen_changed)))
+		*uid = entry->uid;
+	return (after & ~(uint64_t)FLAG_SEEN) | (entry->flags & FLAG_SEEN);
 }
 
 static void set_flags(struct db *db, const struct mailbox_row *mailbox, uint32_t uid, uint64_t flags, uint64_t modseq)
@@ -296,10 +313,13 @@ static void change_entries(struct db *db, struct flag_work *work, struct account
 	const struct mailbox_entry *items = entries->items;
 
 	for (size_t i = 0; i < entries->count && db_status(db) == STATUS_OK; i++) {
-		uint64_t flags = flags_after(work->request, items[i].flags);
+		uint64_t before =
+			work->request->seen_by ? seen_flags(&work->seen, items[i].uid, items[i].flags) : items[i].flags;
+		uint64_t flags = flags_after(work->request, before);
 
-		if (is_left_alone(work, &items[i]) || flags == items[i].flags)
+		if (is_left_alone(work, &items[i]) || flags == before)
 			continue;
+		flags = take_seen(work, &items[i], before, flags);
 		if (work->modseq == 0)
 			run.modseq = work->modseq = mailbox->highest_modseq = counters_modseq(db, account);
 		set_flags(db, mailbox, items[i].uid, flags, run.modseq);
@@ -307,6 +327,9 @@ static void change_entries(struct db *db, struct flag_work *work, struct account
 		change_run_add(db, &run, items[i].uid);
 	}
 	change_run_end(db, &run);
+	/* All of a request change in the same direction. */
+	seen_note(db, account->id, mailbox->id, work->request->seen_by, work->seen_changed.items, work->seen_changed.count,
+		  work->request->change != FLAGS_REMOVE && work->request->flags & FLAG_SEEN);
 }
 
 static enum status change_flags(struct db *db, void *context)
@@ -315,6 +338,7 @@ static enum status change_flags(struct db *db, void *context)
 	struct list entries = LIST(work->arena, struct mailbox_entry);
 
 	work->modified = LIST(work->arena, uint32_t);
+	work->seen_changed = LIST(work->arena, uint32_t);
 	work->modseq = 0;
 	struct account_row *account = counters_account(db, work->account);
 	struct mailbox_row *mailbox = account ? counters_mailbox(db, work->account, work->mailbox) : NULL;
@@ -322,9 +346,10 @@ static enum status change_flags(struct db *db, void *context)
 	if (!mailbox)
 		return counters_missing(db);
 	messages_read(db, work->account, work->mailbox, work->request->uids, work->request->uid_count, &entries);
+	seen_read(db, work->arena, work->account, work->mailbox, work->request->seen_by, &work->seen);
 	if (!entries.failed)
 		change_entries(db, work, account, mailbox, &entries);
-	return entries.failed || work->modified.failed ? STATUS_LIMIT : db_status(db);
+	return entries.failed || work->modified.failed || work->seen_changed.failed ? STATUS_LIMIT : db_status(db);
 }
 
 enum status mailbox_change_flags(struct store *store, struct arena *arena, int64_t account, int64_t id,
@@ -438,7 +463,7 @@ static enum status copy(struct db *db, void *context)
 		work->source[i] = ((struct mailbox_entry *)entries.items)[i].uid;
 	work->count = entries.count;
 	work->uid_validity = to->uid_validity;
-	return messages_copy(db, account, from, to, entries.items, entries.count, work->move, work->target);
+	return messages_copy(db, account, from, to, entries.items, NULL, entries.count, work->move, work->target);
 }
 
 enum status mailbox_copy(struct store *store, struct arena *arena, int64_t account, int64_t from, int64_t to,

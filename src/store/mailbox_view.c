@@ -4,6 +4,7 @@
  * - A view's mutex may be held while the cache's is taken, never the other way round. Neither is held on return.
  */
 #include "store/mailbox_view_internal.h"
+#include "store/seen.h"
 
 /* Changed flags that are remembered for viewers who don't ask; those who come later have all messages looked through. */
 #define JOURNAL_MAX 16384
@@ -311,6 +312,32 @@ static void compact(struct mailbox_view *view)
 
 /* ---- viewers ---- */
 
+static inline uint64_t flags_of(const struct mailbox_viewer *viewer, const struct mailbox_entry *entry)
+{
+	if (viewer->seen_by == 0)
+		return entry->flags;
+	return seen_flags(&(struct seen_set){viewer->seen, viewer->seen_count}, entry->uid, entry->flags);
+}
+
+/* A change of what the viewer has seen raises the view's modseq. */
+static enum status read_seen(struct mailbox_view *view, struct mailbox_viewer *viewer, struct arena *arena)
+{
+	struct seen_set set;
+	enum status status;
+
+	if (viewer->seen_by == 0 || viewer->seen_modseq == view->modseq + 1)
+		return STATUS_OK;
+	status = seen_load(view->cache->store, arena, view->key.account, view->key.mailbox, viewer->seen_by, &set);
+	if (status != STATUS_OK)
+		return status;
+	viewer->seen = view_must_alloc(reallocarray(viewer->seen, set.count + 1, sizeof(*viewer->seen)));
+	if (set.count > 0)
+		memcpy(viewer->seen, set.ranges, set.count * sizeof(*viewer->seen));
+	viewer->seen_count = set.count;
+	viewer->seen_modseq = view->modseq + 1;
+	return STATUS_OK;
+}
+
 /* Everything counts as told. */
 static void tell_all(struct mailbox_view *view, struct mailbox_viewer *viewer)
 {
@@ -324,15 +351,15 @@ static void tell_all(struct mailbox_view *view, struct mailbox_viewer *viewer)
 	forget_pending(viewer);
 }
 
-enum status mailbox_viewer_open(struct mailbox_view_cache *cache, struct arena *arena, int64_t account,
-				const struct mailbox *mailbox, struct mailbox_viewer *viewer)
+enum status mailbox_viewer_open_as(struct mailbox_view_cache *cache, struct arena *arena, int64_t account,
+				   const struct mailbox *mailbox, int64_t seen_by, struct mailbox_viewer *viewer)
 {
 	struct mailbox_view *view = view_cache_acquire(cache, account, mailbox->id);
 	enum status status = STATUS_OK;
 	size_t bytes;
 	bool keep;
 
-	*viewer = (struct mailbox_viewer){0};
+	*viewer = (struct mailbox_viewer){.seen_by = seen_by};
 	pthread_mutex_lock(&view->mutex);
 	if (!view->loaded)
 		status = load(view, arena);
@@ -340,6 +367,8 @@ enum status mailbox_viewer_open(struct mailbox_view_cache *cache, struct arena *
 		status = bring_up_to_date(view, arena);
 	if (status == STATUS_OK && view->gone)
 		status = STATUS_NOT_FOUND;
+	if (status == STATUS_OK)
+		status = read_seen(view, viewer, arena);
 	if (status == STATUS_OK) {
 		viewer->view = view;
 		tell_all(view, viewer);
@@ -354,6 +383,12 @@ enum status mailbox_viewer_open(struct mailbox_view_cache *cache, struct arena *
 	return status;
 }
 
+enum status mailbox_viewer_open(struct mailbox_view_cache *cache, struct arena *arena, int64_t account,
+				const struct mailbox *mailbox, struct mailbox_viewer *viewer)
+{
+	return mailbox_viewer_open_as(cache, arena, account, mailbox, 0, viewer);
+}
+
 void mailbox_viewer_close(struct mailbox_viewer *viewer)
 {
 	struct mailbox_view *view = viewer->view;
@@ -366,6 +401,8 @@ void mailbox_viewer_close(struct mailbox_viewer *viewer)
 	DL_DELETE(view->viewers, viewer);
 	forget_pending(viewer);
 	view_recent_forget(viewer);
+	free(viewer->seen);
+	viewer->seen = NULL;
 	compact(view);
 	if (!view->viewers) {
 		view->journal_first += view->journal_count;
@@ -387,6 +424,8 @@ enum status mailbox_viewer_refresh(struct mailbox_viewer *viewer, struct arena *
 
 	pthread_mutex_lock(&view->mutex);
 	status = bring_up_to_date(view, arena);
+	if (status == STATUS_OK)
+		status = read_seen(view, viewer, arena);
 	pthread_mutex_unlock(&view->mutex);
 	return status;
 }
@@ -424,12 +463,27 @@ static void find_unseen(struct mailbox_view *view)
 	}
 }
 
+/* Somebody's own first unseen isn't remembered. */
+static uint32_t first_unseen_by(struct mailbox_view *view, struct mailbox_viewer *viewer)
+{
+	for (size_t i = 0; i < view->count && view->entries[i].uid <= viewer->known_uid; i++) {
+		if (!(flags_of(viewer, &view->entries[i]) & FLAG_SEEN) && !is_tombstone(view, view->entries[i].uid))
+			return sequence_of(view, viewer, i);
+	}
+	return 0;
+}
+
 uint32_t mailbox_viewer_first_unseen(struct mailbox_viewer *viewer)
 {
 	struct mailbox_view *view = viewer->view;
 	uint32_t sequence = 0;
 
 	pthread_mutex_lock(&view->mutex);
+	if (viewer->seen_by) {
+		sequence = first_unseen_by(view, viewer);
+		pthread_mutex_unlock(&view->mutex);
+		return sequence;
+	}
 	if (view->unseen_modseq != view->modseq || view->unseen_modseq == 0)
 		find_unseen(view);
 	if (view->unseen_uid != 0 && view->unseen_uid <= viewer->known_uid)
@@ -496,7 +550,7 @@ size_t mailbox_viewer_read(struct mailbox_viewer *viewer, uint32_t from, uint32_
 			.uid = entry->uid,
 			.size = entry->size,
 			.expunged = expunged,
-			.flags = entry->flags | view_recent_flag(viewer, entry->uid),
+			.flags = flags_of(viewer, entry) | view_recent_flag(viewer, entry->uid),
 			.modseq = entry->modseq,
 			.email = entry->email,
 			.received_ms = entry->received_ms,
@@ -523,14 +577,14 @@ static void take_expunged(struct mailbox_view *view, struct mailbox_viewer *view
 	forget_pending(viewer);
 }
 
-static bool is_own(const struct view_own_change *own, const struct mailbox_entry *entry)
+static bool is_own(const struct mailbox_viewer *viewer, const struct view_own_change *own, const struct mailbox_entry *entry)
 {
 	size_t at;
 
 	if (!own || own->modseq != entry->modseq)
 		return false;
 	at = uid_at(own->uids, own->count, entry->uid);
-	return at < own->count && own->uids[at] == entry->uid && (!own->flags || own->flags[at] == entry->flags);
+	return at < own->count && own->uids[at] == entry->uid && (!own->flags || own->flags[at] == flags_of(viewer, entry));
 }
 
 static int compare_uids(const void *a, const void *b)
@@ -590,13 +644,13 @@ static void take_changed(struct mailbox_view *view, struct mailbox_viewer *viewe
 		size_t at = view_entry_at(view, uids[i]);
 		const struct mailbox_entry *entry = &view->entries[at];
 
-		if (at == view->count || entry->uid != uids[i] || is_tombstone(view, uids[i]) || is_own(own, entry))
+		if (at == view->count || entry->uid != uids[i] || is_tombstone(view, uids[i]) || is_own(viewer, own, entry))
 			continue;
 		news->changed[news->changed_count++] = (struct view_message){
 			.sequence = sequence_of(view, viewer, at),
 			.uid = entry->uid,
 			.size = entry->size,
-			.flags = entry->flags | view_recent_flag(viewer, entry->uid),
+			.flags = flags_of(viewer, entry) | view_recent_flag(viewer, entry->uid),
 			.modseq = entry->modseq,
 			.email = entry->email,
 			.received_ms = entry->received_ms,

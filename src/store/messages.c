@@ -123,12 +123,13 @@ static uint64_t total_size(const struct mailbox_entry *entries, size_t count)
 }
 
 static enum status copy_entry(struct db *db, struct account_row *account, struct mailbox_row *to,
-			      const struct mailbox_entry *entry, struct change_run *added, uint32_t *uid)
+			      const struct mailbox_entry *entry, int64_t email, uint64_t flags, struct change_run *added,
+			      uint32_t *uid)
 {
 	struct place_request place = {
-		.email = entry->email,
+		.email = email,
 		.size = entry->size,
-		.flags = entry->flags,
+		.flags = flags,
 		.received_ms = entry->received_ms,
 		.modseq = added->modseq,
 	};
@@ -140,7 +141,8 @@ static enum status copy_entry(struct db *db, struct account_row *account, struct
 }
 
 enum status messages_copy(struct db *db, struct account_row *account, struct mailbox_row *from, struct mailbox_row *to,
-			  const struct mailbox_entry *entries, size_t count, bool move, uint32_t *target_uids)
+			  const struct mailbox_entry *entries, const uint64_t *flags, size_t count, bool move,
+			  uint32_t *target_uids)
 {
 	if (count == 0)
 		return STATUS_OK;
@@ -153,7 +155,8 @@ enum status messages_copy(struct db *db, struct account_row *account, struct mai
 	struct change_run removed = {account->id, from->id, modseq, CHANGE_EXPUNGED, 0, 0};
 
 	for (size_t i = 0; i < count && status == STATUS_OK; i++) {
-		status = copy_entry(db, account, to, &entries[i], &added, &target_uids[i]);
+		status = copy_entry(db, account, to, &entries[i], entries[i].email, flags ? flags[i] : entries[i].flags, &added,
+				    &target_uids[i]);
 		if (!move) {
 			refer_once_more(db, account->id, entries[i].email);
 			continue;
@@ -164,5 +167,80 @@ enum status messages_copy(struct db *db, struct account_row *account, struct mai
 	}
 	change_run_end(db, &added);
 	change_run_end(db, &removed);
+	return status != STATUS_OK ? status : db_status(db);
+}
+
+/* ---- into another account ---- */
+
+/* The message itself in the other account, which it is the first reference to; 0: it isn't there. */
+static int64_t double_email(struct db *db, int64_t email, int64_t from, struct account_row *to)
+{
+	int64_t chunks = 0;
+	struct db_query query = db_query(db, "SELECT chunks FROM email WHERE account = $1 AND id = $2");
+
+	db_bind_i64(&query, from);
+	db_bind_i64(&query, email);
+	if (db_row(&query))
+		chunks = db_i64(&query, 0);
+	db_done(&query);
+	if (chunks == 0)
+		return 0;
+	int64_t id = counters_take_ids(to, chunks);
+
+	query = db_query(db, "INSERT INTO email (account, id, copies, chunks, size, sent_ms, envelope, body_structure, body,"
+			     " structure, message_id, subject, refers_to) SELECT $3, $4, 1, chunks, size, sent_ms, envelope,"
+			     " body_structure, body, structure, message_id, subject, refers_to FROM email"
+			     " WHERE account = $1 AND id = $2");
+	db_bind_i64(&query, from);
+	db_bind_i64(&query, email);
+	db_bind_i64(&query, to->id);
+	db_bind_i64(&query, id);
+	db_run(&query);
+	query = db_query(db,
+			 "INSERT INTO blob (account, id, encoding, size, bytes) SELECT $3, id - $2 + $4, encoding, size, bytes"
+			 " FROM blob WHERE account = $1 AND id >= $2 AND id < $2 + $5");
+	db_bind_i64(&query, from);
+	db_bind_i64(&query, email);
+	db_bind_i64(&query, to->id);
+	db_bind_i64(&query, id);
+	db_bind_i64(&query, chunks);
+	db_run(&query);
+	return id;
+}
+
+static void take_away(struct db *db, struct account_row *account, struct mailbox_row *from, const struct mailbox_entry *entries,
+		      size_t count)
+{
+	struct change_run removed = {account->id, from->id, counters_modseq(db, account), CHANGE_EXPUNGED, 0, 0};
+
+	for (size_t i = 0; i < count; i++) {
+		delete_entry(db, from, entries[i].uid);
+		email_forget(db, account->id, entries[i].email);
+		counters_remove(account, from, entries[i].size, entries[i].flags, removed.modseq);
+		change_run_add(db, &removed, entries[i].uid);
+	}
+	change_run_end(db, &removed);
+}
+
+enum status messages_copy_across(struct db *db, struct account_row *from_account, struct mailbox_row *from,
+				 struct account_row *to_account, struct mailbox_row *to, const struct mailbox_entry *entries,
+				 const uint64_t *flags, size_t count, bool move, uint32_t *target_uids)
+{
+	enum status status = counters_check_quota(to_account, count, total_size(entries, count));
+
+	if (status != STATUS_OK || count == 0)
+		return status;
+	struct change_run added = {to_account->id, to->id, counters_modseq(db, to_account), CHANGE_MESSAGES, 0, 0};
+
+	for (size_t i = 0; i < count && status == STATUS_OK; i++) {
+		int64_t email = double_email(db, entries[i].email, from_account->id, to_account);
+
+		if (email == 0)
+			return db_status(db) != STATUS_OK ? db_status(db) : STATUS_BUG;
+		status = copy_entry(db, to_account, to, &entries[i], email, flags[i], &added, &target_uids[i]);
+	}
+	change_run_end(db, &added);
+	if (move && status == STATUS_OK)
+		take_away(db, from_account, from, entries, count);
 	return status != STATUS_OK ? status : db_status(db);
 }

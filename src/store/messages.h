@@ -13,9 +13,15 @@ void messages_remove(struct db *db, struct account_row *account, struct mailbox_
 /* One message's flags; the change is noted. */
 void messages_set_flags(struct db *db, struct account_row *account, struct mailbox_row *mailbox,
 			const struct mailbox_entry *entry, uint64_t flags);
-/* Copies or moves (also within one mailbox: to its end); target_uids has room for `count`. LIMIT: quota, or out of uids. */
+/* Copies or moves (also within one mailbox: to its end); target_uids has room for `count`. `flags`: the copies'; NULL: as they are.
+ * LIMIT: quota, or out of uids. */
 enum status messages_copy(struct db *db, struct account_row *account, struct mailbox_row *from, struct mailbox_row *to,
-			  const struct mailbox_entry *entries, size_t count, bool move, uint32_t *target_uids);
+			  const struct mailbox_entry *entries, const uint64_t *flags, size_t count, bool move,
+			  uint32_t *target_uids);
+/* Likewise into another account: the messages are doubled. */
+enum status messages_copy_across(struct db *db, struct account_row *from_account, struct mailbox_row *from,
+				 struct account_row *to_account, struct mailbox_row *to, const struct mailbox_entry *entries,
+				 const uint64_t *flags, size_t count, bool move, uint32_t *target_uids);
 
 /* deleted.c: a message that was taken out is kept; a mailbox that is going to be deleted. */
 void deleted_keep(struct db *db, const struct mailbox_row *mailbox, const struct mailbox_entry *entry, int64_t now_ms);

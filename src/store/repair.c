@@ -134,6 +134,26 @@ static const struct repair {
 	 "DELETE FROM import_item WHERE " OF("account") " AND NOT EXISTS (SELECT 1 FROM import_source s WHERE s.account ="
 							" import_item.account AND s.id = import_item.source) AND account" KEPT,
 	 true, false},
+	{"rights on lost mailboxes were removed",
+	 "DELETE FROM mailbox_right WHERE " OF(
+		 "account") " AND (NOT EXISTS (SELECT 1 FROM account a WHERE a.id = mailbox_right.account)"
+			    " OR (mailbox <> 0 AND NOT EXISTS (SELECT 1 FROM mailbox b WHERE b.account = mailbox_right.account"
+			    " AND b.id = mailbox_right.mailbox)))",
+	 true, false},
+	{"what had been seen in lost mailboxes, or by lost accounts, was forgotten",
+	 "DELETE FROM mailbox_seen WHERE " OF(
+		 "account") " AND (NOT EXISTS (SELECT 1 FROM mailbox b WHERE b.account = mailbox_seen.account AND b.id ="
+			    " mailbox_seen.mailbox) OR NOT EXISTS (SELECT 1 FROM account v WHERE v.id = mailbox_seen.viewer))",
+	 true, false},
+	{"annotations of lost mailboxes and accounts were removed",
+	 "DELETE FROM annotation WHERE " OF(
+		 "account") " AND (NOT EXISTS (SELECT 1 FROM account v WHERE v.id = annotation.viewer)"
+			    " OR (NOT (mailbox = 0 AND viewer = account) AND NOT EXISTS (SELECT 1 FROM mailbox b"
+			    " WHERE b.account = annotation.account AND b.id = annotation.mailbox)))",
+	 true, false},
+	{"members of groups that aren't there were removed",
+	 "DELETE FROM group_member WHERE account NOT IN (SELECT id FROM account) OR name NOT IN (SELECT name FROM account_group)",
+	 false, false},
 	{"sums of accounts were corrected",
 	 "UPDATE account SET (used_messages, used_bytes) = " USED
 	 " WHERE " OF("id") " AND (used_messages, used_bytes) <> " USED,

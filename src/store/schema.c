@@ -15,6 +15,8 @@
 #include "store/schema/0011_rates.h"
 #include "store/schema/0012_threads.h"
 #include "store/schema/0013_tls_sent.h"
+#include "store/schema/0014_sharing.h"
+#include "store/schema/0015_annotation.h"
 
 #define TRIES 3
 
@@ -32,6 +34,8 @@ static const char *const migrations[] = {
 	MIGRATION_0011_RATES,
 	MIGRATION_0012_THREADS,
 	MIGRATION_0013_TLS_SENT,
+	MIGRATION_0014_SHARING,
+	MIGRATION_0015_ANNOTATION,
 };
 
 #define NEWEST ((int64_t)(sizeof migrations / sizeof migrations[0]))

@@ -17,6 +17,7 @@
 #include "store/email.h"
 #include "store/db_internal.h"
 #include "store/mailbox_view.h"
+#include "store/rights.h"
 #include "store/store_internal.h"
 
 /* No line that is waited for is longer. */
@@ -214,12 +215,25 @@ static void *serve(void *context)
 
 /* ---- the auth role's part ---- */
 
-static int64_t only_account;
+static struct {
+	struct slice address;
+	int64_t account;
+} users[] = {{SLICE(HARNESS_USER), 0}, {SLICE("bob@example.test"), 0}, {SLICE("carol@example.test"), 0}};
+#define USERS (sizeof(users) / sizeof(users[0]))
+
+static struct auth_reply judge_user(struct slice user, bool right)
+{
+	for (size_t i = 0; i < USERS; i++) {
+		if (right && slice_eq(user, users[i].address))
+			return (struct auth_reply){
+				.outcome = AUTH_ACCEPTED, .account = users[i].account, .address = users[i].address};
+	}
+	return (struct auth_reply){.outcome = AUTH_REFUSED};
+}
 
 static struct auth_reply judge(bool right)
 {
-	return (struct auth_reply){
-		.outcome = right ? AUTH_ACCEPTED : AUTH_REFUSED, .account = only_account, .address = SLICE(HARNESS_USER)};
+	return judge_user(SLICE(HARNESS_USER), right);
 }
 
 struct auth_reply auth_password(struct ipc *ipc, struct arena *arena, const struct auth_peer *peer, struct slice user,
@@ -230,7 +244,7 @@ struct auth_reply auth_password(struct ipc *ipc, struct arena *arena, const stru
 	(void)peer;
 	if (slice_eq(user, SLICE("busy")))
 		return (struct auth_reply){.outcome = AUTH_UNAVAILABLE};
-	return judge(slice_eq(user, SLICE(HARNESS_USER)) && slice_eq(password, SLICE(HARNESS_PASSWORD)));
+	return judge_user(user, slice_eq(password, SLICE(HARNESS_PASSWORD)));
 }
 
 struct auth_reply auth_begin(struct ipc *ipc, struct arena *arena, const struct auth_peer *peer, struct slice mechanism,
@@ -312,6 +326,19 @@ static void empty_database(struct harness *h, struct slice url)
 	db_pool_free(pool);
 }
 
+/* alice, bob, carol, and team@, a shared mailbox that bob may do everything with. */
+static void add_users(struct harness *h)
+{
+	int64_t team;
+
+	for (size_t i = 0; i < USERS; i++)
+		must(directory_add_account(h->store, users[i].address, SLICE_EMPTY, 0, &users[i].account));
+	h->account = users[0].account;
+	must(directory_add_shared_account(h->store, SLICE("team@example.test"), SLICE_EMPTY, 0, &team));
+	must(acl_change(h->store, team, MAILBOX_ROOT_ID, users[1].address, ACL_REPLACE, RIGHTS_ALL));
+	must(acl_change(h->store, team, MAILBOX_INBOX_ID, users[1].address, ACL_REPLACE, RIGHTS_ALL));
+}
+
 struct harness *harness_new(void)
 {
 	struct harness *h = calloc(1, sizeof(*h));
@@ -333,12 +360,13 @@ struct harness *harness_new(void)
 		abort();
 	}
 	must(directory_add_domain(h->store, SLICE("example.test")));
-	must(directory_add_account(h->store, SLICE(HARNESS_USER), SLICE_EMPTY, 0, &h->account));
-	only_account = h->account;
+	add_users(h);
 	h->store->pool->fault_context = h;
 	h->store->pool->fault = fault;
 	h->context = (struct imap_context){
-		.options = {.hostname = SLICE("mail.example.test"), .plaintext = IMAP_PLAINTEXT_LOOPBACK},
+		.options = {.hostname = SLICE("mail.example.test"), .plaintext = IMAP_PLAINTEXT_LOOPBACK,
+			    .comment = SLICE("Test"),
+			    .admin = SLICE("mailto:postmaster@example.test")},
 		.store = h->store,
 		.views = mailbox_view_cache_new(h->store, 0),
 		.log = &h->log,

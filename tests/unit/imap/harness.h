@@ -8,7 +8,7 @@
 
 #define HARNESS_SESSIONS 4
 #define HARNESS_USER     "alice@example.test"
-#define HARNESS_PASSWORD "secret"
+#define HARNESS_PASSWORD "secret" /* also bob's and carol's */
 
 struct harness;
 

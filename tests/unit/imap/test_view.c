@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "store/mailbox_view.h"
+#include "store/seen.h"
 #include "store/store_internal.h"
 
 /* Asked for nothing but its log. */
@@ -181,6 +182,18 @@ enum status mailbox_highest_modseq(struct store *store, int64_t account, int64_t
 	(void)id;
 	*modseq = model.modseq;
 	return model.down ? STATUS_TEMPORARY : model.gone ? STATUS_NOT_FOUND : STATUS_OK;
+}
+
+enum status seen_load(struct store *store, struct arena *arena, int64_t account, int64_t mailbox, int64_t viewer,
+		      struct seen_set *set)
+{
+	(void)store;
+	(void)arena;
+	(void)account;
+	(void)mailbox;
+	(void)viewer;
+	*set = (struct seen_set){0};
+	return STATUS_OK;
 }
 
 enum status keyword_list(struct store *store, struct arena *arena, int64_t account, struct keyword_table *table)
