@@ -80,6 +80,14 @@ static bool take(struct smtp_session *s, const struct milter_answer *answer, str
 	return false;
 }
 
+/* However long filters took: there is time for the answer. */
+static bool in_time(struct smtp_session *s, bool goes_on)
+{
+	if (s->filter)
+		smtp_set_time_limit(s, LINE_TIMEOUT_MS);
+	return goes_on;
+}
+
 typedef struct milter_answer (*question)(struct smtp_session *session, struct milter *milter, const void *about);
 
 /* All, one after the other, until one refuses or throws away. */
@@ -112,7 +120,7 @@ static bool has_policy(const struct smtp_session *s)
 }
 
 /* What isn't there is missed when a message comes: until then it may be back. */
-bool smtp_filter_connect(struct smtp_session *s)
+static bool ask_at_connect(struct smtp_session *s)
 {
 	const struct smtp_context *context = s->env->context;
 	enum next next;
@@ -137,6 +145,11 @@ bool smtp_filter_connect(struct smtp_session *s)
 	return true;
 }
 
+bool smtp_filter_connect(struct smtp_session *s)
+{
+	return in_time(s, ask_at_connect(s));
+}
+
 static struct milter_answer ask_hello(struct smtp_session *s, struct milter *milter, const void *about)
 {
 	(void)about;
@@ -150,7 +163,7 @@ bool smtp_filter_hello(struct smtp_session *s, enum next *next)
 	if (!s->filter)
 		return true;
 	filter_macros_hello(s);
-	return filter_policy_hello(s, next) && ask_all(s, ask_hello, NULL, SLICE_EMPTY, next);
+	return in_time(s, filter_policy_hello(s, next) && ask_all(s, ask_hello, NULL, SLICE_EMPTY, next));
 }
 
 /* The path's end: quotes may hide a ">" in it. */
@@ -213,7 +226,7 @@ bool smtp_filter_sender(struct smtp_session *s, struct slice argument, enum next
 		return true;
 	filter_macros_hello(s); /* the login may have come since */
 	filter_macros_sender(s);
-	return filter_policy_sender(s, next) && ask_all(s, ask_sender, &from, SLICE_EMPTY, next);
+	return in_time(s, filter_policy_sender(s, next) && ask_all(s, ask_sender, &from, SLICE_EMPTY, next));
 }
 
 static struct milter_answer ask_recipient(struct smtp_session *s, struct milter *milter, const void *about)
@@ -231,11 +244,11 @@ bool smtp_filter_recipient(struct smtp_session *s, struct slice argument, struct
 	if (!s->filter)
 		return true;
 	if (!filter_policy_recipient(s, recipient, next))
-		return false;
+		return in_time(s, false);
 	filter_macros_recipient(s, recipient);
 	goes_on = ask_all(s, ask_recipient, &to, recipient, next);
 	filter_macros_recipient(s, SLICE_EMPTY); /* it is the command's */
-	return goes_on;
+	return in_time(s, goes_on);
 }
 
 void smtp_filter_refused(struct smtp_session *s, struct slice argument, const struct deliver_verdict *verdict)
@@ -249,6 +262,7 @@ void smtp_filter_refused(struct smtp_session *s, struct slice argument, const st
 		if (milter_wants_refused(&s->filter->milters[i]))
 			(void)ask_recipient(s, &s->filter->milters[i], &to);
 	filter_macros_recipient(s, SLICE_EMPTY);
+	(void)in_time(s, true);
 }
 
 static struct milter_answer ask_data(struct smtp_session *s, struct milter *milter, const void *about)
@@ -262,7 +276,7 @@ bool smtp_filter_data(struct smtp_session *s, enum next *next)
 	if (!s->filter)
 		return true;
 	s->filter->has_asked_data = true;
-	return filter_policy_data(s, next) && ask_all(s, ask_data, NULL, SLICE_EMPTY, next);
+	return in_time(s, filter_policy_data(s, next) && ask_all(s, ask_data, NULL, SLICE_EMPTY, next));
 }
 
 static struct milter_answer ask_unknown(struct smtp_session *s, struct milter *milter, const void *about)
@@ -272,7 +286,7 @@ static struct milter_answer ask_unknown(struct smtp_session *s, struct milter *m
 
 bool smtp_filter_unknown(struct smtp_session *s, struct slice line, enum next *next)
 {
-	return !s->filter || ask_all(s, ask_unknown, &line, SLICE_EMPTY, next);
+	return !s->filter || in_time(s, ask_all(s, ask_unknown, &line, SLICE_EMPTY, next));
 }
 
 /* ---- the end ---- */

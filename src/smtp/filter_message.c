@@ -130,8 +130,10 @@ bool smtp_filter_message(struct smtp_session *s, struct incoming *incoming, stru
 
 	if (!s->filter)
 		return true;
-	if (!s->filter->is_discarded && !filter_policy_message(s, incoming->size, s->filter->has_asked_data, verdict))
+	if (!s->filter->is_discarded && !filter_policy_message(s, incoming->size, s->filter->has_asked_data, verdict)) {
+		smtp_set_time_limit(s, LINE_TIMEOUT_MS);
 		return false;
+	}
 	if (s->filter->is_discarded)
 		return thrown_away(s, verdict);
 	*verdict = verdict_of_reply(REPLY_STORAGE);
@@ -142,5 +144,6 @@ bool smtp_filter_message(struct smtp_session *s, struct incoming *incoming, stru
 	goes_on = run(s, incoming, body.bytes, &message, verdict);
 	milter_message_free(&message);
 	ipc_body_unmap(&body);
+	smtp_set_time_limit(s, LINE_TIMEOUT_MS); /* for the answer, however long that took */
 	return goes_on;
 }
