@@ -27,6 +27,7 @@ test-system: all
 bench: all
 	@tools/install-packages.sh build bench
 	@bench/run.sh $(BUILD)
+	@bench/mta.py $(BUILD)
 
 fuzz:
 	@tools/install-packages.sh build fuzz

@@ -129,7 +129,7 @@ struct config {
 		char *warn_after; /* "4h" */
 		char *double_bounce; /* an address; NULL: nobody is told */
 		bool srs;         /* rewrite the sender of forwarded mail */
-		char *source_address, *source_address_ipv6;
+		char *source_address, *source_address_ipv6, *hello_name;
 		char *ip_versions; /* "both", "ipv4", "ipv6" */
 		char *ca_file;     /* trust anchors in PEM; NULL: the system's */
 		bool tls_reports; /* to domains that ask for them (RFC 8460) */

@@ -215,6 +215,7 @@ static struct relay_options options_from(struct role_setup *setup)
 	uint32_t port = 25;
 	struct relay_options options = {
 		.hostname = slice_from_cstr(config->hostname),
+		.hello_name = slice_from_cstr(config->relay.hello_name),
 		.smarthost = slice_from_cstr(config->relay.smarthost),
 		.smarthost_user = slice_from_cstr(config->relay.smarthost_user),
 		.smarthost_password = setup->smarthost_password,

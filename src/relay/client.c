@@ -78,11 +78,12 @@ void client_ask(struct client *client, struct arena *arena, const char *stage, i
 /* RFC 5321 section 2.3.5: a name with a dot, or else an address literal. */
 static void write_hello(struct client *client, const char *verb)
 {
-	const struct slice hostname = client->options->hostname;
+	const struct client_options *options = client->options;
+	struct slice name = options->hello_name.len > 0 ? options->hello_name : options->hostname;
 
 	conn_printf(client->conn, "%s ", verb);
-	if (slice_find_byte(hostname, '.') != SLICE_NOT_FOUND || conn_local(client->conn)->family == 0)
-		conn_write(client->conn, hostname);
+	if (slice_find_byte(name, '.') != SLICE_NOT_FOUND || conn_local(client->conn)->family == 0)
+		conn_write(client->conn, name);
 	else
 		net_address_format_literal(conn_output(client->conn), conn_local(client->conn));
 	conn_write_literal(client->conn, "\r\n");

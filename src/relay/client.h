@@ -28,7 +28,8 @@ struct client_hooks {
 };
 
 struct client_options {
-	struct slice hostname;
+	struct slice hostname;   /* whoever has it is us */
+	struct slice hello_name; /* for EHLO; empty: hostname */
 	enum relay_tls tls;
 	struct tls_context *tls_opportunistic, *tls_verified;
 	struct slice user, password;    /* user empty: no AUTH */

@@ -60,6 +60,7 @@ static void copy_options(struct relay *relay, const struct relay_options *given)
 
 	*options = *given;
 	options->hostname = slice_lower(arena, given->hostname);
+	options->hello_name = slice_dup(arena, given->hello_name);
 	options->smarthost = slice_lower(arena, given->smarthost);
 	options->double_bounce_to = slice_dup(arena, given->double_bounce_to);
 	options->tls_reports_from = slice_dup(arena, given->tls_reports_from);
@@ -121,6 +122,7 @@ static void set_up_client(struct relay *relay)
 	};
 	relay->client = (struct client_options){
 		.hostname = options->hostname,
+		.hello_name = options->hello_name,
 		.tls = by_smarthost ? options->smarthost_tls : RELAY_TLS_OPPORTUNISTIC,
 		.tls_opportunistic = relay->environment.tls_opportunistic,
 		.tls_verified = relay->environment.tls_verified,

@@ -57,7 +57,8 @@ struct relay_destination {
 
 /* The slices are copied. 0 stands for the default that is named. */
 struct relay_options {
-	struct slice hostname;  /* ours: EHLO, Reporting-MTA, loop detection */
+	struct slice hostname;  /* ours: Reporting-MTA, loop detection */
+	struct slice hello_name; /* EHLO; empty: hostname */
 	struct slice smarthost; /* "relay.example.net:587", "[2001:db8::1]:25"; empty: MX look-up. All mail goes there. */
 	struct slice smarthost_user, smarthost_password; /* user empty: no AUTH */
 	enum relay_tls smarthost_tls;

@@ -7,6 +7,7 @@
 #define PATH_MAX_LENGTH 1024 /* with a source route; what it leads to is held to 254 by its validator */
 #define ENVID_MAX       100  /* RFC 3461 section 4.4 */
 #define ORCPT_MAX       500  /* RFC 3461 section 4.2 */
+#define XTEXT_MAX       1024 /* of any parameter */
 #define PARAMETERS_MAX  16
 
 struct smtp_line smtp_parse_line(struct slice line)
@@ -108,25 +109,44 @@ static int hex_value(char c)
 	return ascii_is_digit(c) ? c - '0' : c - 'A' + 10;
 }
 
-bool smtp_is_xtext(struct slice text, size_t max)
+/* What it encodes goes to `decoded`, text.len bytes at most. 0: it isn't xtext, or has controls. */
+static size_t decode_xtext(struct slice text, char *decoded)
 {
-	if (text.len == 0 || text.len > max)
-		return false;
+	size_t len = 0;
+
 	for (size_t i = 0; i < text.len; i++) {
 		int c = (unsigned char)text.data[i];
 
 		if (c == '+') {
 			if (i + 2 >= text.len || !is_hex(text.data[i + 1]) || !is_hex(text.data[i + 2]))
-				return false;
+				return 0;
 			c = hex_value(text.data[i + 1]) * 16 + hex_value(text.data[i + 2]);
 			i += 2;
-		} else if (c == '=' || c == ' ') {
-			return false;
+		} else if (c == '=' || c == ' ' || c > '~') {
+			return 0;
 		}
-		if (c < ' ' || c > '~')
-			return false;
+		if (c < ' ' || c == 0x7f)
+			return 0;
+		decoded[len++] = (char)c;
 	}
-	return true;
+	return len;
+}
+
+bool smtp_is_xtext(struct slice text, size_t max)
+{
+	char decoded[XTEXT_MAX];
+	size_t len = text.len <= max && text.len <= sizeof(decoded) ? decode_xtext(text, decoded) : 0;
+
+	return len > 0 && slice_is_ascii(slice_of(decoded, len));
+}
+
+/* Lenient: Postfix writes addresses that need SMTPUTF8 as xtext of type rfc822, too. */
+static bool is_xtext_of_utf8(struct slice text)
+{
+	char decoded[ORCPT_MAX];
+	size_t len = text.len <= sizeof(decoded) ? decode_xtext(text, decoded) : 0;
+
+	return len > 0 && slice_is_utf8(slice_of(decoded, len));
 }
 
 struct parameter {
@@ -325,7 +345,7 @@ static bool take_orcpt(void *into, const struct parameter *p)
 	rcpt->original = p->value;
 	if (slice_eq_nocase(type, SLICE("utf-8")))
 		return address.len > 0 && slice_is_utf8(address);
-	return smtp_is_xtext(address, ORCPT_MAX);
+	return is_xtext_of_utf8(address);
 }
 
 /* ---- commands ---- */

@@ -1,8 +1,10 @@
 """What the system tests stand on: a private Posthorn, and private peers from Debian's packages, all on loopback."""
 import contextlib
 import csv
+import hashlib
 import os
 import pathlib
+import random
 import re
 import shutil
 import signal
@@ -70,9 +72,9 @@ def free_offset():
 
 
 def free_port():
-    with contextlib.closing(socket.socket()) as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    while not port_is_free(port := random.randrange(FIRST_OFFSET, LAST_OFFSET)):
+        pass
+    return port
 
 
 def children(pid):
@@ -313,7 +315,7 @@ class Sink:
 class Postfix:
     """A private Postfix on loopback. Mail for `domains` is kept in Maildirs; the rest goes to `relay` ("host:port")."""
 
-    def __init__(self, folder, relay=None, domains=("postfix.test",), tls=None):
+    def __init__(self, folder, relay=None, domains=("postfix.test",), tls=None, more=()):
         self.dir = pathlib.Path(folder) / "postfix"
         self.port = free_port()
         self.log = self.dir / "log"
@@ -348,6 +350,7 @@ class Postfix:
         if tls:
             settings |= {"smtpd_tls_cert_file": tls[0], "smtpd_tls_key_file": tls[1], "smtpd_tls_security_level": "may",
                          "smtpd_tls_received_header": "yes"}
+        settings |= dict(more)
         (self.dir / "etc/main.cf").write_text("".join(f"{k} = {v}\n" for k, v in settings.items()))
 
     def start(self):
@@ -367,18 +370,25 @@ class Postfix:
         return subprocess.run(["sendmail", "-C", str(self.dir / "etc"), "-i", "-f", sender, recipient], input=message, check=True)
 
 
+def unpack(name, *packages):
+    """The folder with what is in these packages, fetched once."""
+    cache = ROOT / "build" / "peers" / name
+    if not (cache / "whole").exists():
+        cache.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory() as folder:
+            subprocess.run(["apt-get", "download", "-qq", *packages], cwd=folder, check=True, capture_output=True)
+            for package in pathlib.Path(folder).glob("*.deb"):
+                subprocess.run(["dpkg-deb", "-x", str(package), str(cache)], check=True)
+        (cache / "whole").touch()
+    return cache
+
+
 class Exim:
     """A private Exim, unpacked from its Debian package (it can't be installed beside Postfix)."""
 
     @staticmethod
     def program():
-        cache = ROOT / "build" / "peers" / "exim"
-        program = cache / "usr/sbin/exim4"
-        if not program.exists():
-            cache.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory() as folder:
-                subprocess.run(["apt-get", "download", "-qq", "exim4-daemon-light"], cwd=folder, check=True, capture_output=True)
-                subprocess.run(["dpkg-deb", "-x", *map(str, pathlib.Path(folder).glob("*.deb")), str(cache)], check=True)
+        program = unpack("exim", "exim4-daemon-light") / "usr/sbin/exim4"
         if subprocess.run(["id", "Debian-exim"], capture_output=True).returncode != 0:
             subprocess.run(["useradd", "--system", "--no-create-home", "Debian-exim"], check=True)
         return program
@@ -455,6 +465,43 @@ begin retry
 
     def send(self, message, sender, recipient):
         return subprocess.run([str(self.binary), "-C", str(self.config), "-i", "-f", sender, recipient], input=message, check=True)
+
+
+def openssl(*args, **more):
+    return subprocess.run(["openssl", *map(str, args)], check=True, capture_output=True, **more).stdout
+
+
+class Certificates:
+    """An authority of the test's own, and what it signs."""
+
+    def __init__(self, folder):
+        self.dir = pathlib.Path(folder) / "certificates"
+        self.dir.mkdir()
+        self.ca = self.dir / "ca.pem"
+        openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", self.dir / "ca.key", "-out", self.ca, "-subj", "/CN=Test CA",
+                "-days", 10, "-addext", "basicConstraints=critical,CA:TRUE", "-addext", "keyUsage=keyCertSign")
+
+    def make(self, name, hosts):
+        """(chain, key)"""
+        key, request, cert, extra = (self.dir / f"{name}.{end}" for end in ("key", "csr", "pem", "ext"))
+        openssl("req", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", request, "-subj", f"/CN={hosts[0]}")
+        extra.write_text("subjectAltName=" + ",".join(f"DNS:{h}" for h in hosts))
+        openssl("x509", "-req", "-in", request, "-CA", self.ca, "-CAkey", self.dir / "ca.key", "-CAcreateserial", "-days", 10, "-extfile",
+                extra, "-out", cert)
+        cert.write_text(cert.read_text() + self.ca.read_text())
+        for path in (cert, key):
+            path.chmod(0o644)
+        return cert, key
+
+    @staticmethod
+    def digest(data, kind="sha256"):
+        return hashlib.new(kind, data).hexdigest()
+
+    def records(self, cert):
+        der = openssl("x509", "-in", cert, "-outform", "DER")
+        key = openssl("pkey", "-pubin", "-outform", "DER", input=openssl("x509", "-in", cert, "-noout", "-pubkey"))
+        return {"whole": key.hex(), "key": self.digest(key), "cert512": self.digest(der, "sha512"),
+                "ca": self.digest(openssl("x509", "-in", self.ca, "-outform", "DER"))}
 
 
 class PostgreSQL:

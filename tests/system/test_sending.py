@@ -1,7 +1,6 @@
 """Sending to hosts that demand security: DANE in a zone that the test signs, MTA-STS from a web server of the test, a real Postfix at
 the other end. What was demanded, and how it ended, is told by `posthorn trace` and `posthorn tls-report`."""
 import contextlib
-import hashlib
 import http.server
 import json
 import pathlib
@@ -13,11 +12,13 @@ import time
 
 import pytest
 
-from harness import ROOT, Postfix, free_port, letter, port_is_open, tokens_in, wait_for
+from harness import ROOT, Certificates, Postfix, free_port, letter, port_is_open, tokens_in, wait_for
 
 ALICE = "alice@example.test"
 # Which Postfix listener (127.0.0.N) each domain's mail host is: 1 with a certificate for the names below, 2 without TLS.
 TLS, PLAIN = 1, 2
+OURS = 3  # where Posthorn itself listens
+BY_MX = ["unsigned.test", "six.test", "gone.test", "implicit.test", "sub.other.test", "backup.test", "last.test"]
 NAMES = ["mx.dane.test", "mx.ta.test", "mx.sts.test"]
 SIGNED = {  # domain -> (listener, TLSA records)
     "dane.test": (TLS, "3 1 1 {key}"), "ta.test": (TLS, "2 0 1 {ca}"), "unusable.test": (TLS, "1 1 1 {key}"),
@@ -31,43 +32,6 @@ POLICIES = {  # domain -> (listener, policy)
     "stslong.test": (TLS, ("enforce", "mx.stslong.test")), "stsmoved.test": (TLS, ("enforce", "mx.stsmoved.test")),
     "stsjunk.test": (TLS, ("perhaps", "mx.stsjunk.test")), "stsplain.test": (PLAIN, ("enforce", "mx.stsplain.test")), "stsmissing.test": (TLS, None),
 }
-
-
-def openssl(*args, **more):
-    return subprocess.run(["openssl", *map(str, args)], check=True, capture_output=True, **more).stdout
-
-
-class Certificates:
-    """An authority of the test's own, and what it signs."""
-
-    def __init__(self, folder):
-        self.dir = pathlib.Path(folder) / "certificates"
-        self.dir.mkdir()
-        self.ca = self.dir / "ca.pem"
-        openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", self.dir / "ca.key", "-out", self.ca, "-subj", "/CN=Test CA",
-                "-days", 10, "-addext", "basicConstraints=critical,CA:TRUE", "-addext", "keyUsage=keyCertSign")
-
-    def make(self, name, hosts):
-        """(chain, key)"""
-        key, request, cert, extra = (self.dir / f"{name}.{end}" for end in ("key", "csr", "pem", "ext"))
-        openssl("req", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", request, "-subj", f"/CN={hosts[0]}")
-        extra.write_text("subjectAltName=" + ",".join(f"DNS:{h}" for h in hosts))
-        openssl("x509", "-req", "-in", request, "-CA", self.ca, "-CAkey", self.dir / "ca.key", "-CAcreateserial", "-days", 10, "-extfile",
-                extra, "-out", cert)
-        cert.write_text(cert.read_text() + self.ca.read_text())
-        for path in (cert, key):
-            path.chmod(0o644)
-        return cert, key
-
-    @staticmethod
-    def digest(data, kind="sha256"):
-        return hashlib.new(kind, data).hexdigest()
-
-    def records(self, cert):
-        der = openssl("x509", "-in", cert, "-outform", "DER")
-        key = openssl("pkey", "-pubin", "-outform", "DER", input=openssl("x509", "-in", cert, "-noout", "-pubkey"))
-        return {"whole": key.hex(), "key": self.digest(key), "cert512": self.digest(der, "sha512"),
-                "ca": self.digest(openssl("x509", "-in", self.ca, "-outform", "DER"))}
 
 
 class Zones:
@@ -94,6 +58,16 @@ class Zones:
             self.add(zone, f"@ MX 10 mx\nmx A 127.0.0.{listener}\n_mta-sts TXT \"v=STSv1; id=1;\"\nmta-sts A 127.0.0.1\n")
         self.add("plain.test", f"@ MX 10 mx\nmx A 127.0.0.{PLAIN}\n")
         self.add("null.test", "@ MX 0 .\n")
+        self.add("unsigned.test", f"@ MX 10 mx\nmx A 127.0.0.{TLS}\n_{port}._tcp.mx TLSA 3 1 1 " + "0" * 64 + "\n")
+        self.add("six.test", "@ MX 10 mx\nmx AAAA ::1\n")
+        self.add("gone.test", f"@ MX 10 nowhere\n@ MX 20 mx\nmx A 127.0.0.{PLAIN}\n")
+        self.add("nohost.test", "@ MX 10 nowhere\n")
+        self.add("circle.test", "@ MX 10 a\na CNAME b\nb CNAME a\n")
+        self.add("implicit.test", f"@ A 127.0.0.{PLAIN}\n")
+        self.add("other.test", f"elsewhere MX 10 mx\nmx A 127.0.0.{PLAIN}\nsub CNAME elsewhere\n")
+        self.add("self.test", f"@ MX 10 mx\nmx A 127.0.0.{OURS}\n")
+        self.add("backup.test", f"@ MX 10 mx\n@ MX 20 us\nmx A 127.0.0.{PLAIN}\nus A 127.0.0.{OURS}\n")
+        self.add("last.test", f"@ MX 10 us\n@ MX 20 mx\nmx A 127.0.0.{PLAIN}\nus A 127.0.0.{OURS}\n")
         self.process = None
 
     def add(self, zone, text, kind=None):
@@ -189,14 +163,16 @@ def world(tmp_path_factory):
     certificates = Certificates(folder)
     cert, key = certificates.make("mx", NAMES)
     web = PolicyServer(*certificates.make("web", [f"mta-sts.{d}" for d in POLICIES if d != "stscert.test"]))
-    domains = [*SIGNED, *POLICIES, "alias.test", "plain.test"]
-    postfix = Postfix(folder, domains=domains, tls=(cert, key))
+    domains = [*SIGNED, *POLICIES, "alias.test", "plain.test", *BY_MX]
+    postfix = Postfix(folder, domains=domains, tls=(cert, key), more={"inet_protocols": "all"})
     master = postfix.dir / "etc/master.cf"
-    master.write_text(master.read_text() + f"127.0.0.{PLAIN}:{postfix.port} inet n - n - - smtpd\n  -o smtpd_tls_security_level=none\n")
+    master.write_text(master.read_text() + f"127.0.0.{PLAIN}:{postfix.port} inet n - n - - smtpd\n  -o smtpd_tls_security_level=none\n"
+                      f"[::1]:{postfix.port} inet n - n - - smtpd\n")
     postfix.start()
     zones = Zones(folder, postfix.port, certificates.records(cert)).start()
     server = Server(folder, f"relay:\n  port: {postfix.port}\n  sts_port: {web.port}\n  ca_file: {certificates.ca}\n  retry: 1h\n"
-                    f"dns:\n  forwarders:\n    - 127.0.0.1@{zones.port}\n  trust_anchor_file: {zones.anchors}\n")
+                    f"dns:\n  forwarders:\n    - 127.0.0.1@{zones.port}\n  trust_anchor_file: {zones.anchors}\n",
+                    replace=[(r"^listeners:$", f'listeners:\n  - {{address: "127.0.0.{OURS}:{postfix.port}", protocol: smtp}}')])
     server.start()
     try:
         yield World(server, postfix, web, certificates)
@@ -340,3 +316,21 @@ def test_null_mx(world):
     event, detail = world.outcome(world.send("null.test"))
     assert event == "bounced" and "does not accept mail" in detail
     wait_for(lambda: any(b"5.1.10" in m for m in world.server.messages(ALICE)), 20, "the bounce")
+
+
+@pytest.mark.parametrize("domain, event, what", [
+    ("unsigned.test", "sent", "not verified"),            # TLSA records that nobody vouches for are none (RFC 7672 section 2.1.1)
+    ("six.test", "sent", "[::1]"),                         # IPv6 alone
+    ("gone.test", "sent", "mx.gone.test"),                 # the best host has no address
+    ("implicit.test", "sent", "implicit.test [127.0.0.2]"),  # no MX: the domain is the host (RFC 5321 section 5.1)
+    ("sub.other.test", "sent", "mx.other.test"),           # the domain is an alias of another
+    ("backup.test", "sent", "mx.backup.test"),             # we are its backup: hosts before us only
+    ("last.test", "bounced", "loops back"),                          # we are the best, and don't know it: not to those behind us
+    ("self.test", "bounced", "loops back"),
+    ("nohost.test", "bounced", "none of the mail hosts"),
+    ("circle.test", "deferred", "could not be looked up"),
+    ("nowhere.null.test", "bounced", "does not exist"),                  # no such domain
+])
+def test_mail_exchangers(world, domain, event, what):
+    got, detail = world.outcome(world.send(domain))
+    assert (got, what in detail) == (event, True), detail

@@ -103,6 +103,9 @@ static void test_rcpt(void **state)
 		{"TO:<a@b.test> NOTIFY=SUCCESS,FAILURE,DELAY", REPLY_NONE, "a@b.test", "", 14},
 		{"TO:<a@b.test> NOTIFY=NEVER ORCPT=rfc822;A+2Bx@B", REPLY_NONE, "a@b.test", "rfc822;A+2Bx@B", NOTIFY_NEVER},
 		{"TO:<a@b.test> ORCPT=utf-8;\xc3\xa4@b", REPLY_NONE, "a@b.test", "utf-8;\xc3\xa4@b", 0},
+		{"TO:<a@b.test> ORCPT=rfc822;+C3+A4@b", REPLY_NONE, "a@b.test", "rfc822;+C3+A4@b", 0}, /* as Postfix has it */
+		{"TO:<a@b.test> ORCPT=rfc822;+C3@b", REPLY_PARAMETER_VALUE, NULL, NULL, 0},
+		{"TO:<a@b.test> ORCPT=rfc822;+0A@b", REPLY_PARAMETER_VALUE, NULL, NULL, 0},
 		{"TO:<a@b.test> ORCPT=rfc822;\xc3\xa4@b", REPLY_PARAMETER_VALUE, NULL, NULL, 0},
 		{"TO:<a@b.test> ORCPT=rfc822;", REPLY_PARAMETER_VALUE, NULL, NULL, 0},
 		{"TO:<a@b.test> ORCPT=rfc_822;a", REPLY_PARAMETER_VALUE, NULL, NULL, 0},
@@ -299,6 +302,7 @@ static void test_xtext(void **state)
 	(void)state;
 	assert_true(smtp_is_xtext(SLICE("a+3Db"), 10));
 	assert_false(smtp_is_xtext(SLICE("a+3db"), 10));
+	assert_false(smtp_is_xtext(SLICE("+C3+A4"), 10));
 	assert_false(smtp_is_xtext(SLICE("a=b"), 10));
 	assert_false(smtp_is_xtext(SLICE("a+"), 10));
 	assert_false(smtp_is_xtext(SLICE("a+0"), 10));
