@@ -3,10 +3,10 @@
  *
  * What a listener is follows from its name: "smtp" takes mail for local domains (and relays for trusted networks), "submission"
  * and "submissions" demand authentication; "lmtp" takes mail for local domains from trusted peers, with an answer for each recipient
- * (RFC 2033); "local" takes mail from programs of this machine over a Unix socket, which tells who they are. Offered: PIPELINING, SIZE, 8BITMIME, BINARYMIME, SMTPUTF8, CHUNKING,
- * DSN, ENHANCEDSTATUSCODES, LIMITS (RFC 9422), HELP,
- * DELIVERBY (not by LMTP), MT-PRIORITY, STARTTLS where the listener has a certificate, AUTH and FUTURERELEASE on submission, XVERP there and to
- * trusted networks.
+ * (RFC 2033); "local" takes mail from programs of this machine over a Unix socket, which tells who they are. A listener's policy may
+ * differ from that. Offered: PIPELINING, SIZE, 8BITMIME, BINARYMIME, SMTPUTF8, CHUNKING, DSN, ENHANCEDSTATUSCODES, LIMITS (RFC 9422),
+ * HELP, DELIVERBY (not by LMTP), MT-PRIORITY, STARTTLS where the listener has a certificate, AUTH and FUTURERELEASE on submission, XVERP
+ * there and to trusted networks, XCLIENT and XFORWARD to those who are trusted to tell.
  */
 #pragma once
 
