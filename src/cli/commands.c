@@ -108,17 +108,31 @@ const struct command commands[] = {
 	{"recipient remove", "ADDRESS", "remove a known recipient of a relayed domain",
 	 "Example:\n  posthorn recipient remove info@example.com\n", command_recipient_remove},
 
-	{"route add", "PATTERN HOP [--sender]", "send certain mail by a certain way",
-	 "  --sender           PATTERN is of senders, not of recipients\n\n"
+	{"route add", "PATTERN HOP [--sender] [--user USER --password-file FILE] [--tls LEVEL]", "send certain mail by a certain way",
+	 "  --sender              PATTERN is of senders, not of recipients\n"
+	 "  --user USER           log in there; the password is the file's first line, and is kept sealed: only the relay can open it\n"
+	 "  --password-file FILE\n"
+	 "  --tls LEVEL           none, opportunistic (when offered), encrypted (or no mail), required (a verified certificate), or\n"
+	 "                        dane; with --user required, else by tls-policy and by what the host demands\n\n"
 	 "PATTERN: user@example.org, example.org, .example.org (all domains below it), or * (all mail). HOP: a host, HOST:PORT,\n"
-	 "[192.0.2.1]:PORT; direct (the domain's own mail exchangers), or mx:DOMAIN (those of DOMAIN). The most precise pattern\n"
+	 "[192.0.2.1]:PORT; lmtp:HOST[:PORT]; direct (the domain's own mail exchangers), or mx:DOMAIN (those of DOMAIN); or\n"
+	 "error:\"5.1.1 TEXT\" (it bounces), retry:\"4.7.1 TEXT\" (it waits), discard: (it is thrown away). The most precise pattern\n"
 	 "counts; those of recipients before those of senders, then *, then relay.smarthost. Examples:\n"
 	 "  posthorn route add example.com inside.example.com:25\n"
-	 "  posthorn route add news@example.org bulk.example.net:587 --sender\n",
+	 "  posthorn route add news@example.org bulk.example.net:587 --sender --user news --password-file /root/bulk\n",
 	 command_route_add},
 	{"route list", "", "list the routes", "Example:\n  posthorn route list --json\n", command_route_list},
 	{"route remove", "PATTERN [--sender]", "remove a route", "Example:\n  posthorn route remove example.com\n",
 	 command_route_remove},
+
+	{"tls-policy add", "DESTINATION LEVEL", "demand TLS of a destination",
+	 "DESTINATION: a domain, .example.org (all domains below it), or a route's host. LEVEL: none, opportunistic, encrypted,\n"
+	 "required (a certificate that is trusted and names the host), or dane. A route's own level counts before it. Example:\n"
+	 "  posthorn tls-policy add partner.example required\n",
+	 command_tls_policy_add},
+	{"tls-policy list", "", "list what is demanded", "Example:\n  posthorn tls-policy list --json\n", command_tls_policy_list},
+	{"tls-policy remove", "DESTINATION", "demand nothing of it any more", "Example:\n  posthorn tls-policy remove partner.example\n",
+	 command_tls_policy_remove},
 
 	{"rewrite add", "sender|recipient ADDRESS NEW", "put one envelope address in another's place",
 	 "ADDRESS and NEW may be @DOMAIN. The message's own fields stay. Examples:\n"

@@ -248,10 +248,37 @@ static void take_virtual(struct importing *in, struct slice entry)
 }
 
 /* "smtp:[host]:port" is a host; "smtp:domain" means that domain's MX hosts. False: another transport. */
+/* "inet:host:port", "host" */
+static bool lmtp_hop(struct importing *in, struct slice rest, struct slice *hop)
+{
+	if (slice_starts_with(rest, SLICE("unix:")))
+		return false;
+	if (slice_starts_with(rest, SLICE("inet:")))
+		rest = slice_skip(rest, 5);
+	return rules_hop(in->cli, slice_join(&in->cli->arena, (const struct slice[]){ROUTE_LMTP, rest}, 2), hop);
+}
+
+/* Postfix's error(8), discard(8): the status may be missing. */
+static bool no_host(struct importing *in, struct slice name, struct slice rest, struct slice *hop)
+{
+	bool is_error = slice_eq(name, SLICE("error")), has_status = rest.len > 0 && ascii_is_digit(rest.data[0]);
+	const struct slice parts[] = {is_error ? ROUTE_ERROR : ROUTE_RETRY,
+				      has_status ? SLICE_EMPTY : is_error ? SLICE("5.0.0 ") : SLICE("4.0.0 "),
+				      rest.len > 0 ? rest : SLICE("mail for this address is not taken")};
+
+	if (slice_eq(name, SLICE("discard")))
+		return rules_hop(in->cli, ROUTE_DISCARD, hop);
+	return rules_hop(in->cli, slice_join(&in->cli->arena, parts, 3), hop);
+}
+
 static bool hop_of(struct importing *in, struct slice transport, struct slice *hop)
 {
 	struct slice rest = transport, name = slice_cut(&rest, ':');
 
+	if (slice_eq(name, SLICE("lmtp")))
+		return lmtp_hop(in, rest, hop);
+	if (slice_eq(name, SLICE("error")) || slice_eq(name, SLICE("retry")) || slice_eq(name, SLICE("discard")))
+		return no_host(in, name, rest, hop);
 	if (!slice_eq(name, SLICE("smtp")) && !slice_eq(name, SLICE("relay")) && name.len > 0)
 		return false;
 	if (rest.len == 0) {
@@ -269,7 +296,7 @@ static void take_transport(struct importing *in, struct slice entry)
 	struct slice word = cut_word(&entry);
 
 	if (!hop_of(in, entry, &rule.target))
-		pass_over(in, "transport %.*s has no counterpart: smtp and relay have", SLICE_ARG(entry));
+		pass_over(in, "transport %.*s has no counterpart: smtp, relay, lmtp (inet), error, retry and discard have", SLICE_ARG(entry));
 	else if (!rules_pattern(in->cli, word, false, &rule.subject))
 		pass_over(in, "%.*s is no pattern", SLICE_ARG(word));
 	else

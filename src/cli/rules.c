@@ -1,4 +1,4 @@
-/* route, rewrite, copy: the rules of routing that stand alone. */
+/* rewrite, copy: the rules of routing that stand alone; and what all rules' commands share. */
 #include "cli/rules.h"
 
 #include <stdio.h>
@@ -61,8 +61,6 @@ bool rules_list(struct cli *cli, struct listing *list, enum rule_kind kind, stru
 	return true;
 }
 
-/* ---- routes ---- */
-
 /* "user@example.org", "example.org", ".example.org", "*" */
 bool rules_pattern(struct cli *cli, struct slice text, bool is_sender, struct slice *pattern)
 {
@@ -83,93 +81,6 @@ bool rules_pattern(struct cli *cli, struct slice text, bool is_sender, struct sl
 		return false;
 	*pattern = slice_join(&cli->arena, (const struct slice[]){SLICE("."), domain}, 2);
 	return true;
-}
-
-/* Takes ":port" off; without one it is 25. */
-static bool cut_port(struct slice *host, struct slice *port)
-{
-	size_t colon = slice_find_last_byte(*host, ':');
-	uint32_t number;
-
-	*port = SLICE("25");
-	if (slice_ends_with(*host, SLICE("]")) || colon == SLICE_NOT_FOUND)
-		return true;
-	*port = slice_skip(*host, colon + 1);
-	*host = slice_sub(*host, 0, colon);
-	return slice_to_u32(*port, UINT16_MAX, &number) && number > 0;
-}
-
-/* A host with its port. An address may stand in brackets, as a host may that others write so to say: no MX. */
-static bool take_host(struct cli *cli, struct slice text, struct slice *hop)
-{
-	struct slice host = text, port, domain;
-	struct net_address address;
-	bool is_bracketed, is_address;
-
-	if (!cut_port(&host, &port)) {
-		cli_fail(cli, EXIT_USAGE, "\"%.*s\" has no port from 1 to 65535", SLICE_ARG(text));
-		return false;
-	}
-	is_bracketed = slice_starts_with(host, SLICE("[")) && slice_ends_with(host, SLICE("]"));
-	if (is_bracketed)
-		host = slice_sub(host, 1, host.len - 1);
-	is_address = net_address_parse(host, &address);
-	if (!is_address && !cli_domain(cli, host, &domain))
-		return false;
-	const struct slice parts[] = {is_address ? SLICE("[") : SLICE_EMPTY, is_address ? host : domain,
-				      is_address ? SLICE("]:") : SLICE(":"), port};
-
-	*hop = slice_join(&cli->arena, parts, 4);
-	return true;
-}
-
-bool rules_hop(struct cli *cli, struct slice text, struct slice *hop)
-{
-	struct slice domain;
-
-	*hop = text;
-	if (slice_eq(text, ROUTE_DIRECT))
-		return true;
-	if (!slice_starts_with(text, ROUTE_MX))
-		return take_host(cli, text, hop);
-	if (!cli_domain(cli, slice_skip(text, ROUTE_MX.len), &domain))
-		return false;
-	*hop = slice_join(&cli->arena, (const struct slice[]){ROUTE_MX, domain}, 2);
-	return true;
-}
-
-int command_route_add(struct cli *cli)
-{
-	bool is_sender = cli_flag(cli, "--sender");
-	struct rule rule = {.kind = is_sender ? RULE_SENDER_ROUTE : RULE_ROUTE};
-
-	if (!cli_finish(cli, 2, 2) || !rules_pattern(cli, cli_argument(cli, 0), is_sender, &rule.subject) ||
-	    !rules_hop(cli, cli_argument(cli, 1), &rule.target) || !cli_open_store(cli))
-		return cli->failed;
-	return rules_add(cli, &rule, "has its route");
-}
-
-int command_route_list(struct cli *cli)
-{
-	struct listing list = listing_new(cli, "of,pattern,next_hop");
-
-	if (!cli_finish(cli, 0, 0) || !cli_open_store(cli) || !rules_list(cli, &list, RULE_ROUTE, SLICE_EMPTY, "recipient") ||
-	    !rules_list(cli, &list, RULE_SENDER_ROUTE, SLICE_EMPTY, "sender"))
-		return cli->failed;
-	listing_print(&list);
-	if (list.cell_count == 0)
-		listing_hint(&list, "no routes; add one with: posthorn route add PATTERN HOST[:PORT]");
-	return EXIT_OK;
-}
-
-int command_route_remove(struct cli *cli)
-{
-	bool is_sender = cli_flag(cli, "--sender");
-	struct slice pattern;
-
-	if (!cli_finish(cli, 1, 1) || !rules_pattern(cli, cli_argument(cli, 0), is_sender, &pattern) || !cli_open_store(cli))
-		return cli->failed;
-	return rules_remove(cli, is_sender ? RULE_SENDER_ROUTE : RULE_ROUTE, pattern, SLICE_EMPTY);
 }
 
 /* ---- rewriting and copies: about senders, or about recipients ---- */

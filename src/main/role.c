@@ -57,6 +57,7 @@ static bool take_configuration(struct role_setup *setup, struct slice frame)
 	if (!setup->config)
 		return false;
 	setup->smarthost_password = configuration.smarthost_password;
+	setup->seal_key = configuration.seal_key;
 	setup->uid = configuration.uid;
 	setup->gid = configuration.gid;
 	setup->client_authorities = configuration.client_authorities;

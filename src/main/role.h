@@ -36,6 +36,7 @@ struct role_setup {
 	uid_t uid;                  /* (uid_t)-1: stay who we are */
 	gid_t gid;
 	struct slice smarthost_password;
+	struct slice seal_key; /* of the passwords of routes; the relay's only */
 	struct slice client_authorities; /* PEM; empty: no client is asked for a certificate */
 	struct slice *token_keys;        /* one of each of auth.token_issuers */
 	size_t token_key_count;
@@ -67,7 +68,7 @@ void role_take_log_level(struct role_setup *setup, struct slice config_text);
 
 /* What CONTROL_CONFIGURE and CONTROL_RELOAD hold. */
 struct role_configuration {
-	struct slice config_text, smarthost_password, client_authorities;
+	struct slice config_text, smarthost_password, seal_key, client_authorities;
 	struct slice *token_keys;
 	size_t token_key_count;
 	uint32_t uid, gid; /* UINT32_MAX: unchanged */

@@ -7,6 +7,7 @@ void role_configuration_pack(struct buf *out, const struct role_configuration *c
 {
 	pack_slice(out, configuration->config_text);
 	pack_slice(out, configuration->smarthost_password);
+	pack_slice(out, configuration->seal_key);
 	pack_slice(out, configuration->client_authorities);
 	pack_u32(out, (uint32_t)configuration->token_key_count);
 	for (size_t i = 0; i < configuration->token_key_count; i++)
@@ -26,6 +27,7 @@ bool role_configuration_unpack(struct arena *arena, struct slice frame, struct r
 
 	configuration->config_text = unpack_slice(&in);
 	configuration->smarthost_password = unpack_slice(&in);
+	configuration->seal_key = unpack_slice(&in);
 	configuration->client_authorities = unpack_slice(&in);
 	configuration->token_key_count = unpack_count(&in, ROLE_MAX_TOKEN_KEYS);
 	configuration->token_keys = ARENA_ARRAY(arena, struct slice, configuration->token_key_count + 1);

@@ -11,6 +11,7 @@
 #include "net/listen.h"
 #include "relay/relay.h"
 #include "relay/https.h"
+#include "relay/way.h"
 #include "store/store.h"
 
 #define STOP_GRACE_MS         5000
@@ -340,7 +341,11 @@ int role_run_relay(struct role_setup *setup)
 	struct relay_environment environment = {.log = &setup->log, .sts_port = sts_port(setup->config)};
 	struct error error = {0};
 	int status = EXIT_FAILURE;
+	struct seal_key key = {0};
 
+	if (setup->seal_key.len == sizeof(key.bytes))
+		memcpy(key.bytes, setup->seal_key.data, sizeof(key.bytes));
+	environment.seal_key = &key;
 	OPENSSL_init_crypto(OPENSSL_INIT_LOAD_CONFIG, NULL);
 	environment.tls_opportunistic = tls_client_new(SLICE_EMPTY);
 	https_global_init();

@@ -11,6 +11,7 @@
 
 #include <sys/types.h>
 
+#include "auth/seal.h"
 #include "base/arena.h"
 #include "base/log.h"
 #include "config/config.h"
@@ -44,6 +45,7 @@ struct supervisor {
 	struct role_listener listeners[ROLE_MAX_LISTENERS];
 	size_t listener_count;
 	struct slice smarthost_password, client_authorities;
+	struct seal_key seal_key;
 	struct slice *token_keys; /* of each of auth.token_issuers */
 	struct tls_pair *pairs;
 	size_t pair_count;

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "config/paths.h"
 #include "main/store_place.h"
 #include "net/listen.h"
 
@@ -71,6 +72,18 @@ static bool read_vouchers(struct supervisor *supervisor)
 	       read_file(supervisor, config->tls.client_authorities, &supervisor->client_authorities);
 }
 
+/* Of the passwords of routes. */
+static bool load_seal_key(struct supervisor *supervisor)
+{
+	struct error error = {0};
+	char *path = config_data_path(supervisor->config, SLICE("relay.key"), &supervisor->arena);
+
+	if (seal_load_key(path, &supervisor->seal_key, &supervisor->arena, &error))
+		return true;
+	LOG_ERROR(&supervisor->log, "supervisor.no_seal_key", LOG_STR("reason", error.text));
+	return false;
+}
+
 bool supervisor_read_secrets(struct supervisor *supervisor)
 {
 	const struct config *config = supervisor->config;
@@ -90,7 +103,7 @@ bool supervisor_read_secrets(struct supervisor *supervisor)
 	}
 	supervisor->pairs = pairs;
 	supervisor->pair_count = config->tls.certificates_count;
-	return read_vouchers(supervisor);
+	return read_vouchers(supervisor) && load_seal_key(supervisor);
 }
 
 bool supervisor_find_user(struct supervisor *supervisor)

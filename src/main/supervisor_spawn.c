@@ -82,8 +82,10 @@ static bool configuration_for(struct supervisor *supervisor, const struct role_d
 		hide_commands(&reduced, arena);
 	if (!config_to_text(&reduced, arena, &configuration.config_text))
 		return false;
-	if (definition->role == ROLE_RELAY)
+	if (definition->role == ROLE_RELAY) {
 		configuration.smarthost_password = supervisor->smarthost_password;
+		configuration.seal_key = slice_of((const char *)supervisor->seal_key.bytes, SEAL_KEY_SIZE);
+	}
 	if (definition->powers & POWER_AUTH) {
 		configuration.token_keys = supervisor->token_keys;
 		configuration.token_key_count = supervisor->config->auth.token_issuers_count;

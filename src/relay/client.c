@@ -92,7 +92,8 @@ static void write_hello(struct client *client, const char *verb)
 /* A server that has our name is us: mail would go round and round. */
 static bool is_ourselves(struct client *client, struct slice greeting_host, struct reply *failure)
 {
-	if (!slice_eq_nocase(greeting_host, client->options->hostname))
+	/* One that speaks LMTP delivers: it may well stand on this host and have its name. */
+	if (client->options->is_lmtp || !slice_eq_nocase(greeting_host, client->options->hostname))
 		return false;
 	*failure =
 		reply_ours(client->arena, 554, "5.4.6", "%.*s calls itself %.*s, which is my name: mail loops back to myself",
@@ -103,10 +104,12 @@ static bool is_ourselves(struct client *client, struct slice greeting_host, stru
 static bool say_hello(struct client *client, struct reply *failure)
 {
 	struct reply reply;
+	bool is_lmtp = client->options->is_lmtp;
+	const char *verb = is_lmtp ? "LHLO" : "EHLO"; /* RFC 2033 section 4.1 */
 
-	write_hello(client, "EHLO");
-	client_ask(client, client->arena, "EHLO", client->options->timeouts.command_ms, &reply);
-	if (!client->broken && reply_is_permanent(&reply)) { /* RFC 5321 section 3.2: then HELO */
+	write_hello(client, verb);
+	client_ask(client, client->arena, verb, client->options->timeouts.command_ms, &reply);
+	if (!client->broken && !is_lmtp && reply_is_permanent(&reply)) { /* RFC 5321 section 3.2: then HELO */
 		write_hello(client, "HELO");
 		client_ask(client, client->arena, "HELO", client->options->timeouts.command_ms, &reply);
 		client->capabilities = (struct capabilities){0};
@@ -143,6 +146,8 @@ static enum security_level level_of(const struct client *client)
 		[RELAY_TLS_OPPORTUNISTIC] = SECURITY_OPPORTUNISTIC,
 		[RELAY_TLS_REQUIRED] = SECURITY_VERIFIED,
 		[RELAY_TLS_NONE] = SECURITY_PLAIN,
+		[RELAY_TLS_ENCRYPTED] = SECURITY_ENCRYPTED,
+		[RELAY_TLS_DANE] = SECURITY_DANE,
 	};
 	enum security_level level = client->host.security.level;
 

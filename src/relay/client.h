@@ -33,6 +33,7 @@ struct client_options {
 	enum relay_tls tls;
 	struct tls_context *tls_opportunistic, *tls_verified;
 	struct slice user, password;    /* user empty: no AUTH */
+	bool is_lmtp;                   /* RFC 2033 */
 	struct net_address source_four, source_six; /* family 0: the system chooses */
 	struct relay_timeouts timeouts; /* none 0 */
 	struct client_hooks hooks;

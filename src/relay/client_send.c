@@ -324,6 +324,24 @@ static void break_off(struct client *client, struct parcel *parcel)
 			recipient->state = RECIPIENT_WAITING;
 }
 
+/* RFC 2033 section 4.2: an answer for each recipient that was accepted, in their order. `reply` is the first. */
+static void conclude_each(struct client *client, struct parcel *parcel, struct reply reply)
+{
+	bool is_first = true;
+
+	for (struct recipient *recipient = parcel->recipients; recipient; recipient = recipient->next) {
+		if (recipient->state != RECIPIENT_ACCEPTED)
+			continue;
+		if (!is_first)
+			client_read(client, &parcel->arena, "end of data", client->options->timeouts.end_of_data_ms, &reply);
+		is_first = false;
+		recipient->state = state_from(&reply);
+		recipient->reply = reply;
+		recipient->remote = slice_dup(&parcel->arena, client->remote_by_tls);
+		recipient->relayed_plainly = !(client->capabilities.offered & CAPABILITY_DSN);
+	}
+}
+
 static enum status send_data(struct client *client, struct parcel *parcel, const struct body_source *body)
 {
 	const struct client_hooks *hooks = &client->options->hooks;
@@ -337,7 +355,10 @@ static enum status send_data(struct client *client, struct parcel *parcel, const
 	conn_write_literal(client->conn, ".\r\n");
 	client_ask(client, &parcel->arena, "end of data", client->options->timeouts.end_of_data_ms, &reply);
 	client->needs_reset = false;
-	conclude(client, parcel, RECIPIENT_ACCEPTED, state_from(&reply), &reply);
+	if (client->options->is_lmtp)
+		conclude_each(client, parcel, reply);
+	else
+		conclude(client, parcel, RECIPIENT_ACCEPTED, state_from(&reply), &reply);
 	return STATUS_OK;
 }
 

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/thread.h"
 #include "relay/relay_internal.h"
+#include "relay/way.h"
 
 #define PAGE              500              /* rows looked at, and taken, in one transaction */
 #define LEASE_MS          (60 * 60 * 1000) /* of what is in hand; renewed in time, for what waits for long or is sent slowly */
@@ -47,8 +48,8 @@ static struct slice hop_of(const struct relay *relay, struct arena *arena, const
 
 	if (hop_is_local(item->next_hop))
 		return item->next_hop;
-	if (route_is_rule(item->next_hop))
-		return slice_lower(arena, item->next_hop);
+	if (route_is_rule(item->next_hop)) /* in lower case, but for a text */
+		return way_of(item->next_hop).kind < WAY_ERROR ? slice_lower(arena, item->next_hop) : item->next_hop;
 	if (relay->smarthost.len > 0)
 		return relay->smarthost;
 	if (item->next_hop.len > 0 && !route_parse_host_port(item->next_hop, &host, &port))

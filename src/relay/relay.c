@@ -12,6 +12,7 @@
 #include "relay/keeper.h"
 #include "relay/relay_internal.h"
 #include "relay/reporter.h"
+#include "relay/way.h"
 #include "store/routing.h"
 
 #define SUSPENSION_MAX_MS (60 * 1000) /* of the first one, which is never longer than the first retry */
@@ -20,9 +21,10 @@ static const int64_t RETRY_DEFAULT_MS[] = {300000, 600000, 1200000, 2400000, 360
 
 bool relay_tls_parse(struct slice name, enum relay_tls *policy)
 {
-	static const struct slice NAMES[] = {SLICE("opportunistic"), SLICE("required"), SLICE("none")};
+	static const struct slice NAMES[] = {SLICE("opportunistic"), SLICE("required"), SLICE("none"), SLICE("encrypted"),
+						 SLICE("dane")};
 
-	for (size_t i = 0; i < 3; i++)
+	for (size_t i = 0; i < sizeof(NAMES) / sizeof(NAMES[0]); i++)
 		if (slice_eq_nocase(name, NAMES[i])) {
 			*policy = (enum relay_tls)i;
 			return true;
@@ -181,11 +183,8 @@ static bool is_destination(struct slice hop, struct slice pattern)
 static void look_up_limits(void *context, struct slice name, struct hop_limits *limits)
 {
 	const struct relay_options *options = &((const struct relay *)context)->options;
-	enum tls_wish wish;
-	struct slice hop = route_split_wish(name, &wish);
+	struct slice hop = way_of(name).host;
 
-	if (route_is_rule(hop))
-		hop = slice_skip(hop, ROUTE_MARK.len);
 	*limits = (struct hop_limits){.interval_ms = options->interval_ms};
 	for (size_t i = 0; i < options->destination_count; i++) {
 		const struct relay_destination *destination = &options->destinations[i];

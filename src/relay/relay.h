@@ -25,6 +25,7 @@
 struct dns;
 struct ipc;
 struct relay;
+struct seal_key;
 struct store;
 struct tls_context;
 
@@ -32,8 +33,10 @@ enum relay_tls {
 	RELAY_TLS_OPPORTUNISTIC, /* used if offered, certificates not looked at, plain if the handshake fails (RFC 7435) */
 	RELAY_TLS_REQUIRED,      /* no mail without TLS and a certificate that names the host */
 	RELAY_TLS_NONE,          /* never */
+	RELAY_TLS_ENCRYPTED,     /* no mail without TLS; certificates not looked at, but where DANE or MTA-STS ask for it */
+	RELAY_TLS_DANE,          /* no mail without a certificate that a TLSA record fits (RFC 7672) */
 };
-/* "opportunistic", "required", "none" */
+/* "opportunistic", "required", "none", "encrypted", "dane" */
 MUST_CHECK bool relay_tls_parse(struct slice name, enum relay_tls *policy);
 
 /* RFC 5321 section 4.5.3.2: its values where 0. */
@@ -110,6 +113,7 @@ struct relay_environment {
 	struct resolver resolver;
 	struct tls_context *tls_opportunistic; /* trusts nothing */
 	struct tls_context *tls_verified;      /* the system's trust anchors; for RELAY_TLS_REQUIRED and MTA-STS */
+	const struct seal_key *seal_key;       /* of routes' passwords; NULL: none can be opened */
 	struct slice trust_anchors;            /* the same in PEM, for MTA-STS; outlives the relay. Empty: there is no MTA-STS */
 	uint16_t sts_port;                     /* of policies' web servers; 0: 443 */
 	struct ipc *ipc;                       /* for announcements: bounces announce "mailbox". NULL: none are made */

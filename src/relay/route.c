@@ -30,7 +30,7 @@ struct slice route_domain_of(struct arena *arena, struct slice address)
 	return at == SLICE_NOT_FOUND ? SLICE_EMPTY : slice_lower(arena, slice_skip(address, at + 1));
 }
 
-/* No name has a space. */
+/* No name ends like that. */
 static const struct slice WISHES[] = {
 	[TLS_WISH_NONE] = SLICE(""),
 	[TLS_WISH_REQUIRED] = SLICE(" with REQUIRETLS"),
@@ -44,15 +44,15 @@ struct slice route_join_wish(struct arena *arena, struct slice hop, enum tls_wis
 
 struct slice route_split_wish(struct slice hop, enum tls_wish *wish)
 {
-	size_t space = slice_find_byte(hop, ' ');
-
 	*wish = TLS_WISH_NONE;
-	if (space == SLICE_NOT_FOUND || hop_is_local(hop))
+	if (hop_is_local(hop))
 		return hop;
 	for (int i = TLS_WISH_REQUIRED; i <= TLS_WISH_OPTIONAL; i++)
-		if (slice_eq(slice_skip(hop, space), WISHES[i]))
+		if (slice_ends_with(hop, WISHES[i])) {
 			*wish = (enum tls_wish)i;
-	return slice_sub(hop, 0, space);
+			return slice_sub(hop, 0, hop.len - WISHES[i].len);
+		}
+	return hop;
 }
 
 bool route_is_rule(struct slice hop)

@@ -8,7 +8,7 @@
 #include "base/thread.h"
 #include "relay/local_hop.h"
 #include "relay/relay_internal.h"
-#include "store/routing.h"
+#include "relay/way.h"
 
 #define IDLE_MS                    (30 * 1000)  /* an idle thread ends after that */
 #define FIND_HOST_MS               (120 * 1000) /* no further host is tried after that */
@@ -264,18 +264,35 @@ struct search_for_host {
 	struct security_finder finder;
 };
 
+/* What the settings or rules demand on top. */
+static bool meets_terms(const struct search_for_host *search, struct route_host *host, struct reply *failure)
+{
+	struct security *security = &host->security;
+
+	if (search->options->tls == RELAY_TLS_ENCRYPTED && security->level < SECURITY_ENCRYPTED)
+		security->level = SECURITY_ENCRYPTED;
+	if (search->options->tls != RELAY_TLS_DANE || security->level == SECURITY_DANE)
+		return true;
+	*failure = reply_ours(search->finder.arena, 450, "4.7.5", "DANE is demanded, but %.*s has no usable TLSA records that DNSSEC vouches for",
+			      SLICE_ARG(host->name));
+	return false;
+}
+
 static struct client *open_host(struct search_for_host *search, struct route_host *host, struct reply *failure)
 {
 	enum tls_result result = TLS_RESULT_SUCCESS;
+	enum relay_tls tls = search->options->tls;
 
-	/* Where the configuration says how a smarthost is to be used, or the message asks for less, the host's demands have no say. */
-	bool is_asked = search->wish == TLS_WISH_REQUIRED ||
-			(search->options->tls == RELAY_TLS_OPPORTUNISTIC && search->wish != TLS_WISH_OPTIONAL);
+	/* Where the configuration says how a host is to be used, or the message asks for less, the host's demands have no say. */
+	bool is_asked = search->wish == TLS_WISH_REQUIRED || tls == RELAY_TLS_DANE ||
+			((tls == RELAY_TLS_OPPORTUNISTIC || tls == RELAY_TLS_ENCRYPTED) && search->wish != TLS_WISH_OPTIONAL);
 
 	if (is_asked && !security_choose(&search->finder, host, &result, failure)) {
 		count_tls(search->worker, host, NULL, result, failure->text);
 		return NULL;
 	}
+	if (is_asked && !meets_terms(search, host, failure))
+		return NULL;
 	return client_open(search->options, search->finder.arena, host, failure);
 }
 
@@ -352,13 +369,14 @@ void relay_defer_list(struct relay *relay, struct parcel *parcels)
 	}
 }
 
-/* There is no way, and never will be: this parcel and all that wait for the hop fail. */
-static void fail_hop(struct worker *worker, struct hop *hop, struct parcel *parcel, const struct reply *failure)
+/* There is no way, and never will be, or none is wanted: this parcel and all that wait for the hop end alike. */
+static void conclude_hop(struct worker *worker, struct hop *hop, struct parcel *parcel, enum recipient_state state,
+			 const struct reply *reply)
 {
 	struct relay *relay = worker->relay;
 
 	while (parcel) {
-		set_all(parcel, RECIPIENT_FAILED, failure);
+		set_all(parcel, state, reply);
 		recorder_submit(relay->recorder, parcel, worker->gate);
 		pthread_mutex_lock(&relay->lock);
 		end_work(worker);
@@ -565,34 +583,57 @@ static void serve_connection(struct worker *worker, struct client *client, struc
 }
 
 /* The smarthost of the settings, or what a rule says instead of the recipient's domain. */
-static bool is_chosen_host(const struct relay *relay, struct slice hop)
+static bool is_chosen_host(const struct relay *relay, const struct way *way)
 {
 	struct slice host;
 	uint16_t port;
 
-	return route_is_rule(hop) ? route_parse_host_port(slice_skip(hop, ROUTE_MARK.len), &host, &port) : relay->smarthost.len > 0;
+	return way->is_rule ? route_parse_host_port(way->host, &host, &port) : relay->smarthost.len > 0;
 }
 
-static bool is_smarthost(const struct relay *relay, struct slice hop)
+static bool is_smarthost(const struct relay *relay, const struct way *way)
 {
-	return relay->smarthost.len > 0 && slice_eq(slice_skip(hop, ROUTE_MARK.len), relay->smarthost);
+	return relay->smarthost.len > 0 && slice_eq(way->host, relay->smarthost) && way->user.len == 0;
 }
 
-/* Its password and its terms of TLS are nobody else's. */
-static void forget_smarthost(struct client_options *options)
+/* The smarthost's password and its terms of TLS are nobody else's. */
+static enum status set_terms(struct relay *relay, struct arena *arena, const struct way *way, struct client_options *options,
+			     struct reply *failure)
 {
-	options->user = options->password = SLICE_EMPTY;
-	options->tls = RELAY_TLS_OPPORTUNISTIC;
+	struct way_terms terms;
+	enum status status = way_find_terms(relay->environment.store, relay->environment.seal_key, arena, way, &terms, failure);
+
+	if (status != STATUS_OK)
+		return status;
+	options->is_lmtp = way->kind == WAY_LMTP;
+	if (way->is_rule && (terms.user.len > 0 || !is_smarthost(relay, way))) {
+		options->user = terms.user;
+		options->password = terms.password;
+		options->tls = RELAY_TLS_OPPORTUNISTIC;
+	}
+	if (terms.has_tls)
+		options->tls = terms.tls;
+	return STATUS_OK;
 }
 
 /* A failure that is the message's fate: nobody has what it demands, or there is no way at all. A peer's 5xx before any mail, and trouble
  * with a host that was chosen here, are not. */
-static bool is_fatal(const struct relay *relay, struct slice hop, enum tls_wish wish, const struct reply *failure)
+static bool is_fatal(const struct relay *relay, const struct way *way, const struct reply *failure)
 {
 	if (!failure->is_ours || !reply_is_permanent(failure))
 		return false;
-	return wish == TLS_WISH_REQUIRED ? slice_starts_with(failure->enhanced, SLICE("5.7.")) || !is_chosen_host(relay, hop)
-					 : !is_chosen_host(relay, hop);
+	return (way->wish == TLS_WISH_REQUIRED && slice_starts_with(failure->enhanced, SLICE("5.7."))) || !is_chosen_host(relay, way);
+}
+
+/* A rule has said what becomes of it; nobody is asked. */
+static void serve_without_host(struct worker *worker, struct hop *hop, struct parcel *parcel, const struct way *way)
+{
+	static const enum recipient_state STATES[] = {
+		[WAY_ERROR] = RECIPIENT_FAILED, [WAY_RETRY] = RECIPIENT_DEFERRED, [WAY_DISCARD] = RECIPIENT_DELIVERED};
+	struct arena arena SCOPED_ARENA;
+	const struct reply reply = way_reply(&arena, way);
+
+	conclude_hop(worker, hop, parcel, STATES[way->kind], &reply);
 }
 
 static void serve(struct worker *worker, struct parcel *parcel)
@@ -606,19 +647,21 @@ static void serve(struct worker *worker, struct parcel *parcel)
 	struct client_options options = relay->client;
 	struct hop *hop = parcel->hop;
 	struct arena arena SCOPED_ARENA;
-	enum tls_wish wish;
-	struct slice name = route_split_wish(hop->name, &wish);
-	struct client *client;
+	struct way way = way_of(hop->name);
+	struct client *client = NULL;
 	struct reply failure;
 
+	if (way.kind >= WAY_ERROR) {
+		serve_without_host(worker, hop, parcel, &way);
+		return;
+	}
 	options.hooks = (struct client_hooks){worker, watch, before_end, tls_ended};
-	if (route_is_rule(name) && !is_smarthost(relay, name))
-		forget_smarthost(&options);
-	client = open_to_hop(worker, &options, &arena, name, wish, &failure);
+	if (set_terms(relay, &arena, &way, &options, &failure) == STATUS_OK)
+		client = open_to_hop(worker, &options, &arena, way.host, way.wish, &failure);
 	if (client)
 		serve_connection(worker, client, hop, parcel);
-	else if (is_fatal(relay, name, wish, &failure))
-		fail_hop(worker, hop, parcel, &failure);
+	else if (is_fatal(relay, &way, &failure))
+		conclude_hop(worker, hop, parcel, RECIPIENT_FAILED, &failure);
 	else
 		suspend_hop(worker, hop, false, parcel, &failure);
 }

@@ -28,7 +28,7 @@ static bool is_valid(const struct rule *rule)
 static bool has_one_target(enum rule_kind kind)
 {
 	return kind == RULE_DOMAIN_ALIAS || kind == RULE_RELAY_DOMAIN || kind == RULE_ROUTE || kind == RULE_SENDER_ROUTE ||
-	       kind == RULE_REWRITE_SENDER || kind == RULE_REWRITE_RECIPIENT;
+	       kind == RULE_REWRITE_SENDER || kind == RULE_REWRITE_RECIPIENT || kind == RULE_TLS;
 }
 
 static void delete_rules(struct db *db, enum rule_kind kind, struct slice subject, struct slice target)
@@ -272,50 +272,124 @@ bool routing_address_matches(struct slice address, struct slice pattern)
 	return slice_eq_nocase(address, pattern);
 }
 
+static bool has_rule(struct db *db, struct arena *arena, enum rule_kind kind, struct slice subject, struct rule *rule)
+{
+	return subject.len > 0 && read_rule(db, arena, kind, subject, rule);
+}
+
 static bool has_target(struct db *db, struct arena *arena, enum rule_kind kind, struct slice subject, struct slice *target)
 {
 	struct rule rule;
 
-	if (subject.len == 0 || !read_rule(db, arena, kind, subject, &rule))
+	if (!has_rule(db, arena, kind, subject, &rule))
 		return false;
 	*target = rule.target;
 	return true;
 }
 
-static bool find_hop(struct db *db, struct arena *arena, enum rule_kind kind, struct slice address, struct slice *hop)
+/* Of the domain, or of those above it. */
+static bool find_for_domain(struct db *db, struct arena *arena, enum rule_kind kind, struct slice rest, struct rule *rule)
 {
-	struct slice rest = domain_of(address);
-
-	if (has_target(db, arena, kind, address, hop) || has_target(db, arena, kind, rest, hop))
+	if (has_rule(db, arena, kind, rest, rule))
 		return true;
 	for (size_t dot; (dot = slice_find_byte(rest, '.')) != SLICE_NOT_FOUND; rest = slice_skip(rest, dot + 1))
-		if (has_target(db, arena, kind, slice_skip(rest, dot), hop))
+		if (has_rule(db, arena, kind, slice_skip(rest, dot), rule))
 			return true;
 	return false;
 }
 
-static struct slice marked(struct arena *arena, struct slice hop, struct slice recipient)
+static bool find_route(struct db *db, struct arena *arena, enum rule_kind kind, struct slice address, struct rule *rule)
 {
+	return has_rule(db, arena, kind, address, rule) || find_for_domain(db, arena, kind, domain_of(address), rule);
+}
+
+static struct slice marked(struct arena *arena, const struct rule *rule, struct slice recipient)
+{
+	struct slice hop = rule->target, user = routing_parse_terms(rule->detail).user;
+
 	if (slice_starts_with(hop, ROUTE_MX))
 		hop = slice_skip(hop, ROUTE_MX.len);
 	else if (slice_eq(hop, ROUTE_DIRECT))
 		hop = domain_of(recipient);
-	return slice_join(arena, (const struct slice[]){ROUTE_MARK, hop}, 2);
+	return slice_join(arena, (const struct slice[]){ROUTE_MARK, hop, user.len > 0 ? SLICE("/") : SLICE_EMPTY, user}, 4);
+}
+
+/* ---- terms ---- */
+
+struct slice routing_format_terms(struct arena *arena, const struct route_terms *terms)
+{
+	const struct slice parts[] = {SLICE("tls="), terms->tls, SLICE(" secret="), terms->secret, SLICE(" user="), terms->user};
+	bool has_some = terms->tls.len > 0 || terms->user.len > 0;
+
+	return has_some ? slice_join(arena, parts, 6) : SLICE_EMPTY;
+}
+
+static struct slice take_part(struct slice *rest, struct slice name)
+{
+	struct slice part = slice_cut(rest, ' ');
+
+	return slice_starts_with(part, name) ? slice_skip(part, name.len) : SLICE_EMPTY;
+}
+
+struct route_terms routing_parse_terms(struct slice detail)
+{
+	struct route_terms terms;
+
+	terms.tls = take_part(&detail, SLICE("tls="));
+	terms.secret = take_part(&detail, SLICE("secret="));
+	terms.user = take_part(&detail, SLICE("user="));
+	return terms;
+}
+
+enum status routing_find_terms(struct store *store, struct arena *arena, struct slice hop, struct slice user,
+			       struct route_terms *terms)
+{
+	struct db *db SCOPED_DB = db_acquire(store->pool);
+	bool found = false;
+
+	if (!db)
+		return STATUS_TEMPORARY;
+	struct db_query query = db_query(db, "SELECT detail FROM rule WHERE kind IN ($1, $2) AND target = $3 ORDER BY kind, subject");
+
+	db_bind_i64(&query, RULE_ROUTE);
+	db_bind_i64(&query, RULE_SENDER_ROUTE);
+	db_bind_text(&query, hop);
+	while (!found && db_row(&query)) {
+		*terms = routing_parse_terms(slice_dup(arena, db_slice(&query, 0)));
+		found = slice_eq_nocase(terms->user, user);
+	}
+	db_done(&query);
+	return read_status(db, found);
+}
+
+enum status routing_find_domain(struct store *store, struct arena *arena, enum rule_kind kind, struct slice domain,
+				struct slice *target)
+{
+	struct db *db SCOPED_DB = db_acquire(store->pool);
+	struct rule rule = {.target = SLICE_EMPTY};
+
+	if (!db)
+		return STATUS_TEMPORARY;
+	bool found = find_for_domain(db, arena, kind, domain, &rule);
+
+	*target = rule.target;
+	return read_status(db, found);
 }
 
 enum status routing_next_hop(struct store *store, struct arena *arena, struct slice sender, struct slice recipient,
 			     struct slice *hop)
 {
-	struct slice from = slice_lower(arena, sender), to = slice_lower(arena, recipient), found = SLICE_EMPTY;
+	struct slice from = slice_lower(arena, sender), to = slice_lower(arena, recipient);
+	struct rule found;
 	struct db *db SCOPED_DB = db_acquire(store->pool);
 
 	if (!db)
 		return STATUS_TEMPORARY;
-	bool has = find_hop(db, arena, RULE_ROUTE, to, &found) || find_hop(db, arena, RULE_SENDER_ROUTE, from, &found) ||
-		   has_target(db, arena, RULE_ROUTE, SLICE("*"), &found);
+	bool has = find_route(db, arena, RULE_ROUTE, to, &found) || find_route(db, arena, RULE_SENDER_ROUTE, from, &found) ||
+		   has_rule(db, arena, RULE_ROUTE, SLICE("*"), &found);
 
 	if (has)
-		*hop = marked(arena, found, to);
+		*hop = marked(arena, &found, to);
 	return read_status(db, has);
 }
 

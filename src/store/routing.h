@@ -5,8 +5,8 @@
  *     DOMAIN_ALIAS     | domain                       | the domain it stands for      |
  *     RELAY_DOMAIN     | domain taken for another host| (empty)                       | "listed": known recipients only
  *     RELAY_RECIPIENT  | address in such a domain     | (empty)                       |
- *     ROUTE            | pattern of recipients        | next hop                      |
- *     SENDER_ROUTE     | pattern of senders           | next hop                      |
+ *     ROUTE            | pattern of recipients        | next hop                      | struct route_terms
+ *     SENDER_ROUTE     | pattern of senders           | next hop                      | likewise
  *     MAY_SEND         | an account's address         | address or @domain            | "on-behalf": with a Sender field
  *     LIST_SENDER      | an alias's address           | RULE_MEMBERS, address, @domain|
  *     REWRITE_SENDER   | address or @domain           | address or @domain            |
@@ -14,6 +14,7 @@
  *     BCC_SENDER       | address or @domain           | address                       |
  *     BCC_RECIPIENT    | address or @domain           | address                       |
  *     SECRET           | name                         | hexadecimal                   |
+ *     TLS              | domain, .domain, host        | a level (relay/relay.h)       |
  *
  * Patterns of routes, the most precise goes first: "user@example.org", "example.org", ".example.org" (domains below it, the
  * longest first), "*". The rules for recipients go before those for senders, but for "*". */
@@ -34,13 +35,20 @@ enum rule_kind {
 	RULE_BCC_SENDER,
 	RULE_BCC_RECIPIENT,
 	RULE_SECRET,
+	RULE_TLS,
 	RULE_KIND_END,
 };
 /* A route's next hop: "host", "host:port", "[192.0.2.1]:port": that host, without MX; ROUTE_DIRECT: the domain's own MX hosts;
- * ROUTE_MX and a domain: the MX hosts of that domain.
- * In the queue it has ROUTE_MARK before it (and stands alone behind it: a domain), which tells it from a domain of the same name. */
+ * ROUTE_MX and a domain: the MX hosts of that domain; ROUTE_LMTP and a host with its port: by LMTP (RFC 2033). Or no host at all: ROUTE_ERROR
+ * and ROUTE_RETRY with an enhanced status code and a text, ROUTE_DISCARD.
+ * In the queue it has ROUTE_MARK before it (and stands alone behind it: a domain), which tells it from a domain of the same name; and
+ * behind it, after a slash, the user who logs in there: who logs in as another has connections of his own. */
 #define ROUTE_DIRECT SLICE("direct")
 #define ROUTE_MX     SLICE("mx:")
+#define ROUTE_LMTP    SLICE("lmtp:")
+#define ROUTE_ERROR   SLICE("error:")
+#define ROUTE_RETRY   SLICE("retry:")
+#define ROUTE_DISCARD SLICE("discard:")
 #define ROUTE_MARK   SLICE("route:")
 /* Hops that stay on this machine (local/local.h); the first is an alias's target as well. */
 #define HOP_LOCAL   SLICE("local:")
@@ -79,6 +87,22 @@ MUST_CHECK enum status routing_kinds(struct store *store, unsigned *mask);
  * rule. */
 MUST_CHECK enum status routing_next_hop(struct store *store, struct arena *arena, struct slice sender, struct slice recipient,
 					struct slice *hop);
+/* On what terms a next hop is used. Empty: nothing is said. */
+struct route_terms {
+	struct slice tls;    /* a level */
+	struct slice secret; /* the password, sealed (auth/seal.h) */
+	struct slice user;
+};
+/* As a rule's detail, and back. The parts have no space in them. */
+struct slice routing_format_terms(struct arena *arena, const struct route_terms *terms);
+struct route_terms routing_parse_terms(struct slice detail);
+/* The terms of the rules that have this next hop, for this user (empty: without log-in); of several the first by pattern. NOT_FOUND: no such
+ * rule. */
+MUST_CHECK enum status routing_find_terms(struct store *store, struct arena *arena, struct slice hop, struct slice user,
+					  struct route_terms *terms);
+/* The target of the rule for a domain, or for the nearest of those above it (".example.org"). NOT_FOUND: none. */
+MUST_CHECK enum status routing_find_domain(struct store *store, struct arena *arena, enum rule_kind kind, struct slice domain,
+					   struct slice *target);
 /* REWRITE_*: *address anew, or as it was. */
 MUST_CHECK enum status routing_rewrite(struct store *store, struct arena *arena, enum rule_kind kind, struct slice *address);
 /* The targets of the rules for an address and for its domain. */

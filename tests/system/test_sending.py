@@ -247,6 +247,29 @@ def test_policy_is_kept(world):
     world.web.policies["mta-sts.sts.test"] = policy
 
 
+@pytest.mark.parametrize("domain, level, event, what", [
+    ("plain.test", "encrypted", "deferred", "TLS is required"),
+    ("plain.test", "required", "deferred", "TLS is required"),
+    ("plain.test", "opportunistic", "sent", ""),
+    ("none.test", "required", "deferred", "TLS handshake"),   # the certificate names other hosts
+    ("none.test", "dane", "deferred", "DANE is demanded"),
+    ("none.test", "encrypted", "sent", "not verified"),       # TLS, but by nobody's certificate
+    ("dane.test", "dane", "sent", "verified by DANE"),
+    ("dane.test", "encrypted", "sent", "verified by DANE"),   # more is more
+    ("mismatch.test", "none", "sent", ""),                    # the administrator knows better than the records
+])
+def test_tls_policy(world, domain, level, event, what):
+    world.server.cli("tls-policy", "add", domain, level)
+    # What another policy has kept here; and the host isn't held to be dead any more.
+    world.server.cli("queue", "retry", "--domain", domain, check=False)
+    try:
+        assert re.search(rf"{domain}\s+{level}", world.server.cli("tls-policy", "list").stdout)
+        got, detail = world.outcome(world.send(domain))
+        assert (got, what in detail) == (event, True), detail
+    finally:
+        world.server.cli("tls-policy", "remove", domain)
+
+
 def test_requiretls(world):
     """RFC 8689: Postfix doesn't offer it, so the message comes back, without its body. A field may ask for less than the host demands."""
     client = world.server.smtp("submissions", ALICE)
