@@ -98,7 +98,7 @@ struct config {
 		char **xclient_from, **xforward_from; /* may tell who the client is; default none */
 		unsigned xclient_from_count, xforward_from_count;
 		char *recipient_separator; /* "+" */
-		char *vrfy, *expn;         /* "never", "trusted", "always" */
+		char *vrfy, *expn, *etrn;  /* "never", "trusted", "always" */
 		char *origin;              /* the domain of incomplete addresses of local programs; none: hostname */
 		char **local_senders;      /* "USER:SENDER": which senders local users may use */
 		unsigned local_senders_count;

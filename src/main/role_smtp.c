@@ -65,6 +65,7 @@ static struct smtp_options options_from(struct role_setup *setup)
 
 	options.vrfy = vrfy_from(slice_from_cstr(config->smtp.vrfy));
 	options.expn = vrfy_from(slice_from_cstr(config->smtp.expn));
+	options.etrn = vrfy_from(slice_from_cstr(config->smtp.etrn));
 	options.origin = slice_from_cstr(config->smtp.origin);
 	options.local_rules = local_rules_from(setup, &options.local_rule_count);
 	options.trusted =

@@ -382,6 +382,57 @@ static void look_into_queue(struct feeder *feeder, const struct reason *reason)
 		relay->next_due_ms = next_due_ms;
 }
 
+/* ---- asked for by others ---- */
+
+static bool forgive_hop(void *context, const struct queue_item *item)
+{
+	struct feeder *feeder = context;
+	struct relay *relay = feeder->relay;
+	struct arena arena SCOPED_ARENA;
+	struct slice hop = route_join_wish(&arena, hop_of(relay, &arena, item), item->tls_wish);
+
+	pthread_mutex_lock(&relay->lock);
+	scheduler_forgive_hop(relay->scheduler, hop);
+	pthread_mutex_unlock(&relay->lock);
+	return true;
+}
+
+static void retry_domain(struct feeder *feeder, struct slice domain)
+{
+	const struct queue_filter filter = {.state = QUEUE_DUE, .recipient_domain = domain};
+	struct relay *relay = feeder->relay;
+	size_t count = 0;
+	enum status status = queue_scan(relay->environment.store, &filter, forgive_hop, feeder);
+
+	if (status == STATUS_OK)
+		status = queue_retry(relay->environment.store, &filter, &count);
+	LOG_INFO(relay->environment.log, "relay.domain_retried", LOG_STR("domain", domain), LOG_INT("recipients", count),
+		 LOG_STR("status", status_name(status)));
+	pthread_mutex_lock(&relay->lock);
+	relay->is_asked_to_retry |= count > 0;
+	pthread_mutex_unlock(&relay->lock);
+}
+
+static void serve_asked(struct feeder *feeder)
+{
+	struct relay *relay = feeder->relay;
+
+	for (size_t i = 0; i < ASKED_MAX; i++) {
+		char domain[DOMAIN_BYTES];
+		bool is_waiting;
+		size_t len;
+
+		pthread_mutex_lock(&relay->lock);
+		is_waiting = relay->asked[i].is_waiting;
+		len = relay->asked[i].len;
+		memcpy(domain, relay->asked[i].bytes, len);
+		relay->asked[i].is_waiting = false;
+		pthread_mutex_unlock(&relay->lock);
+		if (is_waiting)
+			retry_domain(feeder, slice_of(domain, len));
+	}
+}
+
 /* ---- life ---- */
 
 /* Now and then, without the lock. */
@@ -391,6 +442,7 @@ static void keep_house(struct feeder *feeder)
 	int64_t now = clock_monotonic_ms();
 
 	watch_clock(feeder);
+	serve_asked(feeder);
 	if (now < feeder->swept_ms + SWEEP_MS)
 		return;
 	feeder->swept_ms = now;

@@ -325,6 +325,44 @@ void relay_retry(struct relay *relay)
 	relay_look_again(relay);
 }
 
+#define ASKED_APART_MS 60000
+
+/* With the lock held. The domain's place, or the oldest that waits for nothing; NULL: it was asked for a moment ago, or all wait. */
+static struct asked_domain *place_for(struct relay *relay, struct slice domain, int64_t now)
+{
+	struct asked_domain *place = NULL;
+
+	for (size_t i = 0; i < ASKED_MAX; i++) {
+		struct asked_domain *asked = &relay->asked[i];
+
+		if (slice_eq(slice_of(asked->bytes, asked->len), domain))
+			return now < asked->asked_ms + ASKED_APART_MS ? NULL : asked;
+		if (!asked->is_waiting && (!place || asked->asked_ms < place->asked_ms))
+			place = asked;
+	}
+	return place;
+}
+
+void relay_retry_domain(struct relay *relay, struct slice domain)
+{
+	int64_t now = clock_monotonic_ms();
+	struct asked_domain *place;
+
+	if (domain.len == 0 || domain.len > DOMAIN_BYTES)
+		return;
+	pthread_mutex_lock(&relay->lock);
+	place = place_for(relay, domain, now);
+	if (place) {
+		memcpy(place->bytes, domain.data, domain.len);
+		place->len = domain.len;
+		place->asked_ms = now;
+		place->is_waiting = true;
+	}
+	pthread_mutex_unlock(&relay->lock);
+	if (place)
+		relay_wake(relay);
+}
+
 /* With the lock held. */
 static void wait_for_workers(struct relay *relay, int64_t until_ms)
 {

@@ -130,6 +130,9 @@ void relay_wake(struct relay *relay);
 void relay_look_again(struct relay *relay);
 /* Likewise, and hosts that failed are tried again now: for `queue retry`. */
 void relay_retry(struct relay *relay);
+/* What waits for a domain (".example.org": and those below it) is due now, and its hosts are tried again: for ETRN. Not more often than once
+ * a minute for a domain, and a few domains at a time: what is more is not heard. */
+void relay_retry_domain(struct relay *relay, struct slice domain);
 /* Takes no more, lets transactions that run end for at most grace_ms, breaks those that don't, and records what is known.
  * What isn't sent stays in the queue. */
 void relay_stop(struct relay *relay, int grace_ms);

@@ -30,6 +30,16 @@ struct worker {
 	struct worker *list_prev, *list_next; /* in relay->idle or relay->lingering */
 };
 
+#define ASKED_MAX    32
+#define DOMAIN_BYTES 256
+
+struct asked_domain {
+	char bytes[DOMAIN_BYTES];
+	size_t len; /* 0: none */
+	int64_t asked_ms;
+	bool is_waiting; /* for the feeder */
+};
+
 struct relay {
 	struct arena arena; /* the options' texts */
 	struct relay_options options;
@@ -58,6 +68,7 @@ struct relay {
 	bool stopping;       /* no new work */
 	bool breaking;       /* work that runs is broken off */
 	bool woken;          /* something new may be in the queue */
+	struct asked_domain asked[ASKED_MAX]; /* by ETRN */
 	bool is_asked_to_retry; /* all of the queue is to be looked at again */
 	int64_t next_due_ms; /* wall clock: when to look again */
 	uint64_t connections, transactions;

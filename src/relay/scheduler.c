@@ -552,6 +552,15 @@ void scheduler_forgive(struct scheduler *scheduler)
 	hop->suspended_until_ms = 0;
 }
 
+void scheduler_forgive_hop(struct scheduler *scheduler, struct slice name)
+{
+	struct hop *hop;
+
+	HASH_FIND(hh, scheduler->hops, name.data, name.len, hop);
+	if (hop)
+		hop->suspended_until_ms = 0;
+}
+
 void scheduler_sweep(struct scheduler *scheduler, int64_t now_ms)
 {
 	bool too_many = HASH_COUNT(scheduler->hops) > HOPS_REMEMBERED;

@@ -227,5 +227,7 @@ void scheduler_leave(struct scheduler *scheduler, struct hop *hop, bool was_conn
 
 /* Lifts all suspensions. */
 void scheduler_forgive(struct scheduler *scheduler);
+/* Lifts one's. */
+void scheduler_forgive_hop(struct scheduler *scheduler, struct slice name);
 /* Forgets hops that nothing is known of that matters any more. Call now and then. */
 void scheduler_sweep(struct scheduler *scheduler, int64_t now_ms);

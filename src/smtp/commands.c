@@ -47,6 +47,7 @@ static const struct smtp_command_entry commands[] = {
 	{"XFORWARD", cmd_xforward, STATE_START | STATE_READY},
 	{"VRFY", cmd_vrfy, 0},
 	{"EXPN", cmd_expn, 0},
+	{"ETRN", cmd_etrn, STATE_READY},
 	{"HELP", cmd_help, 0, .before_tls = true},
 };
 

@@ -192,6 +192,8 @@ void reply_write_ehlo(struct buf *out, struct slice hostname, const struct reply
 		buf_add_literal(out, "\r\n250-XCLIENT ");
 		client_info_write_names(out, offer->xclient);
 	}
+	if (offer->etrn)
+		buf_add_literal(out, "\r\n250-ETRN");
 	if (offer->xforward) {
 		buf_add_literal(out, "\r\n250-XFORWARD ");
 		client_info_write_names(out, offer->xforward);

@@ -112,6 +112,7 @@ struct reply_offer {
 	unsigned xclient, xforward; /* attributes (client_info.h); 0: not offered */
 	bool deliver_by, verp;
 	int deliver_by_min_s;
+	bool etrn;
 	int64_t future_release_ms, now_ms; /* how long a message may be held; 0: not offered */
 };
 void reply_write_ehlo(struct buf *out, struct slice hostname, const struct reply_offer *offer);

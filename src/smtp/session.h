@@ -189,6 +189,9 @@ enum next cmd_starttls(struct smtp_session *session, struct slice argument);
 enum next cmd_auth(struct smtp_session *session, struct slice argument);
 enum next cmd_vrfy(struct smtp_session *session, struct slice argument);
 enum next cmd_expn(struct smtp_session *session, struct slice argument);
+/* etrn.c: may the client use it? Then it is offered. */
+bool smtp_may_etrn(const struct smtp_session *session);
+enum next cmd_etrn(struct smtp_session *session, struct slice argument);
 enum next cmd_xclient(struct smtp_session *session, struct slice argument);
 enum next cmd_xforward(struct smtp_session *session, struct slice argument);
 enum next cmd_mail(struct smtp_session *session, struct slice argument);

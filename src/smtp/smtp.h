@@ -73,7 +73,7 @@ struct smtp_options {
 	bool strict_pipelining; /* strangers who don't wait where RFC 2920 asks for it are refused */
 	enum smtp_plaintext plaintext;
 	bool takes_tokens; /* OAUTHBEARER and XOAUTH2 */
-	enum smtp_vrfy vrfy, expn;
+	enum smtp_vrfy vrfy, expn, etrn;
 	int64_t future_release_ms; /* the longest that a submission may be held (RFC 4865); 0: not offered */
 	int deliver_by_min_s;      /* the shortest time within which delivery may be demanded (RFC 2852) */
 	bool users_may_raise;      /* who has authenticated may have a priority above 0 (RFC 6710); trusted networks always may */

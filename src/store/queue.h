@@ -142,7 +142,7 @@ struct queue_filter {
 	struct slice queue_id;
 	struct slice sender;           /* an address, "@domain", or "<>": the null sender */
 	struct slice recipient;        /* an address, or "@domain" */
-	struct slice recipient_domain; /* likewise */
+	struct slice recipient_domain; /* ".example.org": it and all below it */
 	struct slice next_hop;
 	struct slice reason;           /* stands in the last reply; letters' case doesn't count */
 	int state;                     /* -1: any */

@@ -21,7 +21,14 @@ static bool domain_fits(struct slice address, struct slice wanted)
 {
 	size_t at = slice_find_last_byte(address, '@');
 
-	return wanted.len == 0 || (at != SLICE_NOT_FOUND && slice_eq_nocase(slice_skip(address, at + 1), wanted));
+	if (wanted.len == 0)
+		return true;
+	if (at == SLICE_NOT_FOUND)
+		return false;
+	address = slice_skip(address, at + 1);
+	if (wanted.data[0] == '.')
+		return slice_ends_with_nocase(address, wanted) || slice_eq_nocase(address, slice_skip(wanted, 1));
+	return slice_eq_nocase(address, wanted);
 }
 
 struct slice queue_item_hop(const struct queue_item *item)
