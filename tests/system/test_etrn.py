@@ -1,15 +1,13 @@
 """ETRN (RFC 1985): a host that was away asks for what has waited for it."""
 
 
-from harness import Sink, letter, tokens_in, wait_for
+from harness import Sink, free_port, letter, tokens_in, wait_for
 
 ALICE = "alice@example.test"
 
 
 def test_etrn(make_server):
-    away = Sink()
-    port = away.port
-    away.close()
+    port = free_port()
     server = make_server("smtp:\n  etrn: trusted\nrelay:\n  retry: 1h\n")
     server.cli("domain", "add", "customer.test", "--relay")
     server.cli("route", "add", "customer.test", f"127.0.0.1:{port}")
