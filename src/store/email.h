@@ -117,7 +117,7 @@ enum {
 	EMAIL_HEADER = 1 << 5, /* at least the message's header, in `bytes` */
 	EMAIL_SENT = 1 << 6,
 	EMAIL_MESSAGE_ID = 1 << 7,
-	EMAIL_SAVED = 1 << 8,
+	EMAIL_SAVED = 1 << 9, /* always there: it costs nothing */
 	EMAIL_REFERENCES = 1 << 8,
 };
 #define EMAIL_BYTES_MAX (1024 * 1024)
