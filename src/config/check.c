@@ -54,6 +54,11 @@ bool check_ip_address(struct slice text)
 	return address_family(text) != 0;
 }
 
+bool check_source_address(struct slice text)
+{
+	return text.len == 0 || check_ip_address(text);
+}
+
 /* What sockaddr_un holds. */
 #define UNIX_PATH_MAX 107
 

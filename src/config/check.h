@@ -21,6 +21,8 @@ bool check_filtered_listeners(struct slice text);
 /* "192.0.2.0/24", "2001:db8::/32", "192.0.2.1" */
 bool check_network(struct slice text);
 bool check_ip_address(struct slice text);
+/* An address, or nothing. */
+bool check_source_address(struct slice text);
 /* "192.0.2.53", "127.0.0.1@5353" */
 bool check_forwarder(struct slice text);
 bool check_port(struct slice text);

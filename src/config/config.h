@@ -51,6 +51,7 @@ struct config_milter {
 struct config_destination {
 	char *domain; /* "example.org", ".example.org", "relay.example.net:587" */
 	unsigned connections, messages_per_minute, delay_s; /* 0: none */
+	char *source_address, *source_address_ipv6, *hello_name; /* empty: relay's */
 };
 /* One that says what may come in (milter/policy.h). */
 struct config_policy {

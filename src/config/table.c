@@ -103,6 +103,15 @@ static const struct setting destination_fields[] = {
 	 FIELD(config_destination, messages_per_minute), .default_text = "0"},
 	{"delay", "Time between two messages; the longer one of it and what messages_per_minute leaves counts.", SECONDS(0, 3600),
 	 FIELD(config_destination, delay_s), .default_text = "0s"},
+	{"source_address", "Local address that connections to it come from. Without it: relay.source_address.", .kind = SETTING_TEXT,
+	 FIELD(config_destination, source_address), .check = check_source_address, .default_text = "",
+	 .allowed = "an IP address of this machine"},
+	{"source_address_ipv6", "The same for connections over IPv6, where source_address is an IPv4 address.", .kind = SETTING_TEXT,
+	 FIELD(config_destination, source_address_ipv6), .check = check_source_address, .default_text = "",
+	 .allowed = "an IP address of this machine"},
+	{"hello_name", "The name given to it (EHLO). Without it: relay.hello_name.", .kind = SETTING_TEXT,
+	 FIELD(config_destination, hello_name), .check = check_listener_hostname, .default_text = "",
+	 .allowed = "a host name such as mail.example.org"},
 };
 
 #define STAGES "connect helo mail rcpt data end-of-message"
@@ -280,7 +289,7 @@ const struct setting settings[] = {
 	 NUMBER(0, 10000), AT(relay.concurrency_per_sender), .default_text = "0"},
 	{"relay.delivery_delay", "Time between two messages to the same destination.", SECONDS(0, 3600), AT(relay.delivery_delay_s),
 	 .default_text = "0s"},
-	{"relay.destinations", "Destinations that have limits of their own; the first entry that fits counts.",
+	{"relay.destinations", "Destinations that have limits, a source address or a name for EHLO of their own; the first entry that fits counts.",
 	 RECORDS(destination_fields, config_destination), LIST(relay.destinations)},
 	{"relay.messages_per_connection", "Messages that are sent over one connection.", NUMBER(1, 100000),
 	 AT(relay.messages_per_connection), .default_text = "100"},

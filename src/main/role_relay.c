@@ -145,16 +145,12 @@ static void set_own_addresses(struct role_setup *setup, struct relay_options *op
 	options->own_addresses = own;
 }
 
-static void take_source(const char *text, struct relay_options *options)
+static void take_source(const char *text, struct net_address *four, struct net_address *six)
 {
 	struct net_address address;
 
-	if (!text || !net_address_parse(slice_from_cstr(text), &address))
-		return;
-	if (address.family == AF_INET6)
-		options->source_six = address;
-	else
-		options->source_four = address;
+	if (text && net_address_parse(slice_from_cstr(text), &address))
+		*(address.family == AF_INET6 ? six : four) = address;
 }
 
 static int family_of(const char *versions)
@@ -179,7 +175,10 @@ static void set_destinations(struct role_setup *setup, struct relay_options *opt
 			.pattern = slice_from_cstr(set->domain),
 			.connections = set->connections,
 			.interval_ms = by_rate > delay ? by_rate : delay,
+			.hello_name = slice_from_cstr(set->hello_name),
 		};
+		take_source(set->source_address, &destinations[i].source_four, &destinations[i].source_six);
+		take_source(set->source_address_ipv6, &destinations[i].source_four, &destinations[i].source_six);
 	}
 	options->destinations = destinations;
 	options->destination_count = config->relay.destinations_count;
@@ -240,8 +239,8 @@ static struct relay_options options_from(struct role_setup *setup)
 		options.smarthost_tls = RELAY_TLS_REQUIRED;
 	if (config->relay.port && slice_to_u32(slice_from_cstr(config->relay.port), 65535, &port))
 		options.port = (uint16_t)port;
-	take_source(config->relay.source_address, &options);
-	take_source(config->relay.source_address_ipv6, &options);
+	take_source(config->relay.source_address, &options.source_four, &options.source_six);
+	take_source(config->relay.source_address_ipv6, &options.source_four, &options.source_six);
 	options.family = family_of(config->relay.ip_versions);
 	set_retries(setup, &options);
 	set_destinations(setup, &options);

@@ -79,6 +79,7 @@ static void copy_options(struct relay *relay, const struct relay_options *given)
 	for (size_t i = 0; i < given->destination_count; i++) {
 		destinations[i] = given->destinations[i];
 		destinations[i].pattern = slice_lower(arena, given->destinations[i].pattern);
+		destinations[i].hello_name = slice_dup(arena, given->destinations[i].hello_name);
 	}
 	options->destinations = destinations;
 	retry = ARENA_ARRAY(arena, int64_t, options->retry_count);
@@ -179,23 +180,28 @@ static bool is_destination(struct slice hop, struct slice pattern)
 	return slice_starts_with(pattern, SLICE(".")) ? slice_ends_with(hop, pattern) : slice_eq(hop, pattern);
 }
 
+const struct relay_destination *relay_destination_of(const struct relay *relay, struct slice host)
+{
+	const struct relay_options *options = &relay->options;
+
+	for (size_t i = 0; i < options->destination_count; i++)
+		if (is_destination(host, options->destinations[i].pattern))
+			return &options->destinations[i];
+	return NULL;
+}
+
 /* What the settings say of a hop. */
 static void look_up_limits(void *context, struct slice name, struct hop_limits *limits)
 {
-	const struct relay_options *options = &((const struct relay *)context)->options;
-	struct slice hop = way_of(name).host;
+	const struct relay *relay = context;
+	const struct relay_destination *destination = relay_destination_of(relay, way_of(name).host);
 
-	*limits = (struct hop_limits){.interval_ms = options->interval_ms};
-	for (size_t i = 0; i < options->destination_count; i++) {
-		const struct relay_destination *destination = &options->destinations[i];
-
-		if (is_destination(hop, destination->pattern)) {
-			limits->connections = destination->connections;
-			if (destination->interval_ms > 0)
-				limits->interval_ms = destination->interval_ms;
-			return;
-		}
-	}
+	*limits = (struct hop_limits){.interval_ms = relay->options.interval_ms};
+	if (!destination)
+		return;
+	limits->connections = destination->connections;
+	if (destination->interval_ms > 0)
+		limits->interval_ms = destination->interval_ms;
 }
 
 static void set_up_scheduler(struct relay *relay)

@@ -51,11 +51,13 @@ struct relay_timeouts {
 	int linger_ms;      /* 2 s: an open connection waits so long for more mail to the same hop; negative: not at all */
 };
 
-/* Limits of what goes to one destination. */
+/* Limits of what goes to one destination, and how we show ourselves there. */
 struct relay_destination {
 	struct slice pattern; /* lower case: a next hop ("example.org", "relay.example.net:587"), or ".example.org": domains below it */
 	unsigned connections; /* 0: concurrency_per_hop */
 	int64_t interval_ms;  /* between two messages */
+	struct net_address source_four, source_six; /* family 0: the options' */
+	struct slice hello_name;                    /* empty: the options' */
 };
 
 /* The slices are copied. 0 stands for the default that is named. */
@@ -74,7 +76,7 @@ struct relay_options {
 	unsigned concurrency_per_hop;     /* 10 */
 	unsigned concurrency_per_sender;  /* 0: by shares */
 	int64_t interval_ms;              /* between two messages to one destination */
-	const struct relay_destination *destinations; /* with limits of their own, the first that fits counts */
+	const struct relay_destination *destinations; /* with settings of their own, the first that fits counts */
 	size_t destination_count;
 	unsigned messages_per_connection; /* 100 */
 	const int64_t *retry_ms; /* delay after the first, second, ... failure, the last one again; 5m 10m 20m 40m 1h 2h 4h */

@@ -75,6 +75,8 @@ struct relay {
 	uint64_t put_off; /* recipients, without having been in hand */
 };
 
+/* The entry of the settings for a next hop's host; NULL: there is none. */
+const struct relay_destination *relay_destination_of(const struct relay *relay, struct slice host);
 /* With the lock held: gives what waits to lingering and idle workers, and starts workers as long as there may be more. */
 void workers_dispatch(struct relay *relay);
 /* With the lock held: wakes all, so that they see `stopping`. */

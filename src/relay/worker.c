@@ -616,6 +616,21 @@ static enum status set_terms(struct relay *relay, struct arena *arena, const str
 	return STATUS_OK;
 }
 
+/* Where connections to it come from, and the name that goes with it. */
+static void set_source(const struct relay *relay, const struct way *way, struct client_options *options)
+{
+	const struct relay_destination *destination = relay_destination_of(relay, way->host);
+
+	if (!destination)
+		return;
+	if (destination->source_four.family != 0)
+		options->source_four = destination->source_four;
+	if (destination->source_six.family != 0)
+		options->source_six = destination->source_six;
+	if (destination->hello_name.len > 0)
+		options->hello_name = destination->hello_name;
+}
+
 /* A failure that is the message's fate: nobody has what it demands, or there is no way at all. A peer's 5xx before any mail, and trouble
  * with a host that was chosen here, are not. */
 static bool is_fatal(const struct relay *relay, const struct way *way, const struct reply *failure)
@@ -656,6 +671,7 @@ static void serve(struct worker *worker, struct parcel *parcel)
 		return;
 	}
 	options.hooks = (struct client_hooks){worker, watch, before_end, tls_ended};
+	set_source(relay, &way, &options);
 	if (set_terms(relay, &arena, &way, &options, &failure) == STATUS_OK)
 		client = open_to_hop(worker, &options, &arena, way.host, way.wish, &failure);
 	if (client)

@@ -284,7 +284,7 @@ class Sink:
                 if word in (b"EHLO", b"HELO"):
                     lines = ["sink.test", *self.extensions]
                     text = "\r\n".join(f"250{'-' if i + 1 < len(lines) else ' '}{l}" for i, l in enumerate(lines))
-                    self._reply(stream, "ehlo", text)
+                    self._reply(stream, "ehlo", text, argument)
                 elif word == b"MAIL":
                     if self._reply(stream, "mail", "250 2.1.0 ok", argument):
                         sender, recipients = argument, []

@@ -148,3 +148,33 @@ def test_limits_of_a_destination(make_server, folder):
         nsd.stop()
         limited.close()
         free.close()
+
+
+def test_source_of_a_destination(make_server, folder):
+    """Each destination sees the address and the name that are set for it; the others see those for all."""
+    class Watching(Sink):
+        def _serve(self, peer):
+            self.sources.append(peer.getpeername()[0])
+            super()._serve(peer)
+    hosts = {"own.test": "127.0.0.1", "below.test": "127.0.0.2", "free.test": "127.0.0.3"}
+    sinks, hellos = {}, {}
+    for domain, host in hosts.items():
+        hellos[domain] = []
+        sinks[domain] = Watching(host=host, port=sinks["own.test"].port if sinks else 0, replies={"ehlo": hellos[domain].append})
+        sinks[domain].sources = []
+    zones = {d: f"@ MX 10 mx\n* MX 10 mx\nmx A {host}" for d, host in hosts.items()}
+    nsd = Nsd(folder, zones).start()
+    try:
+        server = make_server(f"relay:\n  port: {sinks['own.test'].port}\n  source_address: 127.0.0.30\n  hello_name: all.example.test\n  destinations:\n"
+                             "    - {domain: own.test, source_address: 127.0.0.31, hello_name: own.example.test}\n"
+                             "    - {domain: .below.test, source_address: 127.0.0.32}\n" + nsd.settings(list(hosts)))
+        for to in ("x@own.test", "x@deep.below.test", "x@free.test"):
+            mailing(server, [to], to.partition("@")[2])
+        for sink in sinks.values():
+            wait_for(lambda: len(sink.messages) == 1, 30, "the letter")
+        assert [s.sources for s in sinks.values()] == [["127.0.0.31"], ["127.0.0.32"], ["127.0.0.30"]]
+        assert list(hellos.values()) == [["EHLO own.example.test"], ["EHLO all.example.test"], ["EHLO all.example.test"]]
+    finally:
+        nsd.stop()
+        for sink in sinks.values():
+            sink.close()
