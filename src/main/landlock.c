@@ -64,9 +64,9 @@ static bool add_folder(int ruleset, int folder, uint64_t handled)
 	return syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) == 0;
 }
 
-static bool add_port(int ruleset, unsigned port)
+static bool add_port(int ruleset, uint64_t access, unsigned port)
 {
-	struct port_rule rule = {.allowed_access = ACCESS_NET_CONNECT_TCP, .port = port};
+	struct port_rule rule = {.allowed_access = access, .port = port};
 
 	return syscall(SYS_landlock_add_rule, ruleset, RULE_NET_PORT, &rule, 0) == 0;
 }
@@ -87,9 +87,12 @@ enum landlock_outcome landlock_enter(const struct sandbox *sandbox)
 	if (sandbox->folder_fd >= 0)
 		ok = add_folder(ruleset, sandbox->folder_fd, attributes.handled_access_fs);
 	if (ok && sandbox->connect_port != 0 && (attributes.handled_access_net & ACCESS_NET_CONNECT_TCP))
-		ok = add_port(ruleset, sandbox->connect_port);
+		ok = add_port(ruleset, ACCESS_NET_CONNECT_TCP, sandbox->connect_port);
 	for (size_t i = 0; ok && i < sandbox->dns_port_count && (attributes.handled_access_net & ACCESS_NET_CONNECT_TCP); i++)
-		ok = add_port(ruleset, sandbox->dns_ports[i]);
+		ok = add_port(ruleset, ACCESS_NET_CONNECT_TCP, sandbox->dns_ports[i]);
+	/* Port 0: a source address may be chosen. Nobody can listen there: seccomp knows no listen(). */
+	if (ok && (sandbox->powers & POWER_CONNECT) && (attributes.handled_access_net & ACCESS_NET_BIND_TCP))
+		ok = add_port(ruleset, ACCESS_NET_BIND_TCP, 0);
 	ok = ok && syscall(SYS_landlock_restrict_self, ruleset, 0) == 0;
 	close(ruleset);
 	return ok ? LANDLOCK_DONE : LANDLOCK_FAILED;

@@ -35,6 +35,8 @@ static int connect_socket(int fd, const struct net_address *peer, const struct n
 	int on = 1;
 
 	if (source) {
+		/* The port is chosen at connect(), so that as many connections are possible to each peer as there are ports. */
+		(void)setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on));
 		length = net_address_to_sockaddr(source, &sockaddr);
 		if (bind(fd, (struct sockaddr *)&sockaddr, length) < 0)
 			return errno;
