@@ -1,5 +1,5 @@
-"""Milters: one on libmilter that does what it is told, beside a real Postfix with the same milter; opendkim; and programs that hang, die
-and talk nonsense."""
+"""Milters: one on libmilter that does what it is told, beside a real Postfix with the same milter; opendkim and rspamd; and programs that hang,
+die and talk nonsense."""
 import json
 import os
 import pathlib
@@ -503,3 +503,51 @@ def test_opendkim_signs_and_verifies(tmp_path):
         for program in programs:
             program.kill()
             program.wait()
+
+
+# ---- rspamd ----
+
+GTUBE = "XJS*C4JDBQADN1.NSBN3*2IDNEN*GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X\r\n"
+RSPAMD = """
+options {{ pidfile = "{dir}/pid"; hs_cache_dir = "{dir}"; url_tld = "{dir}/tld"; filters = ""; dns {{ nameserver = ["127.0.0.1:9"]; timeout = 1s; retransmits = 1; }} }}
+logging {{ type = "file"; filename = "{dir}/log"; }}
+actions {{ reject = 15; add_header = 6; }}
+modules {{ path = "/usr/share/rspamd/plugins/milter_headers.lua"; }}
+milter_headers {{ use = ["x-spamd-result", "x-rspamd-queue-id"]; skip_local = false; skip_authenticated = false; }}
+worker "rspamd_proxy" {{ bind_socket = "127.0.0.1:{port}"; milter = yes; timeout = 10s; count = 1; upstream "local" {{ default = yes; self_scan = yes; }} }}
+"""
+
+
+def test_rspamd_marks_and_refuses(tmp_path):
+    folder = tmp_path / "rspamd"
+    folder.mkdir()
+    open_to_all(folder)
+    folder.chmod(0o777)
+    port = free_port()
+    (folder / "tld").write_text("test\n")
+    (folder / "conf").write_text(RSPAMD.format(dir=folder, port=port))
+    program = subprocess.Popen([shutil.which("rspamd") or "/usr/bin/rspamd", "-f", "-i", "-c", str(folder / "conf")], stdout=subprocess.DEVNULL,
+                               stderr=subprocess.DEVNULL)
+    try:
+        wait_for(lambda: port_is_open(port), 30, "rspamd listening")
+        server = Server(tmp_path, settings=f"smtp:\n  milters:\n  - {{address: 'inet:127.0.0.1:{port}'}}\n").start()
+        try:
+            with server.smtp() as client:
+                client.sendmail("carol@remote.test", [BOB], letter("good", body="Hello\r\n" * 3000))
+                with pytest.raises(smtplib.SMTPDataError) as trouble:
+                    client.sendmail("carol@remote.test", [BOB], letter("spam", body=GTUBE))
+                assert trouble.value.smtp_code == 554 and b"Gtube" in trouble.value.smtp_error, trouble.value
+                client.sendmail("carol@remote.test", [BOB], letter("next"))
+            got = server.messages(BOB)
+            assert len(got) == 2 and b"Hello\r\n" * 3000 in got[0]
+            for message in got:
+                assert re.search(rb"^X-Spamd-Result: default: False", message, re.M), message
+                queue_id = re.search(rb"^X-Rspamd-Queue-Id: (\S+)", message, re.M).group(1)
+                assert b"id " + queue_id in message.split(b"\r\nFrom:")[0], "it was told our queue id"
+            log = (folder / "log").read_text()
+            assert "from: <carol@remote.test>" in log and "rcpts: <bob@example.test>" in log and "ip: 127.0.0.1" in log, log
+        finally:
+            server.stop()
+    finally:
+        program.terminate()
+        program.wait()
