@@ -45,17 +45,23 @@ static void answer_one(struct smtp_session *s, struct slice recipient, const str
 	smtp_answer_verdict(s, &named);
 }
 
-/* One that a filter has taken away got what the filter wanted it to have. */
+/* One that a filter has taken away got what the filter wanted it to have; unless those that the filter added didn't get it: nobody else
+ * would try again for them. */
 static const struct deliver_verdict *verdict_for(const struct smtp_session *s, struct slice named,
 						 const struct deliver_verdict *verdicts)
 {
 	static const struct deliver_verdict taken_away = {STATUS_OK, 250, {"2.0.0", 5}, {"", 0}};
 	const struct deliver_envelope *envelope = &s->transaction.envelope;
+	const struct deliver_verdict *instead = &taken_away;
 
-	for (size_t i = 0; i < envelope->recipient_count; i++)
+	for (size_t i = 0; i < envelope->recipient_count; i++) {
 		if (envelope->recipients[i].address.data == named.data)
 			return &verdicts[i];
-	return &taken_away;
+		if (envelope->recipients[i].is_added && verdicts[i].status != STATUS_OK &&
+		    (instead == &taken_away || verdicts[i].code < 500))
+			instead = &verdicts[i];
+	}
+	return instead;
 }
 
 enum next lmtp_deliver(struct smtp_session *s, struct incoming *incoming)
