@@ -226,7 +226,7 @@ static void make_wait(struct smtp_session *s, int wait_ms)
 	engine_set_deadline(s->env, not_after_end(s, clock_monotonic_ms() + wait_ms));
 }
 
-static void greet(struct smtp_session *s)
+void smtp_greet(struct smtp_session *s)
 {
 	if (s->is_lmtp)
 		reply_write_lmtp_greeting(conn_output(s->conn), s->options.hostname);
@@ -256,10 +256,7 @@ bool smtp_admit(struct smtp_session *s)
 	}
 	smtp_door_leave(s);
 	smtp_filter_leave(s);
-	if (!may_come_in(s) || !smtp_filter_connect(s))
-		return false;
-	greet(s);
-	return true;
+	return may_come_in(s) && smtp_filter_connect(s);
 }
 
 static void *session_open(struct session_env *env)
@@ -283,7 +280,7 @@ static void *session_open(struct session_env *env)
 		conn_flush(s->conn);
 		return NULL;
 	}
-	greet(s);
+	smtp_greet(s);
 	park(s);
 	return s;
 }
@@ -298,7 +295,7 @@ static enum next end_wait(struct smtp_session *s)
 	if (!smtp_filter_connect(s))
 		return NEXT_CLOSE;
 	s->state = STATE_START;
-	greet(s);
+	smtp_greet(s);
 	return park(s);
 }
 

@@ -101,8 +101,9 @@ bool smtp_needs_auth(const struct smtp_session *session);
 bool smtp_may_send_password(const struct smtp_session *session);
 struct auth_offer smtp_auth_offer(const struct smtp_session *session);
 struct slice smtp_peer_text(const struct smtp_session *session, struct arena *arena);
-/* The client, as it is known now, is let in and greeted. False: it has been told why not. */
+/* The client, as it is known now, is let in. False: it has been told why not. */
 bool smtp_admit(struct smtp_session *session);
+void smtp_greet(struct smtp_session *session);
 /* As by EHLO; host is fit for it. */
 void smtp_take_hello(struct smtp_session *session, struct slice host);
 

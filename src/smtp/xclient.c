@@ -120,10 +120,12 @@ enum next cmd_xclient(struct smtp_session *s, struct slice argument)
 	take_addresses(s, &info);
 	take_name(s, &info);
 	fault = take_login(s, &info);
-	if (fault != REPLY_NONE)
-		return smtp_answer(s, fault);
+	/* Whatever becomes of the login: who goes on is the client now, and may what it may. */
 	if (!smtp_admit(s))
 		return NEXT_CLOSE;
+	if (fault != REPLY_NONE)
+		return smtp_answer(s, fault);
+	smtp_greet(s);
 	take_hello(s, &info);
 	LOG_DEBUG(s->log, "smtp.xclient", LOG_INT("connection", s->env->id), LOG_STR("peer", s->peer), LOG_STR("name", s->client_name),
 		  LOG_STR("helo", s->helo), LOG_STR("login", s->login));

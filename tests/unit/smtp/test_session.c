@@ -592,6 +592,7 @@ int main(int argc, char **argv)
 					    "vrfy_stranger",
 					    "xclient",
 					    "xclient_banned",
+					    "xclient_login",
 					    "xclient_stranger",
 					    "xforward"};
 	struct CMUnitTest tests[sizeof(names) / sizeof(*names)];
