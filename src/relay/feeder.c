@@ -61,16 +61,20 @@ static struct slice hop_of(const struct relay *relay, struct arena *arena, const
  * is made due, and gets new times from the new clock. A clock set forward only makes things due. */
 static void watch_clock(struct feeder *feeder)
 {
+	struct relay *relay = feeder->relay;
 	const struct queue_filter all = {.state = -1};
 	int64_t offset = clock_wall_ms() - clock_monotonic_ms();
 	size_t count = 0;
 
 	if (offset < feeder->clock_offset_ms - CLOCK_JUMP_MS) {
-		if (queue_retry(feeder->relay->environment.store, &all, &count) != STATUS_OK)
+		if (queue_retry(relay->environment.store, &all, &count) != STATUS_OK)
 			return; /* noticed again next time */
 		feeder->due = START;
-		LOG_WARNING(feeder->relay->environment.log, "relay.clock_set_back",
-			    LOG_INT("ms", feeder->clock_offset_ms - offset), LOG_INT("recipients", count));
+		LOG_WARNING(relay->environment.log, "relay.clock_set_back", LOG_INT("ms", feeder->clock_offset_ms - offset),
+			    LOG_INT("recipients", count));
+		pthread_mutex_lock(&relay->lock);
+		relay->is_asked_to_retry = true;
+		pthread_mutex_unlock(&relay->lock);
 	}
 	feeder->clock_offset_ms = offset;
 }
