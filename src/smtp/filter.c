@@ -132,6 +132,7 @@ static bool ask_at_connect(struct smtp_session *s)
 		s->filter = NULL;
 		return true;
 	}
+	s->filter->owes_hello = true;
 	describe_peer(s);
 	if (!filter_policy_connect(s, &next))
 		return false;
@@ -163,7 +164,8 @@ bool smtp_filter_hello(struct smtp_session *s, enum next *next)
 	if (!s->filter)
 		return true;
 	filter_macros_hello(s);
-	return in_time(s, filter_policy_hello(s, next) && ask_all(s, ask_hello, NULL, SLICE_EMPTY, next));
+	s->filter->owes_hello = !(filter_policy_hello(s, next) && ask_all(s, ask_hello, NULL, SLICE_EMPTY, next));
+	return in_time(s, !s->filter->owes_hello);
 }
 
 /* The path's end: quotes may hide a ">" in it. */
@@ -224,6 +226,8 @@ bool smtp_filter_sender(struct smtp_session *s, struct slice argument, enum next
 
 	if (!s->filter)
 		return true;
+	if (s->filter->owes_hello && !smtp_filter_hello(s, next))
+		return false;
 	filter_macros_hello(s); /* the login may have come since */
 	filter_macros_sender(s);
 	return in_time(s, filter_policy_sender(s, next) && ask_all(s, ask_sender, &from, SLICE_EMPTY, next));

@@ -24,6 +24,7 @@ struct filter {
 	struct milter_macros macros;
 	struct milter_peer peer;
 	struct smtp_client_names client;
+	bool owes_hello; /* nobody has been asked yet what it calls itself, or it was refused for that: it may say MAIL nevertheless */
 	/* of the message */
 	bool is_discarded; /* taken, and thrown away */
 	bool has_asked_data;

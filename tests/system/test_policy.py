@@ -75,7 +75,7 @@ def world(tmp_path_factory):
     subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", authority / "ca.key", "-out", authority / "ca.pem",
                     "-days", "2", "-subj", "/CN=Phones"], check=True, capture_output=True)
     stages = "connect helo mail rcpt data end-of-message"
-    server = Server(folder, replace=((r"^tls:$", f"tls:\n  client_authorities: {authority}/ca.pem"),), settings=f"smtp:\n  policy_services:\n  - {{address: '{service.address}', stages: {stages}, timeout: 1s, "
+    server = Server(folder, replace=((r"^tls:$", f"tls:\n  client_authorities: {authority}/ca.pem"),), settings=f"smtp:\n  xclient_from: [127.0.0.1]\n  policy_services:\n  - {{address: '{service.address}', stages: {stages}, timeout: 1s, "
                     f"context: here, listeners: smtp submission}}\n  - {{address: '{second.address}'}}\n")
     server.authority = authority
     server.start()
@@ -194,6 +194,17 @@ def test_the_steps_before(world):
         service.script(**{state: "REJECT no"})
         answers = converse(server.ports["smtp"])
         assert answers[-1][0] == 554 and len(answers) == count
+    # Who goes on nevertheless is told so again; nor does a proxy that has told the name pass by.
+    service.script(EHLO="REJECT no")
+    with smtplib.SMTP("127.0.0.1", server.ports["smtp"], timeout=20) as client:
+        assert client.docmd("EHLO", "client.test")[0] == 554
+        assert client.mail("sender@remote.test")[0] == 554
+        service.script()
+        assert client.mail("sender@remote.test")[0] == 250
+        service.script(EHLO="REJECT no", HELO="REJECT no")
+        client.rset()
+        assert client.docmd("XCLIENT", "ADDR=192.0.2.9 HELO=other.test")[0] == 220
+        assert client.mail("sender@remote.test")[0] == 554
 
 
 def test_the_second_is_asked_unless_the_first_says_ok(world):
