@@ -439,6 +439,23 @@ static void serve_asked(struct feeder *feeder)
 
 /* ---- life ---- */
 
+static void renew_leases(struct feeder *feeder)
+{
+	struct relay *relay = feeder->relay;
+	struct arena arena SCOPED_ARENA;
+	const struct recipient *recipient, *next;
+	size_t count = 0;
+	int64_t *rows;
+
+	pthread_mutex_lock(&relay->lock);
+	rows = ARENA_ARRAY(&arena, int64_t, HASH_COUNT(relay->scheduler->rows) + 1);
+	HASH_ITER(hh, relay->scheduler->rows, recipient, next)
+	rows[count++] = recipient->item.id;
+	pthread_mutex_unlock(&relay->lock);
+	if (queue_renew_leases(relay->environment.store, relay->options.node, rows, count, clock_wall_ms() + LEASE_MS) == STATUS_OK)
+		feeder->renewed_ms = clock_monotonic_ms();
+}
+
 /* Now and then, without the lock. */
 static void keep_house(struct feeder *feeder)
 {
@@ -450,9 +467,8 @@ static void keep_house(struct feeder *feeder)
 	if (now < feeder->swept_ms + SWEEP_MS)
 		return;
 	feeder->swept_ms = now;
-	if (now >= feeder->renewed_ms + RENEW_LEASES_MS &&
-	    queue_renew_leases(relay->environment.store, relay->options.node, clock_wall_ms() + LEASE_MS) == STATUS_OK)
-		feeder->renewed_ms = now;
+	if (now >= feeder->renewed_ms + RENEW_LEASES_MS)
+		renew_leases(feeder);
 	pthread_mutex_lock(&relay->lock);
 	scheduler_sweep(relay->scheduler, now);
 	pthread_mutex_unlock(&relay->lock);

@@ -336,7 +336,7 @@ struct put_off_work {
 
 static bool put_off_one(struct db *db, const struct queue_put_off *one)
 {
-	struct db_query query = db_query(db, "UPDATE queue_recipient SET due_ms = $3, last_reply = $4"
+	struct db_query query = db_query(db, "UPDATE queue_recipient SET due_ms = $3, last_reply = $4, node = $7"
 					     " WHERE account = $1 AND id = $2 AND due_ms = $5 AND state = $6");
 
 	db_bind_i64(&query, QUEUE_ACCOUNT);
@@ -345,6 +345,7 @@ static bool put_off_one(struct db *db, const struct queue_put_off *one)
 	db_bind_bytes(&query, slice_sub(present(one->reason), 0, REPLY_MAX));
 	db_bind_i64(&query, one->item->due_ms);
 	db_bind_i64(&query, QUEUE_DUE);
+	db_bind_bytes(&query, SLICE_EMPTY); /* a lease that is over may have been on it */
 	db_run(&query);
 	return db_changes(db) == 1;
 }
@@ -385,10 +386,11 @@ enum status queue_put_off(struct store *store, const struct queue_put_off *put_o
 struct lease_work {
 	struct slice node;
 	int64_t due_ms;
-	bool keep;
+	const int64_t *rows; /* to keep */
+	size_t count;
 };
 
-static enum status move_leases(struct db *db, void *context)
+static enum status release_all(struct db *db, void *context)
 {
 	const struct lease_work *work = context;
 	struct db_query query = db_query(db, "UPDATE queue_recipient SET due_ms = $2, node = $3"
@@ -396,8 +398,25 @@ static enum status move_leases(struct db *db, void *context)
 
 	db_bind_bytes(&query, work->node);
 	db_bind_i64(&query, work->due_ms);
-	db_bind_bytes(&query, work->keep ? work->node : SLICE_EMPTY);
+	db_bind_bytes(&query, SLICE_EMPTY);
 	db_run(&query);
+	return db_status(db);
+}
+
+static enum status renew_all(struct db *db, void *context)
+{
+	const struct lease_work *work = context;
+
+	for (size_t i = 0; i < work->count && db_status(db) == STATUS_OK; i++) {
+		struct db_query query =
+			db_query(db, "UPDATE queue_recipient SET due_ms = $3 WHERE account = $1 AND id = $2 AND node = $4");
+
+		db_bind_i64(&query, QUEUE_ACCOUNT);
+		db_bind_i64(&query, work->rows[i]);
+		db_bind_i64(&query, work->due_ms);
+		db_bind_bytes(&query, work->node);
+		db_run(&query);
+	}
 	return db_status(db);
 }
 
@@ -405,14 +424,14 @@ enum status queue_release_leases(struct store *store, struct slice node)
 {
 	struct lease_work work = {.node = node, .due_ms = clock_wall_ms()};
 
-	return node.len > 0 ? db_write(store->pool, move_leases, &work) : STATUS_OK;
+	return node.len > 0 ? db_write(store->pool, release_all, &work) : STATUS_OK;
 }
 
-enum status queue_renew_leases(struct store *store, struct slice node, int64_t until_ms)
+enum status queue_renew_leases(struct store *store, struct slice node, const int64_t *rows, size_t count, int64_t until_ms)
 {
-	struct lease_work work = {.node = node, .due_ms = until_ms, .keep = true};
+	struct lease_work work = {.node = node, .due_ms = until_ms, .rows = rows, .count = count};
 
-	return node.len > 0 ? db_write(store->pool, move_leases, &work) : STATUS_OK;
+	return node.len > 0 && count > 0 ? db_write(store->pool, renew_all, &work) : STATUS_OK;
 }
 
 /* ---- finishing ---- */

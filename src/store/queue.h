@@ -90,8 +90,9 @@ MUST_CHECK enum status queue_next_due(struct store *store, int64_t *due_ms);
 MUST_CHECK enum status queue_next_local(struct store *store, int64_t *due_ms);
 /* The same of those that are due after that time. */
 MUST_CHECK enum status queue_next_due_after(struct store *store, int64_t after_ms, int64_t *due_ms);
-/* What this node has in hand stays its own until then. */
-MUST_CHECK enum status queue_renew_leases(struct store *store, struct slice node, int64_t until_ms);
+/* These stay the node's own until then. What it has taken without knowing, since the answer to its COMMIT was lost, isn't among them: that is
+ * anybody's when its lease ends. */
+MUST_CHECK enum status queue_renew_leases(struct store *store, struct slice node, const int64_t *rows, size_t count, int64_t until_ms);
 /* At start: leases of this node's former life are given up. */
 MUST_CHECK enum status queue_release_leases(struct store *store, struct slice node);
 

@@ -398,7 +398,9 @@ static void have_leases(struct fixture *fixture)
 
 static enum status renew_leases(struct fixture *fixture)
 {
-	return queue_renew_leases(fixture->store, SLICE("node"), 123456);
+	const int64_t rows[] = {queued.items[0].id, queued.items[1].id, queued.items[2].id};
+
+	return queue_renew_leases(fixture->store, SLICE("node"), rows, 3, 123456);
 }
 
 static enum status release_leases(struct fixture *fixture)

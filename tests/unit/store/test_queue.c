@@ -249,6 +249,25 @@ static void test_put_off(void **state)
 	fixture_check_invariants(fixture);
 }
 
+/* With a lease that is over, of a node that died: it is nobody's then. */
+static void test_put_off_after_a_lease(void **state)
+{
+	struct fixture *fixture = *state;
+	struct items due;
+
+	assert_int_equal(enqueue(fixture, SLICE("Q1"), fixture_message(&fixture->arena, "out", 500), two, 1), STATUS_OK);
+	assert_int_equal(take(fixture, 1000, 1).count, 1);
+	due = look(fixture, (struct queue_look){.after = {INT64_MIN, 0}, .now_ms = 61000, .max = 10});
+	assert_int_equal(due.count, 1);
+	const struct queue_put_off put_off = {due.items, 70000, SLICE("connect: refused")};
+
+	assert_int_equal(queue_put_off(fixture->store, &put_off, 1), STATUS_OK);
+	assert_false(list(fixture, (struct queue_filter){.state = -1}).items[0].in_hand);
+	/* The node that comes back has nothing of it. */
+	assert_int_equal(queue_release_leases(fixture->store, NODE), STATUS_OK);
+	assert_int_equal(next_due(fixture), 70000);
+}
+
 static void test_leases(void **state)
 {
 	struct fixture *fixture = *state;
@@ -259,10 +278,16 @@ static void test_leases(void **state)
 	assert_int_equal(take(fixture, 1000, 1).count, 1);
 	assert_int_equal(take(fixture, 1000, 1).count, 1);
 	assert_true(list(fixture, (struct queue_filter){.state = -1}).items[0].in_hand);
-	/* Its owner died: at the end of the lease it is anybody's. */
-	assert_int_equal(queue_renew_leases(fixture->store, NODE, 90000), STATUS_OK);
+	/* Its owner died: at the end of the lease it is anybody's; at once is what the owner doesn't know of. */
+	struct items all = list(fixture, (struct queue_filter){.state = -1});
+	const int64_t rows[] = {all.items[0].id, all.items[1].id};
+
+	assert_int_equal(queue_renew_leases(fixture->store, NODE, rows, 2, 70000), STATUS_OK);
 	assert_int_equal(take(fixture, 61000, 10).count, 0);
-	assert_int_equal(take(fixture, 90000, 10).count, 2);
+	assert_int_equal(queue_renew_leases(fixture->store, NODE, rows, 1, 90000), STATUS_OK);
+	assert_int_equal(queue_renew_leases(fixture->store, SLICE("another"), rows, 2, 990000), STATUS_OK);
+	assert_int_equal(take(fixture, 70000, 10).count, 1);
+	assert_int_equal(take(fixture, 130000, 10).count, 2);
 	/* Its owner started again: at once. */
 	assert_int_equal(queue_release_leases(fixture->store, SLICE("another")), STATUS_OK);
 	assert_int_equal(take(fixture, clock_wall_ms() + 1, 10).count, 2);
@@ -414,6 +439,7 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		FIXTURE_TEST(test_take_and_finish), FIXTURE_TEST(test_look_and_take), FIXTURE_TEST(test_put_off),
+		FIXTURE_TEST(test_put_off_after_a_lease),
 		FIXTURE_TEST(test_leases),
 		FIXTURE_TEST(test_filters),         FIXTURE_TEST(test_bounce), FIXTURE_TEST(test_trace),
 		FIXTURE_TEST(test_hostile_bytes), FIXTURE_TEST(test_split),
