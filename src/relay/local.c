@@ -291,8 +291,9 @@ static enum status serve_page(struct local *local, const struct queue_item *item
 	return worst;
 }
 
-/* False: it is not to be asked again at once. */
-static bool take_and_serve(struct local *local)
+enum served { SERVED_ALL, SERVED_SOME /* there may be more at once */, SERVED_TROUBLE };
+
+static enum served take_and_serve(struct local *local)
 {
 	const struct local_options *options = &local->options;
 	struct arena arena SCOPED_ARENA;
@@ -303,21 +304,24 @@ static bool take_and_serve(struct local *local)
 
 	if (queue_look(options->store, &arena, &look, &items, &count) != STATUS_OK ||
 	    queue_take(options->store, &lease, items, &count) != STATUS_OK)
-		return false;
+		return SERVED_TROUBLE;
 	if (count > 0 && serve_page(local, items, count) != STATUS_OK) {
 		if (queue_release_leases(options->store, options->node) != STATUS_OK)
 			LOG_WARNING(options->log, "relay.leases_kept");
-		return false;
+		return SERVED_TROUBLE;
 	}
-	return count == TAKE_MAX;
+	return count == TAKE_MAX ? SERVED_SOME : SERVED_ALL;
 }
 
 /* Monotonic: when to look again. */
-static int64_t next_look(const struct local *local, bool served)
+static int64_t next_look(const struct local *local, enum served served)
 {
 	int64_t now_ms = clock_monotonic_ms(), due_ms, wait_ms;
 
-	if (!served || queue_next_local(local->options.store, &due_ms) != STATUS_OK)
+	if (served == SERVED_SOME)
+		return now_ms;
+	/* What caused the trouble is due again already. */
+	if (served == SERVED_TROUBLE || queue_next_local(local->options.store, &due_ms) != STATUS_OK)
 		return now_ms + LOOK_AGAIN_MS;
 	if (due_ms == INT64_MAX)
 		return now_ms + LOOK_AT_LEAST_MS;
@@ -343,8 +347,7 @@ static void *run(void *context)
 		pthread_mutex_unlock(&local->lock);
 		if (!released)
 			released = queue_release_leases(local->options.store, local->options.node) == STATUS_OK;
-		bool more = released && take_and_serve(local);
-		int64_t until_ms = more ? 0 : next_look(local, released);
+		int64_t until_ms = next_look(local, released ? take_and_serve(local) : SERVED_TROUBLE);
 
 		pthread_mutex_lock(&local->lock);
 		rest_until(local, until_ms);
