@@ -16,6 +16,7 @@
 #define THIS_PROGRAM "/proc/self/exe"
 #define OUTPUT_KEPT  2000
 #define OUTCOME_MAX  (256 * 1024)
+#define READS_AT_ONCE 16 /* a command that never stops writing mustn't keep us from the clock */
 #define GRACE_MS     5000 /* beyond the command's own time, for what the agent does besides */
 
 struct process {
@@ -118,13 +119,13 @@ static bool start(struct process *process, const struct watch *watch, struct sli
 
 /* ---- to its end ---- */
 
-/* Takes what is there; what is beyond the buffer's limit is passed over. */
+/* Takes what is there, or as much as is read at once; what is beyond the buffer's limit is passed over. */
 static void drain(int *fd, struct buf *into)
 {
 	char bytes[4096];
-	ssize_t got;
+	ssize_t got = 0;
 
-	while (*fd >= 0 && (got = read(*fd, bytes, sizeof(bytes))) != 0) {
+	for (unsigned reads = 0; *fd >= 0 && (got = read(*fd, bytes, sizeof(bytes))) != 0;) {
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got < 0 && errno == EAGAIN)
@@ -132,6 +133,8 @@ static void drain(int *fd, struct buf *into)
 		if (got < 0)
 			break;
 		buf_add(into, slice_sub(slice_of(bytes, (size_t)got), 0, into->limit - into->len));
+		if (++reads == READS_AT_ONCE)
+			return;
 	}
 	close_one(fd);
 }

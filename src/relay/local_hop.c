@@ -218,7 +218,9 @@ static void do_each(struct errand *errand)
 	struct recipient *recipient;
 
 	for (recipient = errand->parcel->recipients; recipient; recipient = recipient->next)
-		if (forwards)
+		if (is_stopping(errand->relay))
+			recipient->state = RECIPIENT_DEFERRED; /* taken back below */
+		else if (forwards)
 			hand_to_deliver(errand, recipient);
 		else
 			hand_to_local(errand, recipient);
@@ -265,7 +267,7 @@ static void run_errand(struct worker *worker, struct parcel *parcel)
 }
 
 /* With the lock held. */
-static struct parcel *next_parcel(struct worker *worker, struct hop *hop)
+static struct parcel *next_parcel(struct worker *worker, struct hop *hop, unsigned sent)
 {
 	struct relay *relay = worker->relay;
 	struct parcel *parcel = NULL;
@@ -275,7 +277,7 @@ static struct parcel *next_parcel(struct worker *worker, struct hop *hop)
 	worker->works_for = NULL;
 	scheduler_succeeded(relay->scheduler, hop);
 	workers_dispatch(relay);
-	if (!relay->stopping)
+	if (!relay->stopping && !workers_must_give_way(relay, sent))
 		parcel = scheduler_take_more(relay->scheduler, hop);
 	if (parcel)
 		worker->works_for = scheduler_begin_work(relay->scheduler, parcel);
@@ -286,6 +288,7 @@ void local_hop_serve(struct worker *worker, struct parcel *parcel)
 {
 	struct relay *relay = worker->relay;
 	struct hop *hop = parcel->hop;
+	unsigned sent = 0;
 
 	pthread_mutex_lock(&relay->lock);
 	scheduler_connected(relay->scheduler, hop);
@@ -293,7 +296,7 @@ void local_hop_serve(struct worker *worker, struct parcel *parcel)
 		pthread_mutex_unlock(&relay->lock);
 		run_errand(worker, parcel);
 		pthread_mutex_lock(&relay->lock);
-		parcel = next_parcel(worker, hop);
+		parcel = next_parcel(worker, hop, ++sent);
 	}
 	scheduler_leave(relay->scheduler, hop, true, clock_monotonic_ms());
 	pthread_mutex_unlock(&relay->lock);

@@ -147,10 +147,14 @@ static void log_job(const struct recorder *recorder, const struct job *job)
 	const struct settlement *settlement = &job->settlement;
 	const struct recipient *recipient = job->parcel->recipients;
 
-	for (size_t i = 0; i < settlement->count; i++, recipient = recipient->next)
+	for (size_t i = 0; recipient; recipient = recipient->next) {
+		if (recipient->state == RECIPIENT_REPLACED) /* has no result */
+			continue;
 		LOG_INFO(recorder->options.log, EVENTS[settlement->results[i].outcome], LOG_STR("id", recipient->item.queue_id),
 			 LOG_STR("to", recipient->item.recipient), LOG_STR("remote", recipient->remote),
 			 LOG_STR("reply", settlement->results[i].reply));
+		i++;
+	}
 }
 
 static enum status finish(struct recorder *recorder, struct job *jobs, size_t results_count)

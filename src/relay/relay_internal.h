@@ -79,6 +79,8 @@ struct relay {
 const struct relay_destination *relay_destination_of(const struct relay *relay, struct slice host);
 /* With the lock held: gives what waits to lingering and idle workers, and starts workers as long as there may be more. */
 void workers_dispatch(struct relay *relay);
+/* With the lock held, after so many parcels on end for a hop: do hops that nobody works for wait, while all threads are taken? */
+bool workers_must_give_way(const struct relay *relay, unsigned sent);
 /* With the lock held: wakes all, so that they see `stopping`. */
 void workers_wake(struct relay *relay);
 /* With the lock held: ends what they have on the wire. */

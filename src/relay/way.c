@@ -65,22 +65,58 @@ static struct slice without_port(struct slice host)
 	return route_parse_host_port(host, &name, &port) ? name : host;
 }
 
+bool way_tls_is_weaker(enum relay_tls a, enum relay_tls b)
+{
+	static const int STRENGTHS[] = {
+		[RELAY_TLS_NONE] = 0, [RELAY_TLS_OPPORTUNISTIC] = 1, [RELAY_TLS_ENCRYPTED] = 2, [RELAY_TLS_DANE] = 3, [RELAY_TLS_REQUIRED] = 3};
+
+	return STRENGTHS[a] < STRENGTHS[b];
+}
+
+/* The mail of several rules goes over the same connections: the strictest of them counts. One that says nothing of TLS wants what it would be
+ * without the others, which isn't less than if offered. */
+static void choose_tls(const struct route_terms *said, size_t count, struct way_terms *terms)
+{
+	bool is_silent = false;
+
+	for (size_t i = 0; i < count; i++) {
+		enum relay_tls tls;
+
+		if (!relay_tls_parse(said[i].tls, &tls)) {
+			is_silent = true;
+			continue;
+		}
+		if (!terms->has_tls || way_tls_is_weaker(terms->tls, tls))
+			terms->tls = tls;
+		terms->has_tls = true;
+	}
+	if (is_silent && terms->has_tls && !way_tls_is_weaker(RELAY_TLS_OPPORTUNISTIC, terms->tls))
+		terms->has_tls = false;
+}
+
+static bool open_password(const struct seal_key *key, struct arena *arena, const struct way *way, const struct route_terms *said,
+			  size_t count, struct way_terms *terms)
+{
+	for (size_t i = 0; i < count; i++) {
+		terms->user = said[i].user;
+		if (seal_open(arena, key, way_seal_context(arena, way->target, said[i].user), said[i].secret, &terms->password))
+			return true;
+	}
+	return false;
+}
+
 static enum status find_of_hop(struct store *store, const struct seal_key *key, struct arena *arena, const struct way *way,
 			       struct way_terms *terms, struct reply *failure)
 {
-	struct route_terms said;
-	enum status status = routing_find_terms(store, arena, way->target, way->user, &said);
+	struct route_terms *said;
+	size_t count;
 
-	if (status == STATUS_NOT_FOUND && way->user.len > 0)
-		return fail(arena, failure, "the route that this message was to take, with its password, is no more");
-	if (status == STATUS_NOT_FOUND)
-		return STATUS_OK;
-	if (status != STATUS_OK)
+	if (routing_list_terms(store, arena, way->target, way->user, &said, &count) != STATUS_OK)
 		return fail(arena, failure, "the routes can't be read");
-	terms->has_tls = relay_tls_parse(said.tls, &terms->tls);
-	terms->user = said.user;
-	if (said.user.len > 0 &&
-	    !seal_open(arena, key, way_seal_context(arena, way->target, said.user), said.secret, &terms->password))
+	if (count == 0 && way->user.len > 0)
+		return fail(arena, failure, "the route that this message was to take, with its password, is no more");
+	choose_tls(said, count, terms);
+	if (way->user.len > 0 && !open_password(key, arena, way, said, count, terms))
 		return fail(arena, failure, "the route's password was sealed with another key (relay.key): add the route again");
 	return STATUS_OK;
 }

@@ -39,5 +39,7 @@ struct way_terms {
  * (*failure tells). */
 MUST_CHECK enum status way_find_terms(struct store *store, const struct seal_key *key, struct arena *arena, const struct way *way,
 				      struct way_terms *terms, struct reply *failure);
+/* Of two demands. */
+MUST_CHECK bool way_tls_is_weaker(enum relay_tls a, enum relay_tls b);
 /* What a password of a route is sealed for. */
 struct slice way_seal_context(struct arena *arena, struct slice target, struct slice user);

@@ -526,8 +526,7 @@ static struct parcel *linger(struct worker *worker, struct hop *hop)
 	return parcel;
 }
 
-/* With the lock held. Hops without any connection wait, and all threads are taken. */
-static bool must_give_way(const struct relay *relay, unsigned sent)
+bool workers_must_give_way(const struct relay *relay, unsigned sent)
 {
 	return sent >= MESSAGES_BEFORE_GIVING_WAY && relay->worker_count >= relay->options.concurrency && !relay->idle &&
 	       scheduler_is_starving(relay->scheduler);
@@ -547,7 +546,7 @@ static struct parcel *next_parcel(struct worker *worker, struct client *client, 
 		scheduler_troubled(relay->scheduler, hop);
 	workers_dispatch(relay);
 	if (!client->broken && !relay->stopping && client->transactions < relay->options.messages_per_connection &&
-	    !must_give_way(relay, client->transactions)) {
+	    !workers_must_give_way(relay, client->transactions)) {
 		parcel = scheduler_take_more(relay->scheduler, hop);
 		if (parcel)
 			begin_work(worker, parcel);
@@ -596,6 +595,13 @@ static bool is_smarthost(const struct relay *relay, const struct way *way)
 	return relay->smarthost.len > 0 && slice_eq(way->host, relay->smarthost) && way->user.len == 0;
 }
 
+/* A password that the settings give goes out on the settings' terms: a rule that may be meant for others makes them no weaker. */
+static bool may_set_tls(const struct client_options *options, const struct way_terms *terms)
+{
+	return terms->has_tls &&
+	       (terms->user.len > 0 || options->user.len == 0 || !way_tls_is_weaker(terms->tls, options->tls));
+}
+
 /* The smarthost's password and its terms of TLS are nobody else's. */
 static enum status set_terms(struct relay *relay, struct arena *arena, const struct way *way, struct client_options *options,
 			     struct reply *failure)
@@ -611,7 +617,7 @@ static enum status set_terms(struct relay *relay, struct arena *arena, const str
 		options->password = terms.password;
 		options->tls = RELAY_TLS_OPPORTUNISTIC;
 	}
-	if (terms.has_tls)
+	if (may_set_tls(options, &terms))
 		options->tls = terms.tls;
 	return STATUS_OK;
 }

@@ -341,12 +341,13 @@ struct route_terms routing_parse_terms(struct slice detail)
 	return terms;
 }
 
-enum status routing_find_terms(struct store *store, struct arena *arena, struct slice hop, struct slice user,
-			       struct route_terms *terms)
+enum status routing_list_terms(struct store *store, struct arena *arena, struct slice hop, struct slice user,
+			       struct route_terms **terms, size_t *count)
 {
 	struct db *db SCOPED_DB = db_acquire(store->pool);
-	bool found = false;
+	struct list found = LIST(arena, struct route_terms);
 
+	*count = 0;
 	if (!db)
 		return STATUS_TEMPORARY;
 	struct db_query query = db_query(db, "SELECT detail FROM rule WHERE kind IN ($1, $2) AND target = $3 ORDER BY kind, subject");
@@ -354,12 +355,16 @@ enum status routing_find_terms(struct store *store, struct arena *arena, struct 
 	db_bind_i64(&query, RULE_ROUTE);
 	db_bind_i64(&query, RULE_SENDER_ROUTE);
 	db_bind_text(&query, hop);
-	while (!found && db_row(&query)) {
-		*terms = routing_parse_terms(slice_dup(arena, db_slice(&query, 0)));
-		found = slice_eq_nocase(terms->user, user);
+	while (db_row(&query)) {
+		struct route_terms said = routing_parse_terms(slice_dup(arena, db_slice(&query, 0))), *added;
+
+		if (slice_eq_nocase(said.user, user) && (added = list_add(&found)))
+			*added = said;
 	}
 	db_done(&query);
-	return read_status(db, found);
+	*terms = found.items;
+	*count = found.count;
+	return found.failed ? STATUS_LIMIT : db_status(db);
 }
 
 enum status routing_find_domain(struct store *store, struct arena *arena, enum rule_kind kind, struct slice domain,

@@ -96,10 +96,9 @@ struct route_terms {
 /* As a rule's detail, and back. The parts have no space in them. */
 struct slice routing_format_terms(struct arena *arena, const struct route_terms *terms);
 struct route_terms routing_parse_terms(struct slice detail);
-/* The terms of the rules that have this next hop, for this user (empty: without log-in); of several the first by pattern. NOT_FOUND: no such
- * rule. */
-MUST_CHECK enum status routing_find_terms(struct store *store, struct arena *arena, struct slice hop, struct slice user,
-					  struct route_terms *terms);
+/* The terms of all rules that have this next hop, for this user (empty: without log-in), by pattern. */
+MUST_CHECK enum status routing_list_terms(struct store *store, struct arena *arena, struct slice hop, struct slice user,
+					  struct route_terms **terms, size_t *count);
 /* The target of the rule for a domain, or for the nearest of those above it (".example.org"). NOT_FOUND: none. */
 MUST_CHECK enum status routing_find_domain(struct store *store, struct arena *arena, enum rule_kind kind, struct slice domain,
 					   struct slice *target);

@@ -4,7 +4,9 @@
 
 #include "auth/sasl.h"
 #include "base/base64.h"
+#include "relay/way.h"
 #include "relay_fixture.h"
+#include "store/routing.h"
 
 /* ---- routes ---- */
 
@@ -397,6 +399,74 @@ static void smarthost_auth(void **state)
 	assert_int_equal(relay_fixture_inbox(f, f->store->alice, NULL), 0); /* nothing is bounced for our own trouble */
 }
 
+/* A rule on TLS, meant for whomever, doesn't take the smarthost's password out of TLS. */
+static void smarthost_password_keeps_its_tls(void **state)
+{
+	static const char *const LEVELS[] = {"none", "opportunistic", "encrypted"};
+	struct relay_fixture *f = *state;
+	const struct queue_filter all = {.state = -1};
+
+	for (size_t i = 0; i < sizeof(LEVELS) / sizeof(LEVELS[0]); i++) {
+		struct fake_server server = {.ehlo = "250-remote.example\r\n250 AUTH PLAIN LOGIN\r\n"};
+		const struct rule rule = {.kind = RULE_TLS, .subject = SLICE("remote.example"), .target = slice_from_cstr(LEVELS[i]), .detail = SLICE_EMPTY};
+		size_t count;
+
+		assert_int_equal(routing_add(f->store->store, &rule), STATUS_OK);
+		fake_server_start(&server);
+		use_smarthost(f, "remote.example", &server, RELAY_TLS_REQUIRED);
+		f->options.smarthost_user = SLICE("user");
+		f->options.smarthost_password = SLICE("pencil");
+		relay_fixture_queue_to(f, "x@anywhere.example");
+		relay_fixture_start(f, 25);
+		assert_true(relay_fixture_wait(f, 0, 1, 0));
+		relay_fixture_stop(f);
+		assert_true(has(relay_fixture_items(f).items[0].last_reply, "TLS is required"));
+		assert_null(strstr(server.commands, "AUTH"));
+		fake_server_stop(&server);
+		assert_int_equal(queue_remove(f->store->store, &all, &count), STATUS_OK);
+		assert_int_equal(routing_remove(f->store->store, RULE_TLS, rule.subject, SLICE_EMPTY), STATUS_OK);
+	}
+}
+
+static void add_route(struct relay_fixture *f, const char *pattern, const char *tls)
+{
+	const struct route_terms terms = {.tls = slice_from_cstr(tls)};
+	const struct rule rule = {.kind = RULE_ROUTE, .subject = slice_from_cstr(pattern), .target = SLICE("hub.example:25"),
+				  .detail = tls[0] ? routing_format_terms(&f->store->arena, &terms) : SLICE_EMPTY};
+
+	assert_int_equal(routing_add(f->store->store, &rule), STATUS_OK);
+}
+
+/* Several routes lead to one host, whose connections their mail shares: what one of them demands holds. */
+static void strictest_route_counts(void **state)
+{
+	static const struct {
+		const char *tls[3]; /* by pattern; NULL: no route */
+		bool has_tls;
+		enum relay_tls wanted;
+	} TABLE[] = {
+		{{"required", "", NULL}, true, RELAY_TLS_REQUIRED},	{{"", "required", NULL}, true, RELAY_TLS_REQUIRED},
+		{{"none", "encrypted", "dane"}, true, RELAY_TLS_DANE}, {{"none", NULL, NULL}, true, RELAY_TLS_NONE},
+		{{"none", "", NULL}, false, RELAY_TLS_OPPORTUNISTIC},	{{"", "", NULL}, false, RELAY_TLS_OPPORTUNISTIC},
+	};
+	static const char *const PATTERNS[] = {"a.example", "b.example", "c.example"};
+	struct relay_fixture *f = *state;
+	const struct way way = way_of(SLICE("route:hub.example:25"));
+
+	for (size_t i = 0; i < sizeof(TABLE) / sizeof(TABLE[0]); i++) {
+		struct way_terms terms;
+		struct reply failure;
+
+		for (size_t j = 0; j < 3 && TABLE[i].tls[j]; j++)
+			add_route(f, PATTERNS[j], TABLE[i].tls[j]);
+		assert_int_equal(way_find_terms(f->store->store, NULL, &f->store->arena, &way, &terms, &failure), STATUS_OK);
+		assert_int_equal(terms.has_tls, TABLE[i].has_tls);
+		assert_true(!terms.has_tls || terms.tls == TABLE[i].wanted);
+		for (size_t j = 0; j < 3 && TABLE[i].tls[j]; j++)
+			assert_int_equal(routing_remove(f->store->store, RULE_ROUTE, slice_from_cstr(PATTERNS[j]), SLICE_EMPTY), STATUS_OK);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -409,6 +479,8 @@ int main(void)
 		RELAY_TEST(tls_that_does_not_last),
 		RELAY_TEST(smarthost_required_tls),
 		RELAY_TEST(smarthost_auth),
+		RELAY_TEST(smarthost_password_keeps_its_tls),
+		RELAY_TEST(strictest_route_counts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
