@@ -402,7 +402,9 @@ static void announce(const struct work *work)
 			pack_u64(&accounts, (uint64_t)local->account.id);
 		ipc_announce(work->service->ipc, SLICE("mailbox"), buf_slice(&accounts));
 	}
-	if (work->expansion.remote_count > 0 || work->timing.release_ms > 0)
+	if (work->timing.release_ms > 0)
+		ipc_announce(work->service->ipc, SLICE("queue"), SLICE("later"));
+	else if (work->expansion.remote_count > 0)
 		ipc_announce(work->service->ipc, SLICE("queue"), SLICE_EMPTY);
 }
 

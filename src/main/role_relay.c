@@ -250,7 +250,8 @@ static struct relay_options options_from(struct role_setup *setup)
 
 /* ---- from start to end ---- */
 
-/* "queue": something new; with the payload "retry": somebody wants it tried now; "retry example.org": what is for that domain; "due": due times have changed. */
+/* "queue": something new; with the payload "retry": somebody wants it tried now; "retry example.org": what is for that domain; "later": something new
+ * that isn't due yet; "due": due times have changed. */
 static void announced(void *context, struct slice kind, struct slice payload)
 {
 	struct relay_role *role = context;
@@ -260,6 +261,8 @@ static void announced(void *context, struct slice kind, struct slice payload)
 		relay_retry(role->relay);
 	else if (slice_starts_with(payload, SLICE("retry ")))
 		relay_retry_domain(role->relay, slice_skip(payload, sizeof("retry ") - 1));
+	else if (slice_eq(payload, SLICE("later")))
+		relay_expect(role->relay);
 	else if (slice_eq(payload, SLICE("due")))
 		relay_look_again(role->relay);
 	else

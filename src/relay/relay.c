@@ -323,6 +323,14 @@ void relay_look_again(struct relay *relay)
 	relay_wake(relay);
 }
 
+void relay_expect(struct relay *relay)
+{
+	pthread_mutex_lock(&relay->lock);
+	relay->next_due_ms = 0;
+	pthread_mutex_unlock(&relay->lock);
+	relay_wake(relay);
+}
+
 void relay_retry(struct relay *relay)
 {
 	pthread_mutex_lock(&relay->lock);

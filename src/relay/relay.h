@@ -128,6 +128,8 @@ struct relay *relay_new(const struct relay_options *options, const struct relay_
 void relay_start(struct relay *relay);
 /* There may be something new in the queue (announcement "queue"). */
 void relay_wake(struct relay *relay);
+/* Likewise, and it may be due later than now. */
+void relay_expect(struct relay *relay);
 /* Likewise, or what was there may be due at another time. */
 void relay_look_again(struct relay *relay);
 /* Likewise, and hosts that failed are tried again now: for `queue retry`. */
