@@ -25,27 +25,39 @@ static enum authorship whose(const struct author_check *check, const struct addr
 	return check->whose(check->context, buf_ok(&text) ? buf_slice(&text) : slice_join(check->arena, parts, 3));
 }
 
-/* The worst of the addresses in all fields of that name. *count: how many there are. */
+static enum authorship worse(enum authorship one, enum authorship other)
+{
+	return one > other ? one : other;
+}
+
+/* The worst of the addresses in a field; *count goes up by how many there are. Who can't be read, or stands behind so many that nobody
+ * reads on, isn't known to be the account. */
+static enum authorship worst_of(const struct author_check *check, struct slice value, size_t *count)
+{
+	/* One more, and what a group's end would take. */
+	const struct address *address = address_list_parse(check->arena, value, AUTHORS_MAX + 2);
+	enum authorship worst = address ? AUTHOR_OWN : AUTHOR_FOREIGN;
+	size_t entries = 0;
+
+	for (; address && entries < AUTHORS_MAX; address = address->next, entries++) {
+		if (!address->domain.data || !address->local.data)
+			continue; /* begins or ends a group */
+		worst = worse(worst, whose(check, address));
+		(*count)++;
+	}
+	return address ? worse(worst, AUTHOR_FOREIGN) : worst;
+}
+
+/* In all fields of that name. */
 static enum authorship worst_in(const struct author_check *check, struct slice header, struct slice name, size_t *count)
 {
 	enum authorship worst = AUTHOR_OWN;
 	struct header_field field;
 
 	*count = 0;
-	while (header_next(&header, &field)) {
-		if (!slice_eq_nocase(field.name, name))
-			continue;
-		const struct address *address = address_list_parse(check->arena, field.value, AUTHORS_MAX);
-
-		for (; address; address = address->next) {
-			if (!address->domain.data || !address->local.data)
-				continue; /* begins or ends a group */
-			enum authorship one = whose(check, address);
-
-			worst = one > worst ? one : worst;
-			(*count)++;
-		}
-	}
+	while (header_next(&header, &field))
+		if (slice_eq_nocase(field.name, name))
+			worst = worse(worst, worst_of(check, field.value, count));
 	return worst;
 }
 

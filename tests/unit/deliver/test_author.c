@@ -40,6 +40,8 @@ static void table(void **state)
 		{"From: alice@example.test\r\nFrom: bob@example.test\r\n", VERDICT_FROM_NOT_OWNED, VERDICT_MESSAGE_OK, false},
 		{"From: alice@example.test, bob@example.test\r\n", VERDICT_FROM_NOT_OWNED, VERDICT_MESSAGE_OK, false},
 		{"From: root\r\n", VERDICT_FROM_NOT_OWNED, VERDICT_MESSAGE_OK, false},
+		{"From: (bob@example.test)\r\n", VERDICT_FROM_NOT_OWNED, VERDICT_MESSAGE_OK, false},
+		{"From: us:;\r\n", VERDICT_MESSAGE_OK, VERDICT_MESSAGE_OK, false},
 		{"From: lost@example.test\r\n", VERDICT_TEMPORARY, VERDICT_TEMPORARY, false},
 		{"Subject: nobody's\r\n", VERDICT_MESSAGE_OK, VERDICT_MESSAGE_OK, false},
 		{"Subject: x\r\n\r\nFrom: bob@example.test\r\n", VERDICT_MESSAGE_OK, VERDICT_MESSAGE_OK, false},
@@ -63,10 +65,31 @@ static void table(void **state)
 	}
 }
 
+/* However far behind he stands. */
+static void test_a_crowd(void **state)
+{
+	struct arena arena SCOPED_ARENA;
+	struct author_check check = {.arena = &arena, .whose = whose, .login = SLICE("alice@example.test"), .refuses_foreign = true};
+	struct slice bytes;
+	struct buf text;
+
+	(void)state;
+	arena_init(&arena, 0);
+	buf_init(&text, &arena, 0);
+	buf_add_literal(&text, "From: alice@example.test");
+	for (unsigned i = 1; i < 100; i++)
+		buf_add_literal(&text, ",\r\n alice@example.test");
+	bytes = slice_join(&arena, (const struct slice[]){buf_slice(&text), SLICE("\r\n\r\n")}, 2);
+	assert_int_equal(author_judge(&check, &bytes), VERDICT_MESSAGE_OK);
+	bytes = slice_join(&arena, (const struct slice[]){buf_slice(&text), SLICE(", bob@example.test\r\n\r\n")}, 2);
+	assert_int_equal(author_judge(&check, &bytes), VERDICT_FROM_NOT_OWNED);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(table),
+		cmocka_unit_test(test_a_crowd),
 	};
 
 	return cmocka_run_group_tests_name("deliver/author", tests, NULL, NULL);
