@@ -73,6 +73,10 @@ bool rules_pattern(struct cli *cli, struct slice text, bool is_sender, struct sl
 	}
 	if (slice_eq(text, SLICE("*")))
 		return true;
+	if (slice_find_byte(text, '*') != SLICE_NOT_FOUND) { /* would be taken at its word, and fit nobody */
+		cli_fail(cli, EXIT_USAGE, "\"%.*s\" is no pattern; there are: an address, a domain, .DOMAIN (all domains below it), *", SLICE_ARG(text));
+		return false;
+	}
 	if (slice_find_byte(text, '@') != SLICE_NOT_FOUND)
 		return cli_address(cli, text, pattern);
 	if (!slice_starts_with(text, SLICE(".")))

@@ -88,6 +88,22 @@ static enum status add_account(struct cli *cli, const struct plan *plan, size_t 
 	return status;
 }
 
+/* RFC 5321 section 4.5.1: mail for the postmaster must be taken. It is the first account's, if nothing else is. */
+static enum status add_postmaster(struct cli *cli, const struct plan *plan)
+{
+	const struct slice parts[] = {SLICE("postmaster@"), plan->domain};
+	struct slice postmaster = slice_join(&cli->arena, parts, 2);
+	struct directory_entry entry;
+	enum status status;
+
+	if (plan->is_demo)
+		return STATUS_OK;
+	status = directory_look_up(cli->store, &cli->arena, postmaster, '\0', &entry);
+	if (status != STATUS_OK || entry.kind != DIRECTORY_UNKNOWN)
+		return status;
+	return directory_add_alias(cli->store, postmaster, plan->accounts[0]);
+}
+
 static int add_accounts(struct cli *cli, const struct plan *plan)
 {
 	enum status status;
@@ -102,6 +118,9 @@ static int add_accounts(struct cli *cli, const struct plan *plan)
 		if (status != STATUS_OK)
 			return cli_status(cli, status, plan->accounts[i]);
 	}
+	status = add_postmaster(cli, plan);
+	if (status != STATUS_OK)
+		return cli_status(cli, status, SLICE("the postmaster's alias"));
 	credentials_close(cli->credentials);
 	store_close(cli->store);
 	return EXIT_OK;

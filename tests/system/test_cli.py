@@ -28,6 +28,7 @@ WRONG = [
     (["setup", "--demo", "x", "--port-offset", "70000"], 2, r"number of at most"),
     (["setup", "--port-offset", "5"], 2, r"is for --demo DIR"),
     (["queue", "retry"], 2, r"say which"),
+    (["route", "add", "news-*@example.org", "direct"], 2, r"is no pattern; there are"),
     (["trace"], 2, r"too few arguments; usage"),
     (["status", "x"], 2, r"too many arguments: x; usage"),
     (["status", "--frob"], 2, r"there is no option --frob; usage"),
@@ -127,6 +128,8 @@ def test_setup_for_real(folder):
     assert "MX" in done.stdout and "secret" not in done.stdout
     assert stat.S_IMODE((where / "etc/posthorn.yaml").stat().st_mode) == 0o640
     assert "is good" in run("check-config", "--config", str(where / "etc/posthorn.yaml")).stdout
+    aliases = json.loads(run("alias", "list", "--json", "--config", str(where / "etc/posthorn.yaml")).stdout)
+    assert aliases == [{"address": "postmaster@example.org", "target": "me@example.org"}]
     done = run(*args, "--domain", "example.org")
     assert done.returncode == 1 and "is not overwritten" in done.stderr
 

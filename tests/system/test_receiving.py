@@ -223,3 +223,20 @@ def test_listeners_differ(make_server):
     for wrong in ("message_size: 100MB", "tls: never", "auth: perhaps"):
         server.config.write_text(good.replace("message_size: 100KB", wrong))
         assert server.cli("check-config", check=False).returncode != 0
+
+
+def test_recipients_that_are_refused(any_server):
+    """Each reason has its code; whoever is refused keeps nobody else from his mail."""
+    any_server.cli("account", "add", "off@example.test", "--password-stdin", input="secret\n")
+    any_server.cli("account", "disable", "off@example.test")
+    any_server.cli("account", "add", "small@example.test", "--quota", "1K", "--password-stdin", input="secret\n")
+    client = any_server.smtp()
+    client.ehlo("client.test")
+    client.mail("carol@remote.test", ["SIZE=5000"])
+    codes = {who: client.rcpt(who) for who in ("nobody@example.test", "off@example.test", "small@example.test", "x@elsewhere.test", "alice@example.test")}
+    assert {who: (code, text.split()[0]) for who, (code, text) in codes.items()} == {
+        "nobody@example.test": (550, b"5.1.1"), "off@example.test": (550, b"5.2.1"), "small@example.test": (552, b"5.2.3"),
+        "x@elsewhere.test": (550, b"5.7.1"), "alice@example.test": (250, b"2.1.5")}
+    assert client.data(letter("good"))[0] == 250
+    client.quit()
+    assert any_server.count("alice@example.test") == 1
