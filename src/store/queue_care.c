@@ -1,6 +1,7 @@
 /* Looking after the queue: lists, and changes by people. */
 #include "base/clock.h"
 #include "store/queue_internal.h"
+#include "store/routing.h"
 
 #define ROWS_MEMORY (64 * 1024 * 1024) /* of one page */
 
@@ -36,6 +37,17 @@ struct slice queue_item_hop(const struct queue_item *item)
 	return item->next_hop.len > 0 ? item->next_hop : slice_skip(item->recipient, slice_find_last_byte(item->recipient, '@') + 1);
 }
 
+/* As it is shown, or without the mark of a route and who logs in there. */
+static bool hop_fits(struct slice hop, struct slice wanted)
+{
+	if (wanted.len == 0 || slice_eq_nocase(hop, wanted))
+		return true;
+	if (!slice_starts_with(hop, ROUTE_MARK))
+		return false;
+	hop = slice_skip(hop, ROUTE_MARK.len);
+	return slice_eq_nocase(slice_cut(&hop, '/'), wanted);
+}
+
 enum queue_phase queue_item_phase(const struct queue_item *item, int64_t now_ms)
 {
 	if (item->state == QUEUE_HELD)
@@ -53,7 +65,7 @@ static bool fits(const struct queue_filter *filter, const struct queue_item *ite
 	       (filter->created_before_ms == 0 || item->created_ms < filter->created_before_ms) &&
 	       (address_fits(item->own_sender, filter->sender) || address_fits(item->sender, filter->sender)) && address_fits(item->recipient, filter->recipient) &&
 	       domain_fits(item->recipient, filter->recipient_domain) &&
-	       (filter->next_hop.len == 0 || slice_eq_nocase(queue_item_hop(item), filter->next_hop)) &&
+	       hop_fits(queue_item_hop(item), filter->next_hop) &&
 	       (filter->reason.len == 0 || slice_find_nocase(item->last_reply, filter->reason) != SLICE_NOT_FOUND) &&
 	       (filter->phase == QUEUE_PHASE_ANY || queue_item_phase(item, now_ms) == filter->phase);
 }

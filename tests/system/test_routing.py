@@ -211,6 +211,28 @@ def test_sendmail(make_server, folder):
     assert done.returncode == EX_TEMPFAIL and "posthorn" in done.stderr
 
 
+def test_null_client(make_server, folder):
+    """A machine with nothing of its own: the local listener alone, no domain; mail and bounces go to the smarthost."""
+    path, sink = folder / "local.sock", Sink(replies={"rcpt": lambda a: "550 5.1.1 gone" if "gone@" in a else None})
+    server = make_server(f"relay:\n  smarthost: 127.0.0.1:{sink.port}\n  smarthost_tls: none\n", start=False)
+    text = re.sub(r"^listeners:\n(  .*\n)+", f'listeners: [{{address: "unix:{path}", protocol: local}}]\n', server.config.read_text(), flags=re.M)
+    server.config.write_text(text)
+    for who in (ALICE, BOB):
+        server.cli("account", "remove", who, "--yes", check=False)
+    server.cli("domain", "remove", "example.test")
+    server.start()
+    local = Local(folder, path)
+    assert local.run("sendmail", "-f", "root", "ops@far.test", input="X-Token: out\n\nx\n").returncode == 0
+    assert local.run("sendmail", "-f", "root", "root", input="X-Token: cron\n\nx\n").returncode == 0
+    assert local.run("sendmail", "-f", "root", "gone@far.test", input="X-Token: gone\n\nx\n").returncode == 0
+    wait_for(lambda: len(sink.messages) == 3, 30, "two letters and a bounce at the smarthost")
+    assert "FROM:<root@mail.example.test>" in envelope_of(sink, "out")[0]
+    assert "TO:<root@mail.example.test>" in envelope_of(sink, "cron")[1][0]
+    bounce = next(e for e in sink.envelopes if "FROM:<>" in e[0])
+    assert "TO:<root@mail.example.test>" in bounce[1][0]
+    sink.close()
+
+
 def test_import_aliases(make_server, folder):
     """The maps of a machine that moves here; what has no counterpart is told with its line."""
     server = make_server(start=False)

@@ -30,7 +30,7 @@ static void enqueue(struct fixture *fixture, const struct letter *letter)
 
 static const struct letter letters[] = {
 	{"Q1", "alice@example.test", "x@one.example", "one.example", 1000},
-	{"Q2", "alice@example.test", "y@ONE.example", "smart.example", 2000},
+	{"Q2", "alice@example.test", "y@ONE.example", "route:smart.example:587/user", 2000},
 	{"Q3", "bob@example.test", "x@two.example", "two.example", 3000},
 	{"Q4", "", "x@two.example", "two.example", 4000},
 };
@@ -105,6 +105,9 @@ static void test_filters(void **state)
 	check_found(fixture, (struct queue_filter){.recipient = SLICE("@one.example")}, "1 2");
 	check_found(fixture, (struct queue_filter){.recipient_domain = SLICE("one.example")}, "1 2");
 	check_found(fixture, (struct queue_filter){.next_hop = SLICE("Two.example")}, "3 4");
+	check_found(fixture, (struct queue_filter){.next_hop = SLICE("Smart.example:587")}, "2");
+	check_found(fixture, (struct queue_filter){.next_hop = SLICE("route:smart.example:587/user")}, "2");
+	check_found(fixture, (struct queue_filter){.next_hop = SLICE("smart.example")}, "");
 	check_found(fixture, (struct queue_filter){.created_from_ms = 2000, .created_before_ms = 4000}, "2 3");
 	check_found(fixture, (struct queue_filter){.created_before_ms = 2000}, "1");
 	check_found(fixture, (struct queue_filter){.sender = SLICE("@example.test"), .next_hop = SLICE("two.example")}, "3");
