@@ -112,6 +112,7 @@ static enum expand_outcome take_local_hop(struct expansion *x, struct slice hop)
 
 	if (!x->has_local)
 		return EXPAND_UNKNOWN;
+	x->own_remotes++;
 	if (take(x, slice_join(x->arena, key, 3))) {
 		remote = ARENA_NEW(x->arena, struct expand_remote);
 		*remote = (struct expand_remote){.address = slice_dup(x->arena, x->recipient->address), .domain = SLICE_EMPTY,

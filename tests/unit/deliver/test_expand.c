@@ -38,6 +38,8 @@ static const struct entry entries[] = {
 	{"half-dead@example.test", DIRECTORY_ALIAS, {"nobody@example.test", "off@example.test", "bob@example.test"}, {0}},
 	{"half-full@example.test", DIRECTORY_ALIAS, {"full@example.test", "bob@example.test"}, {0}},
 	{"half-away@example.test", DIRECTORY_ALIAS, {"trouble@example.test", "bob@example.test"}, {0}},
+	{"program@example.test", DIRECTORY_ALIAS, {"local:tickets"}, {0}},
+	{"program-and@example.test", DIRECTORY_ALIAS, {"alice@example.test", "local:tickets"}, {0}},
 	{"only-off@example.test", DIRECTORY_ALIAS, {"off@example.test", "nobody@example.test"}, {0}},
 };
 
@@ -273,6 +275,24 @@ static void test_number_is_bounded(void **state)
 	assert_in_range(world->asked, 1000, 2000);
 }
 
+/* What one recipient comes to: who asked to hear of success is told of an expansion if it is more than one (RFC 3461 section 5.2.7). */
+static void test_own_counts(void **state)
+{
+	static const struct {
+		const char *address;
+		size_t locals, remotes;
+	} cases[] = {{"alice@example.test", 1, 0}, {"two@example.test", 2, 0}, {"three@example.test", 2, 1},
+		     {"program@example.test", 0, 1}, {"program-and@example.test", 1, 1}};
+	struct world *world = *state;
+
+	world->expansion.has_local = true;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		assert_int_equal(expand_one(world, cases[i].address), EXPAND_OK);
+		if (world->expansion.own_locals != cases[i].locals || world->expansion.own_remotes != cases[i].remotes)
+			fail_msg("%s: %zu and %zu", cases[i].address, world->expansion.own_locals, world->expansion.own_remotes);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -282,6 +302,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_dropped_are_named, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_depth_is_bounded, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_number_is_bounded, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_own_counts, setup, teardown),
 	};
 
 	return cmocka_run_group_tests_name("deliver/expand", tests, NULL, NULL);
