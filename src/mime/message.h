@@ -109,3 +109,5 @@ struct slice message_part_text(struct arena *arena, const struct message *messag
  * NULL if `packed` is damaged. The message's slices point into `packed`. */
 void message_pack(struct buf *out, const struct message *message);
 struct message *message_unpack(struct arena *arena, struct slice packed, struct slice bytes);
+/* has_8bit alone, at no cost. False if `packed` is damaged. */
+bool message_packed_has_8bit(struct slice packed);

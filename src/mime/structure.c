@@ -247,3 +247,10 @@ struct message *message_unpack(struct arena *arena, struct slice packed, struct 
 	message->part_count = reader.part_count;
 	return reader.failed || reader.rest.len > 0 ? NULL : message;
 }
+
+bool message_packed_has_8bit(struct slice packed)
+{
+	struct reader reader = {.rest = packed};
+
+	return get_number(&reader, UINT64_MAX) == VERSION && (get_number(&reader, FLAGS_ALL) & FLAG_8BIT);
+}

@@ -239,6 +239,11 @@ static void encode_run(struct buf *out, struct slice text)
 	}
 }
 
+void words_encode_phrase(struct buf *out, struct slice utf8)
+{
+	encode_run(out, utf8);
+}
+
 /* The next word with the white space before it. */
 static size_t word_end(struct slice text, size_t from)
 {

@@ -13,6 +13,8 @@
 struct slice words_decode(struct arena *arena, struct slice value);
 /* UTF-8 text as encoded words where it has non-ASCII, in pieces short enough for header lines of 76 characters. */
 void words_encode(struct buf *out, struct slice utf8);
+/* All of it as encoded words that may stand in a phrase (RFC 2047 section 5). */
+void words_encode_phrase(struct buf *out, struct slice utf8);
 
 /* Charset name (any case, aliases) to UTF-8; what can't be converted becomes U+FFFD. False if the charset isn't known:
  * *out then has the bytes with non-ASCII replaced. Opens no file. */

@@ -5,7 +5,7 @@
 
 #define LOGIN_FAILURES_MAX 5
 
-/* What came in plain text is not used afterwards: neither commands nor the name that USER gave. */
+/* What came in plain text is not used afterwards: neither commands nor the name that USER gave nor UTF8. */
 enum next pop3_stls(struct pop3_session *s, const struct pop3_arguments *arguments)
 {
 	(void)arguments;
@@ -16,6 +16,7 @@ enum next pop3_stls(struct pop3_session *s, const struct pop3_arguments *argumen
 		return NEXT_CLOSE;
 	conn_discard_input(pop3_conn(s));
 	s->user_len = 0;
+	s->utf8 = false;
 	return conn_start_tls_server(pop3_conn(s), s->env->listener->tls) ? NEXT_PARK : NEXT_CLOSE;
 }
 

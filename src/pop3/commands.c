@@ -1,4 +1,4 @@
-/* The table of commands, and those that take a few lines each: CAPA (RFC 2449 section 5), LANG (RFC 6856 section 3), NOOP. */
+/* The table of commands, and those that take a few lines each: CAPA (RFC 2449 section 5), LANG and UTF8 (RFC 6856), NOOP. */
 #include "pop3/session.h"
 
 #include "auth/auth.h"
@@ -30,7 +30,9 @@ static enum next capa(struct pop3_session *s, const struct pop3_arguments *argum
 	(void)pop3_ok(s, SLICE("Capability list follows"));
 	buf_add_literal(out, "TOP\r\nUIDL\r\nPIPELINING\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nEXPIRE NEVER\r\nLANG\r\n");
 	if (pop3_plaintext_allowed(s))
-		buf_add_literal(out, "USER\r\n");
+		buf_add_literal(out, "USER\r\nUTF8 USER\r\n");
+	else
+		buf_add_literal(out, "UTF8\r\n");
 	put_mechanisms(s, out);
 	if (pop3_may_start_tls(s))
 		buf_add_literal(out, "STLS\r\n");
@@ -39,7 +41,15 @@ static enum next capa(struct pop3_session *s, const struct pop3_arguments *argum
 	return pop3_end_list(s);
 }
 
-/* There is one language; "*" is the server's choice. */
+/* RFC 6856 section 2.1. Lenient: names and passwords in UTF-8 are taken without it too. */
+static enum next utf8(struct pop3_session *s, const struct pop3_arguments *arguments)
+{
+	(void)arguments;
+	s->utf8 = true;
+	return pop3_ok(s, SLICE("UTF-8 it is"));
+}
+
+/* RFC 6856 section 3. There is one language; "*" is the server's choice. */
 static enum next lang(struct pop3_session *s, const struct pop3_arguments *arguments)
 {
 	struct slice range = slice_trim(arguments->text);
@@ -71,6 +81,7 @@ static const struct pop3_command commands[] = {
 	{{"QUIT", 4}, pop3_quit, POP3_ANY, POP3_NOTHING, {"QUIT takes nothing", 18}},
 	{{"CAPA", 4}, capa, POP3_ANY, POP3_NOTHING, {"CAPA takes nothing", 18}},
 	{{"LANG", 4}, lang, POP3_ANY, POP3_TEXT_OR_NOTHING, {"", 0}},
+	{{"UTF8", 4}, utf8, POP3_AUTHORIZATION, POP3_NOTHING, {"UTF8 takes nothing", 18}},
 	{{"USER", 4}, pop3_user, POP3_AUTHORIZATION, POP3_TEXT, {"USER needs a name", 17}},
 	{{"PASS", 4}, pop3_pass, POP3_AUTHORIZATION, POP3_TEXT, {"PASS needs a password", 21}},
 	{{"AUTH", 4}, pop3_auth, POP3_AUTHORIZATION, POP3_TEXT_OR_NOTHING, {"", 0}},

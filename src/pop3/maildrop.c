@@ -3,6 +3,7 @@
 
 #include "ipc/ipc.h"
 #include "ipc/pack.h"
+#include "pop3/surrogate.h"
 #include "store/mailbox_remove.h"
 
 #define UNIQUE_ID_LEN 16
@@ -41,6 +42,13 @@ static const struct view_message *walk_next(struct walk *walk)
 
 /* ---- open and close ---- */
 
+uint64_t pop3_size(const struct pop3_session *s, const struct view_message *message)
+{
+	uint64_t size;
+
+	return pop3_has_surrogate(s, message->sequence, &size) ? size : message->size;
+}
+
 static void count_octets(struct pop3_session *s)
 {
 	struct walk walk = walk_begin(s);
@@ -48,7 +56,7 @@ static void count_octets(struct pop3_session *s)
 
 	s->octets = 0;
 	while ((message = walk_next(&walk)))
-		s->octets += message->size;
+		s->octets += pop3_size(s, message);
 }
 
 enum status pop3_open_maildrop(struct pop3_session *s)
@@ -64,6 +72,12 @@ enum status pop3_open_maildrop(struct pop3_session *s)
 
 	s->messages = state.messages;
 	s->uid_validity = state.uid_validity;
+	if (!s->utf8)
+		status = pop3_find_surrogates(s);
+	if (status != STATUS_OK) {
+		mailbox_viewer_close(&s->viewer);
+		return status;
+	}
 	count_octets(s);
 	engine_subscribe(s->env, (uint64_t)s->account);
 	return STATUS_OK;
@@ -95,7 +109,7 @@ static void mark(struct pop3_session *s, const struct view_message *message)
 	}
 	s->marks.data[message->sequence / 8] = (char)(s->marks.data[message->sequence / 8] | 1 << message->sequence % 8);
 	s->marked++;
-	s->marked_octets += message->size;
+	s->marked_octets += pop3_size(s, message);
 }
 
 enum next pop3_rset(struct pop3_session *s, const struct pop3_arguments *arguments)
@@ -174,9 +188,8 @@ static void put_number(struct buf *out, uint32_t number)
 
 static void put_size(struct pop3_session *s, const struct view_message *message, struct buf *out)
 {
-	(void)s;
 	put_number(out, message->sequence);
-	buf_add_u64(out, message->size);
+	buf_add_u64(out, pop3_size(s, message));
 }
 
 static void put_hex(char *to, uint32_t value)

@@ -1,7 +1,10 @@
 /* pop3: POP3 (RFC 1939) as a protocol of net/engine, served by the imap role beside IMAP. The maildrop is INBOX.
  *
  * Offered (RFC 2449): TOP, UIDL, USER and SASL as the connection is (RFC 5034), STLS (RFC 2595), PIPELINING, RESP-CODES,
- * AUTH-RESP-CODE (RFC 3206), EXPIRE NEVER, LANG (RFC 6856), IMPLEMENTATION. APOP is not: it needs passwords in plain text.
+ * AUTH-RESP-CODE (RFC 3206), EXPIRE NEVER, LANG and UTF8 (RFC 6856), IMPLEMENTATION. APOP is not: it needs passwords in plain text.
+ *
+ * A session that hasn't said UTF8 gets messages with UTF-8 in their headers as surrogates (RFC 6858, mime/downgrade.h), whose sizes STAT,
+ * LIST and RETR tell; one that has gets them as they are.
  *
  * What a session sees is fixed at log-in: numbers, sizes and unique ids are those of the messages that lay in INBOX then, whatever IMAP
  * sessions, deliveries and other POP3 sessions do meanwhile. A message that has gone since keeps its number and can't be retrieved. DELE marks;

@@ -1,6 +1,7 @@
 /* RETR and TOP: RFC 1939 section 5, 7. A message goes from the store's chunk to the connection piece by piece. */
 #include "pop3/session.h"
 
+#include "pop3/surrogate.h"
 #include "pop3/text.h"
 #include "store/email.h"
 
@@ -17,22 +18,48 @@ static void send_chunk(struct pop3_session *s, struct pop3_text *text, struct sl
 	}
 }
 
+static enum status send_original(struct pop3_session *s, struct email_reader *reader, struct slice first,
+				 struct pop3_text *text)
+{
+	struct slice chunk = first;
+	enum status status = STATUS_OK;
+
+	for (uint64_t at = 0; status == STATUS_OK && chunk.len > 0 && !text->ended && !conn_failed(pop3_conn(s));) {
+		send_chunk(s, text, chunk);
+		at += chunk.len;
+		status = email_read(reader, at, &chunk);
+	}
+	return status;
+}
+
+struct sending {
+	struct pop3_session *s;
+	struct pop3_text *text;
+};
+
+static bool send_piece(void *context, struct slice piece)
+{
+	struct sending *sending = context;
+
+	send_chunk(sending->s, sending->text, piece);
+	return !sending->text->ended && !conn_failed(pop3_conn(sending->s));
+}
+
 /* What is wrong once the answer has begun can only be told by its end missing. */
-static enum next send_message(struct pop3_session *s, struct email_reader *reader, struct slice first, uint32_t lines)
+static enum next send_message(struct pop3_session *s, const struct view_message *message, struct email_reader *reader,
+			      struct slice first, uint32_t lines)
 {
 	struct pop3_text text = pop3_text_begin(lines);
-	uint64_t at = 0;
+	struct sending sending = {s, &text};
+	uint64_t size;
+	enum status status = pop3_has_surrogate(s, message->sequence, &size)
+				     ? pop3_give_surrogate(s, message, reader, send_piece, &sending)
+				     : send_original(s, reader, first, &text);
 
-	for (struct slice chunk = first; chunk.len > 0 && !text.ended && !conn_failed(pop3_conn(s));) {
-		send_chunk(s, &text, chunk);
-		at += chunk.len;
-		enum status status = email_read(reader, at, &chunk);
-
-		if (status != STATUS_OK) {
-			LOG_WARNING(s->context->log, "pop3.message_cut", LOG_INT("session", s->env->id),
-				    LOG_STR("user", s->address), LOG_STR("status", status_name(status)));
-			return NEXT_CLOSE;
-		}
+	if (status != STATUS_OK) {
+		LOG_WARNING(s->context->log, "pop3.message_cut", LOG_INT("session", s->env->id), LOG_STR("user", s->address),
+			    LOG_STR("status", status_name(status)));
+		return NEXT_CLOSE;
 	}
 	pop3_text_end(&text, pop3_output(s));
 	s->retrieved += lines == POP3_ALL_LINES;
@@ -55,9 +82,9 @@ static enum next retrieve(struct pop3_session *s, uint32_t number, uint32_t line
 		return pop3_fail(s, status);
 	status = email_read(reader, 0, &first);
 	if (status == STATUS_OK) {
-		(void)(lines == POP3_ALL_LINES ? pop3_okf(s, "%u octets", message->size)
+		(void)(lines == POP3_ALL_LINES ? pop3_okf(s, "%llu octets", (unsigned long long)pop3_size(s, message))
 					       : pop3_ok(s, SLICE("The top follows")));
-		next = send_message(s, reader, first, lines);
+		next = send_message(s, message, reader, first, lines);
 	} else
 		next = pop3_fail(s, status);
 	email_close(reader);

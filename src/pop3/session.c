@@ -68,6 +68,7 @@ static void *session_open(struct session_env *env)
 	s->state = POP3_AUTHORIZATION;
 	s->opened_ms = s->heard_ms = clock_monotonic_ms();
 	buf_init(&s->marks, NULL, 0);
+	buf_init(&s->surrogates, NULL, 0);
 	conn_set_timeout(env->conn, or_default(s->context->options.command_timeout_ms, COMMAND_TIMEOUT_MS));
 	buf_add_literal(out, "+OK ");
 	buf_add(out, s->context->options.hostname);
@@ -154,6 +155,7 @@ static void session_close(void *session)
 
 	pop3_close_maildrop(s);
 	buf_free(&s->marks);
+	buf_free(&s->surrogates);
 	LOG_DEBUG(s->context->log, "pop3.closed", LOG_INT("session", s->env->id), LOG_STR("user", s->address));
 }
 

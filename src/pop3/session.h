@@ -25,6 +25,7 @@ struct pop3_session {
 	struct slice address;
 	char user[POP3_USER_MAX]; /* what USER said; user_len 0: nothing yet */
 	size_t user_len;
+	bool utf8; /* UTF8 was given: messages are sent as they are (RFC 6856) */
 	unsigned bad_commands, login_failures;
 	int64_t opened_ms, heard_ms; /* the connection's beginning, the client's last sign of life */
 	/* the maildrop, as it was at log-in */
@@ -35,7 +36,8 @@ struct pop3_session {
 	struct buf marks; /* a bit for each message, from the first DELE on */
 	uint32_t marked;
 	uint64_t marked_octets;
-	unsigned retrieved; /* for the log */
+	struct buf surrogates; /* see surrogate.h; without utf8 */
+	unsigned retrieved;    /* for the log */
 };
 
 typedef enum next (*pop3_handler)(struct pop3_session *s, const struct pop3_arguments *arguments);
@@ -87,6 +89,8 @@ MUST_CHECK bool pop3_read_line(struct pop3_session *s, struct slice *line);
 
 MUST_CHECK enum status pop3_open_maildrop(struct pop3_session *s);
 void pop3_close_maildrop(struct pop3_session *s);
+/* In octets, as the session gets it. */
+uint64_t pop3_size(const struct pop3_session *s, const struct view_message *message);
 /* The message of that number, or NULL with *next answered: there is none, or it is marked. */
 const struct view_message *pop3_message(struct pop3_session *s, uint32_t number, enum next *next);
 /* Likewise; it must not have been expunged by others. */

@@ -1,6 +1,8 @@
 """POP3 as clients that others wrote use it, beside IMAP, and with the server killed in the middle of QUIT."""
 import base64
 import contextlib
+import email
+import email.policy
 import hashlib
 import hmac
 import mailbox
@@ -96,6 +98,43 @@ def test_beside_imap(any_server):
     later = [line.split()[1] for line in client.uidl()[1]]
     assert later[:-1] == [ids[str(n).encode()] for n in range(3, 12)] and later[-1] not in ids.values()
     client.quit()
+
+
+def test_utf8(any_server):
+    """Internationalised mail (RFC 6532): as it is for who says UTF8, else as a surrogate that others can read, of the size that LIST tells."""
+    server = any_server
+    body = "ö\r\n.\r\n" * 300000
+    mails = ["From: Jörg <jörg@bücher.example>\r\nTo: Ännchen <alice@example.test>\r\nSubject: Grüße\r\nX-Own: ä\r\n\r\nö\r\n",
+             "From: x@remote.test\r\nSubject: plain header\r\n\r\nö\r\n",
+             f"From: x@remote.test\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\n{body}--b\r\n"
+             f"Content-Disposition: attachment; filename=\"ä b\"\r\n\r\n{body}--b--\r\n"]
+    with server.smtp("smtp") as client:
+        for mail in mails:
+            client.sendmail("x@remote.test", [ALICE], mail.encode(), mail_options=["SMTPUTF8", "BODY=8BITMIME"])
+    imap = server.imap()
+    imap.select("INBOX")
+    stored = [part[1] for part in imap.uid("FETCH", "1:*", "(BODY.PEEK[])")[1] if isinstance(part, tuple)]
+    imap.logout()
+    got = {}
+    for utf8 in (True, False):
+        client = poplib.POP3("127.0.0.1", server.ports["pop3"], timeout=60)
+        assert client.capa()["UTF8"] == ["USER"]
+        if utf8:
+            client.utf8()
+        client.user(ALICE)
+        client.pass_(server.passwords[ALICE])
+        got[utf8] = [whole(client.retr(i + 1)) for i in range(3)]
+        sizes = [len(message) for message in got[utf8]]
+        assert [int(line.split()[1]) for line in client.list()[1]] == sizes and client.stat() == (3, sum(sizes))
+        assert whole(client.top(1, 0)) == got[utf8][0].split(b"\r\n\r\n")[0] + b"\r\n\r\n"
+        client.quit()
+    assert got[True] == stored and got[False][1] == stored[1]
+    first, _, third = [email.message_from_bytes(message, policy=email.policy.default) for message in got[False]]
+    assert got[False][0].split(b"\r\n\r\n")[0].isascii() and got[False][0].endswith("\r\n\r\nö\r\n".encode())
+    assert first["Subject"] == "Grüße" and "X-Own" not in first and first["From"].addresses[0].display_name == "Jörg"
+    assert first["From"].addresses[0].domain.endswith(".invalid") and first["To"] == "Ännchen <alice@example.test>"
+    assert [part.get_filename() for part in third.iter_parts()] == [None, "ä b"]
+    assert [part.get_payload(decode=True).decode().replace("\r\n", "\n") for part in third.iter_parts()] == [body.replace("\r\n", "\n")[:-1]] * 2
 
 
 def fetchmail(server, folder, keep):

@@ -1,4 +1,4 @@
-/* Whole sessions on a SQLite store with three messages, logged in or (when the first byte is "!") not yet: whatever a client says, the session
+/* Whole sessions on a SQLite store with three messages (every third internationalised), logged in or (when the first byte is "!") not yet: whatever a client says, the session
  * must end in order and what it answers must begin as an answer does. The engine and the auth role are played by a few lines. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +16,7 @@
 #define USER           "alice@example.test"
 #define PROLOGUE       "USER " USER "\r\nPASS x\r\n"
 #define MESSAGE        "Subject: one\r\n\r\n.dot\r\nHello\r\n.\r\nend"
+#define GLOBAL         "Subject: \xc3\xb6\r\nFrom: \xc3\xb6@b.example\r\n\r\n.dot\r\n\xc3\xb6"
 
 void engine_set_deadline(struct session_env *env, int64_t deadline_ms)
 {
@@ -134,7 +135,7 @@ static void fill(void)
 	for (uint32_t i = inbox.messages; i < 3; i++) {
 		struct delivery_target target = {.account = account};
 		struct delivery delivery = {.queue_id = random_queue_id(&arena),
-					    .bytes = SLICE(MESSAGE),
+					    .bytes = i % 3 == 1 ? SLICE(GLOBAL) : SLICE(MESSAGE),
 					    .received_ms = 1,
 					    .targets = &target,
 					    .target_count = 1};

@@ -297,6 +297,11 @@ static void packed_is_unpacked(void **state)
 	assert_non_null(unpacked);
 	assert_string_equal(shown(&arena, unpacked), shown(&arena, message));
 	assert_int_equal(unpacked->part_count, message->part_count);
+	assert_false(message_packed_has_8bit(buf_slice(&packed)));
+	assert_false(message_packed_has_8bit(SLICE_EMPTY));
+	buf_init(&damaged, &arena, 0);
+	message_pack(&damaged, parse(&arena, SLICE("Subject: x\r\n\r\n\xe4\r\n")));
+	assert_true(message_packed_has_8bit(buf_slice(&damaged)));
 	/* A byte too few, a byte too many. */
 	for (size_t len = 0; len < packed.len; len++)
 		assert_null(message_unpack(&arena, slice_of(packed.data, len), nested_text()));

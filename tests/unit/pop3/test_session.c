@@ -221,6 +221,115 @@ static void test_large_message(void **state)
 	harness_free(h);
 }
 
+static void add_lines(struct buf *text, const char *line, size_t size)
+{
+	for (size_t end = text->len + size; text->len < end;)
+		buf_printf(text, "%s\r\n", line);
+}
+
+/* Part headers at several depths and in several of the store's chunks, with bodies between them. `global`: as it is stored. */
+static void make_nested(struct buf *text, bool global)
+{
+	const char *subject = global ? "ö" : "=?utf-8?b?w7Y=?=",
+		   *name = global ? "; filename=\"ö\"" : "; filename*=utf-8''%C3%B6";
+
+	buf_printf(text, "%sContent-Type: multipart/mixed; boundary=b\r\nSubject: %s\r\n\r\n", global ? "X: ö\r\n" : "",
+		   subject);
+	buf_add_literal(text, "--b\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n");
+	add_lines(text, ".ö", 400 * 1024);
+	buf_printf(text, "--b\r\nContent-Disposition: attachment%s\r\n\r\n", name);
+	add_lines(text, "x", 800 * 1024);
+	buf_printf(text, "--b\r\nContent-Type: message/rfc822\r\n\r\nSubject: %s\r\nTo: x@b.example\r\n\r\n", subject);
+	add_lines(text, ".y", 100);
+	buf_add_literal(text, "--b--\r\n");
+}
+
+static void expect_text(struct harness *h, struct slice text)
+{
+	struct slice line;
+
+	expect_line(h, SLICE("+OK{{*}}"));
+	while (text.len > 0) {
+		struct slice expected = slice_trim(slice_cut(&text, '\n'));
+
+		assert_true(harness_read_line(h, 0, &line));
+		if (!slice_eq(slice_skip(line, slice_starts_with(line, SLICE("."))), expected))
+			fail_msg("\"%.*s\" instead of \"%.*s\"", SLICE_ARG(line), SLICE_ARG(expected));
+	}
+	expect_line(h, SLICE("."));
+}
+
+/* RFC 6856 section 4: the size that is told is that of what comes, at every depth and whatever the message's size. */
+static void test_surrogates(void **state)
+{
+	struct harness *h = harness_new();
+	struct buf stored SCOPED_BUF, given SCOPED_BUF, expected SCOPED_BUF;
+
+	(void)state;
+	make_nested(&stored, true);
+	make_nested(&given, false);
+	harness_deliver(h, SLICE("Subject: =?utf-8?b?w7Y=?=\r\n\r\nö\r\n"));
+	harness_deliver(h, buf_slice(&stored));
+	open_session(h);
+	harness_send(h, 0, SLICE("LIST\r\nRETR 2\r\nRETR 1\r\n"), false);
+	expect_line(h, SLICE("+OK 2 messages"));
+	expect_line(h, SLICE("1 33"));
+	buf_printf(&expected, "2 %zu", given.len);
+	expect_line(h, buf_slice(&expected));
+	expect_line(h, SLICE("."));
+	expect_text(h, buf_slice(&given));
+	expect_text(h, SLICE("Subject: =?utf-8?b?w7Y=?=\r\n\r\nö\r\n"));
+	harness_disconnect(h, 0);
+	harness_connect(h, 0);
+	expect_line(h, SLICE("+OK{{*}}"));
+	harness_send(h, 0, SLICE("UTF8\r\n" LOG_IN "LIST 2\r\nRETR 2\r\n"), false);
+	for (int i = 0; i < 3; i++)
+		expect_line(h, SLICE("+OK{{*}}"));
+	buf_clear(&expected);
+	buf_printf(&expected, "+OK 2 %zu", stored.len);
+	expect_line(h, buf_slice(&expected));
+	expect_text(h, buf_slice(&stored));
+	harness_free(h);
+}
+
+/* Whichever statement of the store fails: log-in is refused for now, or the surrogate is known; one that is cut isn't ended. */
+static void test_surrogates_and_faults(void **state)
+{
+	struct harness *h = harness_new();
+	bool logged_in = false;
+	struct slice line;
+
+	(void)state;
+	deliver(h, SLICE("ö"));
+	for (int statement = 1; !logged_in; statement++) {
+		assert_true(statement < 100);
+		harness_connect(h, 0);
+		expect_line(h, SLICE("+OK{{*}}"));
+		harness_set_fault(h, statement);
+		harness_send(h, 0, SLICE(LOG_IN), false);
+		expect_line(h, SLICE("+OK{{*}}"));
+		assert_true(harness_read_line(h, 0, &line));
+		logged_in = slice_starts_with(line, SLICE("+OK Logged in: 1 messages, 43 octets"));
+		if (!logged_in)
+			assert_true(slice_starts_with(line, SLICE("-ERR [SYS/TEMP]")));
+		harness_set_fault(h, 0);
+		harness_disconnect(h, 0);
+	}
+	for (int statement = 1; statement < 3; statement++) {
+		open_session(h);
+		harness_set_fault(h, statement);
+		harness_send(h, 0, SLICE("RETR 1\r\n"), false);
+		assert_true(harness_read_line(h, 0, &line));
+		if (slice_starts_with(line, SLICE("+OK")))
+			assert_false(harness_read_line(h, 0, &line));
+		else
+			assert_true(slice_starts_with(line, SLICE("-ERR [SYS/TEMP]")));
+		harness_set_fault(h, 0);
+		harness_disconnect(h, 0);
+	}
+	harness_free(h);
+}
+
 static void test_line_too_long(void **state)
 {
 	struct harness *h = harness_new();
@@ -250,6 +359,7 @@ static void test_stls(void **state)
 	expect_line(h, SLICE("+OK mail.example.test{{*}}"));
 	for (int i = 0; i < 8; i++)
 		expect_line(h, SLICE("{{*}}"));
+	expect_line(h, SLICE("UTF8"));
 	expect_line(h, SLICE("SASL SCRAM-SHA-256 SCRAM-SHA-1"));
 	expect_line(h, SLICE("STLS"));
 	expect_line(h, SLICE("."));
@@ -420,6 +530,8 @@ int main(void)
 {
 	static const struct CMUnitTest others[] = {
 		cmocka_unit_test(test_large_message),
+		cmocka_unit_test(test_surrogates),
+		cmocka_unit_test(test_surrogates_and_faults),
 		cmocka_unit_test(test_line_too_long),
 		cmocka_unit_test(test_stls),
 		cmocka_unit_test(test_ends),

@@ -1,0 +1,269 @@
+#include "pop3/surrogate.h"
+
+#include "mime/downgrade.h"
+#include "store/email.h"
+
+struct known {
+	uint32_t number;
+	uint64_t size;
+};
+
+/* ---- one message ---- */
+
+struct giving {
+	struct email_reader *reader;
+	uint64_t at;     /* in the message that is stored */
+	uint64_t octets; /* of the surrogate, so far */
+	bool is_changed;
+	pop3_sink sink; /* NULL: octets are counted */
+	void *context;
+	enum status status;
+};
+
+static bool give(struct giving *giving, struct slice piece)
+{
+	giving->octets += piece.len;
+	return !giving->sink || giving->sink(giving->context, piece);
+}
+
+/* Some of what is stored from `at` on, up to `end`. */
+static bool read_piece(struct giving *giving, uint64_t at, uint64_t end, struct slice *piece)
+{
+	giving->status = email_read(giving->reader, at, piece);
+	if (giving->status == STATUS_OK && piece->len == 0)
+		giving->status = STATUS_BUG;
+	*piece = slice_sub(*piece, 0, end - at);
+	return giving->status == STATUS_OK;
+}
+
+static bool copy_until(struct giving *giving, uint64_t end)
+{
+	struct slice piece;
+
+	if (!giving->sink && end > giving->at) {
+		giving->octets += end - giving->at;
+		giving->at = end;
+	}
+	while (giving->at < end) {
+		if (!read_piece(giving, giving->at, end, &piece))
+			return false;
+		giving->at += piece.len;
+		if (!give(giving, piece))
+			return false;
+	}
+	return true;
+}
+
+static bool read_header(struct giving *giving, const struct message_part *part, struct buf *header)
+{
+	struct slice piece;
+
+	for (uint64_t at = part->header_start; at < part->body_start; at += piece.len) {
+		if (!read_piece(giving, at, part->body_start, &piece))
+			return false;
+		buf_add(header, piece);
+	}
+	return true;
+}
+
+static bool give_header(struct giving *giving, const struct message_part *part)
+{
+	struct arena arena SCOPED_ARENA;
+	struct buf header SCOPED_BUF, downgraded SCOPED_BUF;
+
+	if (!copy_until(giving, part->header_start) || !read_header(giving, part, &header))
+		return false;
+	if (!downgrade_is_needed(buf_slice(&header)))
+		return copy_until(giving, part->body_start);
+	downgrade_header(&downgraded, &arena, buf_slice(&header));
+	giving->is_changed = true;
+	giving->at = part->body_start;
+	return give(giving, buf_slice(&downgraded));
+}
+
+/* Parts lie in the order of the message; message_parse limits their depth. */
+static bool give_part(struct giving *giving, const struct message_part *part)
+{
+	if (!give_header(giving, part))
+		return false;
+	for (const struct message_part *child = part->children; child; child = child->next) {
+		if (!give_part(giving, child))
+			return false;
+	}
+	return true;
+}
+
+static enum status give_message(struct giving *giving, const struct message *structure)
+{
+	if (give_part(giving, structure->root))
+		(void)copy_until(giving, email_reader_size(giving->reader));
+	return giving->status;
+}
+
+struct lookup {
+	struct arena *arena;
+	struct message *structure;
+};
+
+static bool take_structure(void *context, const struct email *email)
+{
+	struct lookup *lookup = context;
+
+	lookup->structure = message_unpack(lookup->arena, slice_dup(lookup->arena, email->structure), SLICE_EMPTY);
+	return true;
+}
+
+static enum status read_structure(struct pop3_session *s, struct arena *arena, uint32_t uid, struct message **structure)
+{
+	int64_t mailbox = mailbox_viewer_state(&s->viewer).mailbox;
+	struct lookup lookup = {arena, NULL};
+	enum status status =
+		email_scan(s->context->store, s->account, mailbox, &uid, 1, EMAIL_STRUCTURE, take_structure, &lookup);
+
+	*structure = lookup.structure;
+	return status == STATUS_OK && !lookup.structure ? STATUS_NOT_FOUND : status;
+}
+
+enum status pop3_give_surrogate(struct pop3_session *s, const struct view_message *message, struct email_reader *reader,
+				pop3_sink sink, void *context)
+{
+	struct arena arena SCOPED_ARENA;
+	struct giving giving = {.reader = reader, .sink = sink, .context = context};
+	struct message *structure;
+	enum status status = read_structure(s, &arena, message->uid, &structure);
+
+	return status == STATUS_OK ? give_message(&giving, structure) : status;
+}
+
+/* ---- all messages ---- */
+
+struct sieve {
+	struct arena arena; /* for one message */
+	bool by_headers;
+	uint32_t *uids; /* what stays in it */
+	size_t count;
+};
+
+/* Only those that lie in `bytes` can be looked at. */
+static bool headers_are_ascii(const struct message_part *part, struct slice bytes)
+{
+	if (part->body_start > bytes.len || downgrade_is_needed(slice_sub(bytes, part->header_start, part->body_start)))
+		return false;
+	for (const struct message_part *child = part->children; child; child = child->next) {
+		if (!headers_are_ascii(child, bytes))
+			return false;
+	}
+	return true;
+}
+
+static bool needs_look(struct sieve *sieve, const struct email *email)
+{
+	if (!sieve->by_headers)
+		return message_packed_has_8bit(email->structure);
+	arena_reset(&sieve->arena);
+	const struct message *message = message_unpack(&sieve->arena, email->structure, email->bytes);
+
+	return message && !headers_are_ascii(message->root, email->bytes);
+}
+
+static bool sift(void *context, const struct email *email)
+{
+	struct sieve *sieve = context;
+
+	if (needs_look(sieve, email))
+		sieve->uids[sieve->count++] = email->uid;
+	return true;
+}
+
+/* Leaves those of the uids that pass. */
+static enum status sift_all(struct pop3_session *s, uint32_t *uids, size_t *count, bool by_headers)
+{
+	struct sieve sieve = {.by_headers = by_headers, .uids = ARENA_ARRAY(pop3_arena(s), uint32_t, *count)};
+	enum status status = STATUS_OK;
+
+	if (*count > 0)
+		status = email_scan(s->context->store, s->account, mailbox_viewer_state(&s->viewer).mailbox, uids, *count,
+				    by_headers ? EMAIL_STRUCTURE | EMAIL_HEADER : EMAIL_STRUCTURE, sift, &sieve);
+	memcpy(uids, sieve.uids, sieve.count * sizeof(*uids));
+	*count = sieve.count;
+	arena_free(&sieve.arena);
+	return status;
+}
+
+static enum status measure(struct pop3_session *s, const struct view_message *message)
+{
+	struct arena arena SCOPED_ARENA;
+	struct giving giving = {0};
+	struct message *structure;
+	enum status status = read_structure(s, &arena, message->uid, &structure);
+
+	if (status == STATUS_OK)
+		status = email_open_sized(s->context->store, &arena, s->account, message->email, message->size, &giving.reader);
+	if (status != STATUS_OK)
+		return status;
+	status = give_message(&giving, structure);
+	email_close(giving.reader);
+	if (status == STATUS_OK && giving.is_changed) {
+		struct known known = {message->sequence, giving.octets};
+
+		buf_add(&s->surrogates, slice_of((const char *)&known, sizeof(known)));
+	}
+	return status;
+}
+
+/* What has gone meanwhile can't be retrieved, so its size doesn't matter. */
+static enum status measure_all(struct pop3_session *s, const uint32_t *uids, size_t count)
+{
+	struct view_message message;
+	enum status status = STATUS_OK;
+
+	for (size_t i = 0; i < count && status == STATUS_OK; i++) {
+		if (mailbox_viewer_read(&s->viewer, uids[i], uids[i], &message, 1) == 1)
+			status = measure(s, &message);
+		if (status == STATUS_NOT_FOUND)
+			status = STATUS_OK;
+	}
+	return status;
+}
+
+enum status pop3_find_surrogates(struct pop3_session *s)
+{
+	struct view_message *messages = ARENA_ARRAY(pop3_arena(s), struct view_message, POP3_PIECE);
+	uint32_t *uids = ARENA_ARRAY(pop3_arena(s), uint32_t, POP3_PIECE);
+	uint64_t next = 1;
+	size_t count;
+	enum status status = STATUS_OK;
+
+	while (status == STATUS_OK && next <= UINT32_MAX &&
+	       (count = mailbox_viewer_read(&s->viewer, (uint32_t)next, UINT32_MAX, messages, POP3_PIECE)) > 0) {
+		next = (uint64_t)messages[count - 1].uid + 1;
+		for (size_t i = 0; i < count; i++)
+			uids[i] = messages[i].uid;
+		status = sift_all(s, uids, &count, false);
+		if (status == STATUS_OK)
+			status = sift_all(s, uids, &count, true);
+		if (status == STATUS_OK)
+			status = measure_all(s, uids, count);
+	}
+	return status;
+}
+
+bool pop3_has_surrogate(const struct pop3_session *s, uint32_t number, uint64_t *size)
+{
+	size_t low = 0, high = s->surrogates.len / sizeof(struct known);
+
+	while (low < high) {
+		size_t middle = (low + high) / 2;
+		struct known known;
+
+		memcpy(&known, s->surrogates.data + middle * sizeof(known), sizeof(known));
+		*size = known.size;
+		if (known.number == number)
+			return true;
+		if (known.number < number)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return false;
+}
