@@ -147,7 +147,7 @@ static bool normalise(struct arena *arena, struct slice text, struct slice *addr
 	return buf_ok(&out);
 }
 
-/* ---- postmaster without a domain ---- */
+/* ---- postmasters ---- */
 
 static bool is_somebody(struct deliver_service *service, struct arena *arena, struct slice address)
 {
@@ -179,6 +179,20 @@ static struct slice find_postmaster(struct deliver_service *service, struct aren
 	return count > 0 ? postmaster_at(arena, domains[0]) : here;
 }
 
+/* Is it the postmaster of a domain here, or of one that stands for it, which names none? */
+static bool lacks_postmaster(struct deliver_service *service, struct arena *arena, struct slice address)
+{
+	size_t at = slice_find_last_byte(address, '@');
+	struct directory_entry entry;
+
+	if (at == SLICE_NOT_FOUND || !slice_eq_nocase(slice_sub(address, 0, at), SLICE("postmaster")) ||
+	    look_up(service, arena, address, &entry) != STATUS_OK)
+		return false;
+	if (entry.is_domain_alias && look_up(service, arena, entry.targets[0], &entry) != STATUS_OK)
+		return false;
+	return entry.kind == DIRECTORY_UNKNOWN;
+}
+
 /* As it stands after rewriting. */
 static enum verdict_id recipient_address(struct deliver_service *service, struct arena *arena, struct slice text,
 					 struct slice *address)
@@ -187,6 +201,8 @@ static enum verdict_id recipient_address(struct deliver_service *service, struct
 		*address = find_postmaster(service, arena);
 	else if (!normalise(arena, text, address))
 		return VERDICT_BAD_RECIPIENT;
+	else if (lacks_postmaster(service, arena, *address))
+		*address = find_postmaster(service, arena);
 	return policy_rewrite(service->policy, arena, RULE_REWRITE_RECIPIENT, address) == STATUS_OK ? VERDICT_RECIPIENT_OK
 												    : VERDICT_TEMPORARY;
 }

@@ -79,6 +79,7 @@ static void fill_directory(struct world *world)
 	struct store *store = world->fixture->store;
 
 	assert_int_equal(directory_add_domain(store, SLICE("catch.test")), STATUS_OK);
+	assert_int_equal(directory_add_domain(store, SLICE("bare.test")), STATUS_OK);
 	assert_int_equal(directory_add_account(store, SLICE("off@example.test"), SLICE_EMPTY, 0, &world->off), STATUS_OK);
 	assert_int_equal(directory_enable_account(store, SLICE("off@example.test"), false), STATUS_OK);
 	assert_int_equal(directory_add_account(store, SLICE("small@example.test"), SLICE_EMPTY, 3000, &world->small),
@@ -262,6 +263,9 @@ static void test_recipients(void **state)
 		{"postmaster", OK_RECIPIENT, false, 0},
 		{"PostMaster", OK_RECIPIENT, false, 0},
 		{"postmaster@example.test", OK_RECIPIENT, false, 0},
+		{"Postmaster@bare.test", OK_RECIPIENT, false, 0},
+		{"somebody@bare.test", CODE(550, 1, 1), false, 0},
+		{"postmaster@elsewhere.test", CODE(550, 7, 1), false, 0},
 	};
 
 	for (size_t i = 0; i < sizeof examples / sizeof examples[0]; i++) {
