@@ -1,5 +1,6 @@
 /* What is told of the next hops while the relay runs. */
 #include "relay/relay_internal.h"
+#include "store/routing.h"
 
 /* Kept in order, the largest first. */
 static size_t insert(struct relay_hop_count *hops, size_t count, size_t max, const struct hop *hop)
@@ -17,13 +18,20 @@ static size_t insert(struct relay_hop_count *hops, size_t count, size_t max, con
 	return count + 1;
 }
 
+/* What stands in a user's .forward, commands and all, is nobody else's affair, least of all those who fetch numbers without a password. */
+static bool is_private(struct slice hop)
+{
+	return slice_starts_with(hop, HOP_UNIX) || slice_starts_with(hop, HOP_FORWARD);
+}
+
 size_t relay_hop_counts(struct relay *relay, struct arena *arena, struct relay_hop_count *hops, size_t max)
 {
 	size_t count = 0;
 
 	pthread_mutex_lock(&relay->lock);
 	for (const struct hop *hop = relay->scheduler->hops; hop; hop = hop->hh.next)
-		count = insert(hops, count, max, hop);
+		if (!is_private(hop->name))
+			count = insert(hops, count, max, hop);
 	for (size_t i = 0; i < count; i++)
 		hops[i].name = slice_dup(arena, hops[i].name);
 	pthread_mutex_unlock(&relay->lock);

@@ -154,5 +154,5 @@ struct relay_hop_count {
 	struct slice name;
 	unsigned active, in_hand; /* connections, recipients */
 };
-/* The `max` hops with the most in hand; names in `arena`. Returns how many. */
+/* The `max` hops with the most in hand, but those of Unix users; names in `arena`. Returns how many. */
 size_t relay_hop_counts(struct relay *relay, struct arena *arena, struct relay_hop_count *hops, size_t max);

@@ -467,6 +467,20 @@ static void strictest_route_counts(void **state)
 	}
 }
 
+static void users_hops_are_private(void **state)
+{
+	struct relay_fixture *f = *state;
+	struct relay_hop_count hops[4];
+
+	relay_fixture_queue(f, &(struct letter){.recipients = {"al@here.example"}, .next_hop = "unix:al:|tell --password x"});
+	relay_fixture_queue(f, &(struct letter){.recipients = {"list@here.example"}, .next_hop = "local:list"});
+	relay_fixture_start(f, 25);
+	assert_true(relay_fixture_wait(f, 0, 2, 0)); /* there is no local role */
+	assert_int_equal(relay_hop_counts(f->relay, &f->store->arena, hops, 4), 1);
+	assert_true(slice_eq(hops[0].name, SLICE("local:list")));
+	relay_fixture_stop(f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -481,6 +495,7 @@ int main(void)
 		RELAY_TEST(smarthost_auth),
 		RELAY_TEST(smarthost_password_keeps_its_tls),
 		RELAY_TEST(strictest_route_counts),
+		RELAY_TEST(users_hops_are_private),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
