@@ -7,6 +7,8 @@
 #include "deliver/deliver.h"
 #include "ipc/ipc.h"
 
+#define RECORD_WAIT_MS 60000
+
 /* One parcel: its message, and whoever handles it. */
 struct errand {
 	struct relay *relay;
@@ -242,6 +244,15 @@ static bool has_result(const struct parcel *parcel)
 	return false;
 }
 
+/* As with hosts: no more is done while it isn't on disk what became of the message before. Should we die, that one alone is done twice. */
+static void wait_for_records(struct worker *worker)
+{
+	struct relay *relay = worker->relay;
+
+	while (!recorder_wait(relay->recorder, worker->gate, RECORD_WAIT_MS) && !is_stopping(relay))
+		;
+}
+
 static void run_errand(struct worker *worker, struct parcel *parcel)
 {
 	struct relay *relay = worker->relay;
@@ -249,6 +260,7 @@ static void run_errand(struct worker *worker, struct parcel *parcel)
 	enum status status = open_message(&errand);
 	bool is_done;
 
+	wait_for_records(worker);
 	if (status == STATUS_OK)
 		do_each(&errand);
 	else if (status != STATUS_NOT_FOUND)
