@@ -4,8 +4,8 @@
 #include "mime/binary.h"
 #include "smtp/session.h"
 
-/* Base64 makes 78 bytes of 57. */
-#define GROWN(limit) (2 * (limit))
+/* Base64 makes 78 bytes of 57; the deliver role takes no more than this. */
+#define GROWN(limit) ((limit) + (limit) / 2)
 
 struct lines {
 	struct incoming *incoming;

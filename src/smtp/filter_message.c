@@ -118,6 +118,7 @@ static bool run(struct smtp_session *s, struct incoming *incoming, struct slice 
 		filter_hold(s, message->held_why);
 	s->transaction.envelope.is_held = s->filter->is_held;
 	s->transaction.envelope.held_why = s->filter->held_why;
+	s->transaction.envelope.body_8bit |= message->body_map && !slice_is_ascii(message->body);
 	*verdict = verdict_of_reply(REPLY_STORAGE);
 	return put_back(incoming, message);
 }
