@@ -59,7 +59,7 @@ void local_deliver(struct ipc *ipc, struct arena *arena, const struct local_requ
 	    ipc_call(ipc, ROLE_LOCAL, LOCAL_REQUEST_DELIVER, buf_slice(&frame), message, timeout_ms, arena, &reply) == STATUS_OK &&
 	    local_outcome_unpack(arena, reply, outcome))
 		return;
-	*outcome = (struct local_outcome){.result = LOCAL_DEFERRED, .enhanced = SLICE("4.3.2"),
+	*outcome = (struct local_outcome){.result = LOCAL_DEFERRED, .enhanced = LOCAL_ROLE_AWAY,
 					  .text = SLICE("the local role is not there, or was ended meanwhile; it runs while local.domains or local.targets is set")};
 }
 

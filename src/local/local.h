@@ -53,7 +53,8 @@ struct local_outcome {
 	struct slice *targets;
 	size_t target_count;
 };
-/* Blocks as long as a command may take: timeout_ms. A role that is away is LOCAL_DEFERRED. Texts are in `arena`. */
+#define LOCAL_ROLE_AWAY SLICE("4.3.2")
+/* Blocks as long as a command may take: timeout_ms. A role that is away is LOCAL_DEFERRED, `enhanced` LOCAL_ROLE_AWAY. Texts are in `arena`. */
 void local_deliver(struct ipc *ipc, struct arena *arena, const struct local_request *request, int message, int timeout_ms,
 		   struct local_outcome *outcome);
 

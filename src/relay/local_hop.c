@@ -1,6 +1,7 @@
 #include "relay/local_hop.h"
 
 #include <errno.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -8,6 +9,8 @@
 #include "ipc/ipc.h"
 
 #define RECORD_WAIT_MS 60000
+#define ROLE_WAIT_MS   5000 /* for a role that is just being started, as at our own start */
+#define ROLE_AGAIN_MS  200
 
 /* One parcel: its message, and whoever handles it. */
 struct errand {
@@ -90,6 +93,16 @@ static enum status open_message(struct errand *errand)
 
 /* ---- to the local role ---- */
 
+static bool is_stopping(struct relay *relay)
+{
+	bool stopping;
+
+	pthread_mutex_lock(&relay->lock);
+	stopping = relay->stopping;
+	pthread_mutex_unlock(&relay->lock);
+	return stopping;
+}
+
 /* Where one target of a user's .forward goes. */
 static struct queue_part part_of(struct errand *errand, const struct recipient *recipient, struct slice target)
 {
@@ -120,6 +133,20 @@ static void split(struct errand *errand, struct recipient *recipient, const stru
 	}
 }
 
+/* A moment's absence of the role costs the mail no attempt. */
+static void ask_local(struct errand *errand, struct arena *arena, const struct local_request *request, struct local_outcome *outcome)
+{
+	struct relay *relay = errand->relay;
+	int64_t until = clock_monotonic_ms() + ROLE_WAIT_MS;
+
+	local_deliver(relay->environment.ipc, arena, request, errand->message, relay->options.local_wait_ms, outcome);
+	while (outcome->result == LOCAL_DEFERRED && slice_eq(outcome->enhanced, LOCAL_ROLE_AWAY) && relay->environment.ipc &&
+	       clock_monotonic_ms() < until && !is_stopping(relay)) {
+		nanosleep(&(struct timespec){.tv_nsec = ROLE_AGAIN_MS * 1000000L}, NULL);
+		local_deliver(relay->environment.ipc, arena, request, errand->message, relay->options.local_wait_ms, outcome);
+	}
+}
+
 static void hand_to_local(struct errand *errand, struct recipient *recipient)
 {
 	const struct queue_item *item = &recipient->item;
@@ -135,8 +162,7 @@ static void hand_to_local(struct errand *errand, struct recipient *recipient)
 	struct local_outcome outcome;
 	struct arena arena SCOPED_ARENA;
 
-	local_deliver(errand->relay->environment.ipc, &arena, &request, errand->message, errand->relay->options.local_wait_ms,
-		      &outcome);
+	ask_local(errand, &arena, &request, &outcome);
 	switch (outcome.result) {
 	case LOCAL_DELIVERED:
 		recipient->is_final = true;
@@ -195,16 +221,6 @@ static void hand_to_deliver(struct errand *errand, struct recipient *recipient)
 }
 
 /* ---- a worker's work ---- */
-
-static bool is_stopping(struct relay *relay)
-{
-	bool stopping;
-
-	pthread_mutex_lock(&relay->lock);
-	stopping = relay->stopping;
-	pthread_mutex_unlock(&relay->lock);
-	return stopping;
-}
 
 /* When all ends the other roles do too: what they didn't do any more says nothing about the mail. */
 static void take_back(struct errand *errand)
