@@ -82,6 +82,7 @@ static bool start(void *context, struct ipc *ipc)
 	role->pop3.ipc = ipc;
 	role->pop3.store = role->imap.store;
 	role->pop3.views = role->imap.views;
+	role->pop3.known = pop3_known_new();
 	return true;
 }
 
@@ -98,6 +99,7 @@ static void stop(void *context)
 
 	if (!role->imap.store)
 		return;
+	pop3_known_free(role->pop3.known);
 	mailbox_view_cache_free(role->imap.views);
 	store_close(role->imap.store);
 }

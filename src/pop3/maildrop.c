@@ -46,7 +46,7 @@ uint64_t pop3_size(const struct pop3_session *s, const struct view_message *mess
 {
 	uint64_t size;
 
-	return pop3_has_surrogate(s, message->sequence, &size) ? size : message->size;
+	return pop3_has_surrogate(s, message->uid, &size) ? size : message->size;
 }
 
 static void count_octets(struct pop3_session *s)

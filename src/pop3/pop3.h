@@ -26,6 +26,7 @@
 
 struct ipc;
 struct mailbox_view_cache;
+struct pop3_known;
 struct store;
 
 enum pop3_plaintext {
@@ -52,8 +53,13 @@ struct pop3_context {
 	struct store *store;
 	struct ipc *ipc; /* NULL: nothing is announced to other roles */
 	struct mailbox_view_cache *views;
+	struct pop3_known *known; /* NULL: each log-in looks at all messages */
 	const struct log *log;
 };
+
+/* What sessions found out about messages, for those that come after them. */
+struct pop3_known *pop3_known_new(void);
+void pop3_known_free(struct pop3_known *known);
 
 extern const struct protocol pop3_protocol;
 

@@ -52,7 +52,7 @@ static enum next send_message(struct pop3_session *s, const struct view_message 
 	struct pop3_text text = pop3_text_begin(lines);
 	struct sending sending = {s, &text};
 	uint64_t size;
-	enum status status = pop3_has_surrogate(s, message->sequence, &size)
+	enum status status = pop3_has_surrogate(s, message->uid, &size)
 				     ? pop3_give_surrogate(s, message, reader, send_piece, &sending)
 				     : send_original(s, reader, first, &text);
 

@@ -1,12 +1,8 @@
 #include "pop3/surrogate.h"
 
 #include "mime/downgrade.h"
+#include "pop3/known.h"
 #include "store/email.h"
-
-struct known {
-	uint32_t number;
-	uint64_t size;
-};
 
 /* ---- one message ---- */
 
@@ -204,9 +200,9 @@ static enum status measure(struct pop3_session *s, const struct view_message *me
 	status = give_message(&giving, structure);
 	email_close(giving.reader);
 	if (status == STATUS_OK && giving.is_changed) {
-		struct known known = {message->sequence, giving.octets};
+		struct pop3_surrogate found = {.uid = message->uid, .size = giving.octets};
 
-		buf_add(&s->surrogates, slice_of((const char *)&known, sizeof(known)));
+		buf_add(&s->surrogates, slice_of((const char *)&found, sizeof(found)));
 	}
 	return status;
 }
@@ -230,7 +226,9 @@ enum status pop3_find_surrogates(struct pop3_session *s)
 {
 	struct view_message *messages = ARENA_ARRAY(pop3_arena(s), struct view_message, POP3_PIECE);
 	uint32_t *uids = ARENA_ARRAY(pop3_arena(s), uint32_t, POP3_PIECE);
-	uint64_t next = 1;
+	struct pop3_maildrop maildrop = {s->account, mailbox_viewer_state(&s->viewer).mailbox, s->uid_validity};
+	uint32_t known = pop3_known_take(s->context->known, &maildrop, &s->surrogates);
+	uint64_t next = (uint64_t)known + 1;
 	size_t count;
 	enum status status = STATUS_OK;
 
@@ -245,22 +243,24 @@ enum status pop3_find_surrogates(struct pop3_session *s)
 		if (status == STATUS_OK)
 			status = measure_all(s, uids, count);
 	}
+	if (status == STATUS_OK && next - 1 > known)
+		pop3_known_put(s->context->known, &maildrop, (uint32_t)(next - 1), buf_slice(&s->surrogates));
 	return status;
 }
 
-bool pop3_has_surrogate(const struct pop3_session *s, uint32_t number, uint64_t *size)
+bool pop3_has_surrogate(const struct pop3_session *s, uint32_t uid, uint64_t *size)
 {
-	size_t low = 0, high = s->surrogates.len / sizeof(struct known);
+	size_t low = 0, high = s->surrogates.len / sizeof(struct pop3_surrogate);
 
 	while (low < high) {
 		size_t middle = (low + high) / 2;
-		struct known known;
+		struct pop3_surrogate found;
 
-		memcpy(&known, s->surrogates.data + middle * sizeof(known), sizeof(known));
-		*size = known.size;
-		if (known.number == number)
+		memcpy(&found, s->surrogates.data + middle * sizeof(found), sizeof(found));
+		*size = found.size;
+		if (found.uid == uid)
 			return true;
-		if (known.number < number)
+		if (found.uid < uid)
 			low = middle + 1;
 		else
 			high = middle;

@@ -7,10 +7,10 @@
 struct email_reader;
 
 /* Finds out which messages of the maildrop need one and how large it is. For most it is enough to look into the structure that is stored
- * with them; headers are read where a message has bytes beyond ASCII. */
+ * with them; headers are read where a message has bytes beyond ASCII. What an earlier session has found isn't looked for again. */
 MUST_CHECK enum status pop3_find_surrogates(struct pop3_session *s);
 /* Has the message one? *size becomes its size in octets. */
-bool pop3_has_surrogate(const struct pop3_session *s, uint32_t number, uint64_t *size);
+bool pop3_has_surrogate(const struct pop3_session *s, uint32_t uid, uint64_t *size);
 /* Gives it piece by piece, until the sink says false. */
 typedef bool (*pop3_sink)(void *context, struct slice piece);
 MUST_CHECK enum status pop3_give_surrogate(struct pop3_session *s, const struct view_message *message,

@@ -275,6 +275,7 @@ struct harness *harness_new(void)
 		.options = {.hostname = SLICE("mail.example.test"), .plaintext = POP3_PLAINTEXT_LOOPBACK},
 		.store = h->store,
 		.views = mailbox_view_cache_new(h->store, 0),
+		.known = pop3_known_new(),
 		.log = &h->log,
 	};
 	return h;
@@ -294,6 +295,7 @@ void harness_free(struct harness *h)
 {
 	for (int i = 0; i < HARNESS_SESSIONS; i++)
 		harness_disconnect(h, i);
+	pop3_known_free(h->context.known);
 	mailbox_view_cache_free(h->context.views);
 	store_close(h->store);
 	remove_folder(h);

@@ -292,6 +292,38 @@ static void test_surrogates(void **state)
 	harness_free(h);
 }
 
+/* Later sessions are told the same by what the first has found, and what is new is found too; an expunged message takes nothing with it. */
+static void test_surrogates_are_known(void **state)
+{
+	struct harness *h = harness_new();
+
+	(void)state;
+	deliver(h, SLICE("ö"));
+	deliver(h, SLICE("x"));
+	deliver(h, SLICE("öö"));
+	for (int session = 0; session < 3; session++) {
+		open_session(h);
+		harness_send(h, 0, SLICE("LIST 1\r\nLIST 3\r\nRETR 1\r\n"), false);
+		expect_line(h, SLICE("+OK 1 43"));
+		expect_line(h, SLICE("+OK 3 47"));
+		expect_text(h, SLICE("Subject: =?utf-8?b?w7Y=?=\r\n\r\nDelivered\r\n.\r\n"));
+		harness_disconnect(h, 0);
+	}
+	harness_expunge(h, 1);
+	deliver(h, SLICE("ö"));
+	for (int session = 0; session < 2; session++) {
+		open_session(h);
+		harness_send(h, 0, SLICE("LIST\r\n"), false);
+		expect_line(h, SLICE("+OK 3 messages"));
+		expect_line(h, SLICE("1 28"));
+		expect_line(h, SLICE("2 47"));
+		expect_line(h, SLICE("3 43"));
+		expect_line(h, SLICE("."));
+		harness_disconnect(h, 0);
+	}
+	harness_free(h);
+}
+
 /* Whichever statement of the store fails: log-in is refused for now, or the surrogate is known; one that is cut isn't ended. */
 static void test_surrogates_and_faults(void **state)
 {
@@ -531,6 +563,7 @@ int main(void)
 	static const struct CMUnitTest others[] = {
 		cmocka_unit_test(test_large_message),
 		cmocka_unit_test(test_surrogates),
+		cmocka_unit_test(test_surrogates_are_known),
 		cmocka_unit_test(test_surrogates_and_faults),
 		cmocka_unit_test(test_line_too_long),
 		cmocka_unit_test(test_stls),
