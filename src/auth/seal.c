@@ -27,21 +27,28 @@ static bool read_key(const char *path, struct seal_key *key)
 	return fd >= 0 && read(fd, key->bytes, sizeof(key->bytes)) == (ssize_t)sizeof(key->bytes);
 }
 
-/* Two that make it at once: the first one's stands. */
-static bool make_key(const char *path)
+/* It gets its name when it is whole on disk, so that a crash leaves no part of one. Two that make it at once: the first one's stands. */
+static bool make_key(const char *path, struct arena *arena)
 {
-	__attribute__((cleanup(close_fd))) int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	struct buf name;
 	struct seal_key key;
 
-	if (fd < 0)
-		return errno == EEXIST;
+	buf_init(&name, arena, 0);
+	buf_printf(&name, "%s.%d", path, (int)getpid());
+	char *aside = slice_cstr(arena, buf_slice(&name));
+	__attribute__((cleanup(close_fd))) int fd = open(aside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
 	random_bytes(key.bytes, sizeof(key.bytes));
-	return write(fd, key.bytes, sizeof(key.bytes)) == (ssize_t)sizeof(key.bytes) && fsync(fd) == 0;
+	bool is_written = fd >= 0 && write(fd, key.bytes, sizeof(key.bytes)) == (ssize_t)sizeof(key.bytes) && fsync(fd) == 0;
+	bool is_there = is_written && (link(aside, path) == 0 || errno == EEXIST);
+
+	(void)unlink(aside);
+	return is_there;
 }
 
 bool seal_load_key(const char *path, struct seal_key *key, struct arena *arena, struct error *error)
 {
-	if (access(path, F_OK) != 0 && !make_key(path)) {
+	if (access(path, F_OK) != 0 && !make_key(path, arena)) {
 		error_set(error, arena, STATUS_TEMPORARY, "%s can't be made: %s", path, strerror(errno));
 		return false;
 	}
