@@ -5,6 +5,7 @@
 #include "cli/commands.h"
 #include "cli/output.h"
 #include "cli/password.h"
+#include "cli/rules.h"
 #include "store/directory.h"
 
 static bool open_both(struct cli *cli)
@@ -16,15 +17,6 @@ static void announce(struct cli *cli, struct slice address)
 {
 	cli_announce(cli, SLICE("directory"), address);
 	cli_announce(cli, SLICE("credential"), address);
-}
-
-static bool parse_quota(struct cli *cli, const char *text, uint64_t *bytes)
-{
-	*bytes = 0;
-	if (!text || strcmp(text, "none") == 0 || config_size(slice_from_cstr(text), bytes))
-		return true;
-	cli_fail(cli, EXIT_USAGE, "\"%s\" is not a size; give one as 500MB, 5G or none", text);
-	return false;
 }
 
 static enum status set_password(struct cli *cli, struct slice address, int64_t account, const struct new_password *new)
@@ -99,19 +91,20 @@ int command_account_add(struct cli *cli)
 	bool shared = cli_flag(cli, "--shared");
 	struct new_password new;
 	struct slice address;
-	uint64_t quota_bytes;
+	uint64_t quota_bytes = 0;
 
 	if (shared && (batch || source.from_stdin || source.hash))
 		return cli_fail(cli, EXIT_USAGE, "a shared mailbox has no password; see: posthorn help account add");
 	if (batch)
 		return cli_finish(cli, 0, 0) ? account_add_batch(cli, batch) : (int)cli->failed;
 	if (!cli_finish(cli, 1, 1) || !cli_address(cli, cli_argument(cli, 0), &address) ||
-	    !parse_quota(cli, quota, &quota_bytes))
+	    (quota && !rules_size(cli, quota, &quota_bytes)))
+		return cli->failed;
+	if ((!shared && !password_get(cli, source, address, &new)) || !open_both(cli) ||
+	    (!quota && !rules_default_quota(cli, address, &quota_bytes)))
 		return cli->failed;
 	if (shared)
-		return open_both(cli) ? add_shared(cli, address, slice_from_cstr(name), quota_bytes) : (int)cli->failed;
-	if (!password_get(cli, source, address, &new) || !open_both(cli))
-		return cli->failed;
+		return add_shared(cli, address, slice_from_cstr(name), quota_bytes);
 	return add_one(cli, address, slice_from_cstr(name), quota_bytes, &new);
 }
 
@@ -191,7 +184,7 @@ int command_account_quota(struct cli *cli)
 	enum status status;
 	uint64_t bytes;
 
-	if (!cli_finish(cli, 2, 2) || !parse_quota(cli, cli->arguments[1], &bytes) || !begin(cli, &address, &account))
+	if (!cli_finish(cli, 2, 2) || !rules_size(cli, cli->arguments[1], &bytes) || !begin(cli, &address, &account))
 		return cli->failed;
 	status = directory_set_quota(cli->store, address, bytes, account.quota_messages);
 	if (status != STATUS_OK)

@@ -14,6 +14,7 @@
 #include "cli/csv.h"
 #include "cli/output.h"
 #include "cli/password.h"
+#include "cli/rules.h"
 #include "store/directory.h"
 
 #define FILE_MAX    (256 * 1024 * 1024)
@@ -24,6 +25,7 @@ struct row {
 	unsigned line;
 	struct slice address, name, password;
 	uint64_t quota;
+	bool has_quota; /* in the file; else the domain's */
 	bool generated;
 	int64_t account;
 	enum status status;
@@ -98,11 +100,13 @@ static bool take_row(struct batch *batch, const struct csv_row *from, const char
 		cli_fail(cli, EXIT_FAILED, "%s:%u: nothing was added", path, from->line);
 		return false;
 	}
-	if (from->count > 3 && from->fields[3].len && !config_size(from->fields[3], &row.quota)) {
-		cli_fail(cli, EXIT_FAILED, "%s:%u: \"%.*s\" is not a size such as 5G; nothing was added", path, from->line,
+	if (from->count > 3 && from->fields[3].len && !slice_eq(from->fields[3], SLICE("none")) &&
+	    !config_size(from->fields[3], &row.quota)) {
+		cli_fail(cli, EXIT_FAILED, "%s:%u: \"%.*s\" is not a size such as 5G, nor none; nothing was added", path, from->line,
 			 SLICE_ARG(from->fields[3]));
 		return false;
 	}
+	row.has_quota = from->count > 3 && from->fields[3].len > 0;
 	row.generated = row.password.len == 0;
 	if (row.generated)
 		row.password = password_generate(&cli->arena);
@@ -153,6 +157,11 @@ static enum status complete_account(struct cli *cli, struct row *row)
 	return status == STATUS_NOT_FOUND ? STATUS_EXISTS : status; /* an alias has the address */
 }
 
+static struct slice domain_of(struct slice address)
+{
+	return slice_skip(address, slice_find_last_byte(address, '@') + 1);
+}
+
 static void *add_accounts(void *argument)
 {
 	struct adding *adding = argument;
@@ -162,6 +171,10 @@ static void *add_accounts(void *argument)
 	while ((i = atomic_fetch_add(&adding->next, 1)) < adding->end) {
 		struct row *row = &adding->batch->rows[i];
 
+		row->status = row->has_quota ? STATUS_OK
+					     : routing_domain_limit(cli->store, RULE_DOMAIN_QUOTA, domain_of(row->address), &row->quota);
+		if (row->status != STATUS_OK)
+			continue;
 		row->status = directory_add_account(cli->store, row->address, row->name, row->quota, &row->account);
 		if (row->status == STATUS_EXISTS)
 			row->status = complete_account(cli, row);

@@ -33,6 +33,11 @@ const struct command commands[] = {
 	 "  posthorn domain add example.com --relay --listed\n",
 	 command_domain_add},
 	{"domain list", "", "list the domains", "Example:\n  posthorn domain list --json\n", command_domain_list},
+	{"domain set", "DOMAIN [--message-size SIZE] [--quota SIZE]", "set limits of a domain",
+	 "  --message-size SIZE  the largest message for it, below limits.message_size: 10MB, none\n"
+	 "  --quota SIZE         the quota of accounts that are added without one: 500MB, 5G, none\n\n"
+	 "posthorn domain list shows them. Example:\n  posthorn domain set example.org --message-size 10MB --quota 2G\n",
+	 command_domain_set},
 	{"domain remove", "DOMAIN", "take no mail for a domain any more",
 	 "Its accounts must be removed first; its aliases and listed recipients go with it. Example:\n  posthorn domain remove example.org\n", command_domain_remove},
 

@@ -9,6 +9,7 @@ extern const size_t command_count;
 /* domain.c */
 int command_domain_add(struct cli *cli);
 int command_domain_list(struct cli *cli);
+int command_domain_set(struct cli *cli);
 int command_domain_remove(struct cli *cli);
 /* import_aliases.c */
 int command_import_aliases(struct cli *cli);

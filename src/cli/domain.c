@@ -65,6 +65,80 @@ static enum status list_rules(struct cli *cli, struct listing *list, enum rule_k
 	return status;
 }
 
+/* ---- limits ---- */
+
+/* "message-size=10485760 quota=2147483648"; empty: it has none. */
+static enum status limits_of(struct cli *cli, struct slice domain, struct slice *text)
+{
+	uint64_t size, quota;
+	struct buf out;
+	enum status status = routing_domain_limit(cli->store, RULE_DOMAIN_SIZE, domain, &size);
+
+	if (status == STATUS_OK)
+		status = routing_domain_limit(cli->store, RULE_DOMAIN_QUOTA, domain, &quota);
+	if (status != STATUS_OK)
+		return status;
+	buf_init(&out, &cli->arena, 0);
+	if (size > 0)
+		buf_printf(&out, "message-size=%llu", (unsigned long long)size);
+	if (quota > 0)
+		buf_printf(&out, "%squota=%llu", size > 0 ? " " : "", (unsigned long long)quota);
+	*text = buf_slice(&out);
+	return STATUS_OK;
+}
+
+static enum status set_limit(struct cli *cli, enum rule_kind kind, struct slice domain, uint64_t bytes)
+{
+	struct rule rule = {kind, domain, SLICE_EMPTY, SLICE_EMPTY};
+	struct buf number;
+
+	if (bytes == 0) {
+		enum status status = routing_remove(cli->store, kind, domain, SLICE_EMPTY);
+
+		return status == STATUS_NOT_FOUND ? STATUS_OK : status;
+	}
+	buf_init(&number, &cli->arena, 0);
+	buf_add_u64(&number, bytes);
+	rule.target = buf_slice(&number);
+	enum status status = routing_add(cli->store, &rule);
+
+	return status == STATUS_EXISTS ? STATUS_OK : status;
+}
+
+/* A domain that mail is taken for. */
+static bool is_taken(struct cli *cli, struct slice domain)
+{
+	const struct slice parts[] = {SLICE("postmaster@"), domain};
+	struct directory_entry entry;
+	enum status status =
+		directory_look_up(cli->store, &cli->arena, slice_join(&cli->arena, parts, 2), '\0', &entry);
+
+	if (status != STATUS_OK)
+		cli_status(cli, status, domain);
+	else if (entry.kind == DIRECTORY_NOT_LOCAL)
+		cli_fail(cli, EXIT_FAILED, "%.*s is no domain here; see: posthorn domain list", SLICE_ARG(domain));
+	return status == STATUS_OK && entry.kind != DIRECTORY_NOT_LOCAL;
+}
+
+int command_domain_set(struct cli *cli)
+{
+	const char *size = cli_option(cli, "--message-size"), *quota = cli_option(cli, "--quota");
+	uint64_t size_bytes = 0, quota_bytes = 0;
+	enum status status = STATUS_OK;
+	struct slice domain;
+
+	if (!size && !quota)
+		return cli_fail(cli, EXIT_USAGE, "give --message-size or --quota");
+	if ((size && !rules_size(cli, size, &size_bytes)) || (quota && !rules_size(cli, quota, &quota_bytes)) ||
+	    !begin(cli, &domain) || !is_taken(cli, domain))
+		return cli->failed;
+	if (size)
+		status = set_limit(cli, RULE_DOMAIN_SIZE, domain, size_bytes);
+	if (status == STATUS_OK && quota)
+		status = set_limit(cli, RULE_DOMAIN_QUOTA, domain, quota_bytes);
+	return status == STATUS_OK ? changed(cli, domain, "has its new limits") : cli_status(cli, status, domain);
+}
+
 int command_domain_list(struct cli *cli)
 {
 	struct listing list = listing_new(cli, "domain,kind,detail");
@@ -77,12 +151,16 @@ int command_domain_list(struct cli *cli)
 	status = directory_list_domains(cli->store, &cli->arena, &domains, &count);
 	if (status != STATUS_OK)
 		return cli_status(cli, status, SLICE("the list of domains"));
-	for (size_t i = 0; i < count; i++) {
+	for (size_t i = 0; i < count && status == STATUS_OK; i++) {
+		struct slice limits;
+
+		status = limits_of(cli, domains[i], &limits);
 		listing_text(&list, domains[i]);
 		listing_text(&list, SLICE("ours"));
-		listing_text(&list, SLICE_EMPTY);
+		listing_text(&list, status == STATUS_OK ? limits : SLICE_EMPTY);
 	}
-	status = list_rules(cli, &list, RULE_DOMAIN_ALIAS, "alias");
+	if (status == STATUS_OK)
+		status = list_rules(cli, &list, RULE_DOMAIN_ALIAS, "alias");
 	if (status == STATUS_OK)
 		status = list_rules(cli, &list, RULE_RELAY_DOMAIN, "relay");
 	if (status != STATUS_OK)
@@ -111,6 +189,8 @@ int command_domain_remove(struct cli *cli)
 	status = directory_remove_domain(cli->store, domain);
 	if (status == STATUS_NOT_FOUND)
 		status = remove_rules(cli, domain);
+	for (enum rule_kind kind = RULE_DOMAIN_SIZE; kind <= RULE_DOMAIN_QUOTA && status == STATUS_OK; kind++)
+		status = set_limit(cli, kind, domain, 0);
 	if (status == STATUS_REFUSED)
 		return cli_fail(cli, EXIT_FAILED, "%.*s has accounts; remove them first: posthorn account list %.*s",
 				SLICE_ARG(domain), SLICE_ARG(domain));

@@ -381,3 +381,22 @@ int command_recipient_remove(struct cli *cli)
 		return cli->failed;
 	return rules_remove(cli, RULE_RELAY_RECIPIENT, address, SLICE_EMPTY);
 }
+
+bool rules_size(struct cli *cli, const char *text, uint64_t *bytes)
+{
+	*bytes = 0;
+	if (strcmp(text, "none") == 0 || config_size(slice_from_cstr(text), bytes))
+		return true;
+	cli_fail(cli, EXIT_USAGE, "\"%s\" is not a size; give one as 500MB, 5G or none", text);
+	return false;
+}
+
+bool rules_default_quota(struct cli *cli, struct slice address, uint64_t *bytes)
+{
+	struct slice domain = slice_skip(address, slice_find_last_byte(address, '@') + 1);
+	enum status status = routing_domain_limit(cli->store, RULE_DOMAIN_QUOTA, domain, bytes);
+
+	if (status != STATUS_OK)
+		cli_status(cli, status, domain);
+	return status == STATUS_OK;
+}

@@ -17,6 +17,7 @@ enum expand_outcome {
 	EXPAND_DISABLED,
 	EXPAND_OK,
 	EXPAND_LARGER_THAN_MAILBOX,
+	EXPAND_LARGER_THAN_DOMAIN, /* than what the recipient's domain takes: the caller's finding */
 	EXPAND_OVER_QUOTA,
 	EXPAND_TOO_MANY,
 	EXPAND_NOT_ALLOWED,  /* a list, and the sender isn't one of those who may write to it */

@@ -103,6 +103,18 @@ enum status policy_copies(struct policy *policy, struct arena *arena, enum rule_
 	return routing_targets(policy->store, arena, kind, address, targets, count);
 }
 
+enum status policy_message_size(struct policy *policy, struct slice address, uint64_t *bytes)
+{
+	size_t at = slice_find_last_byte(address, '@');
+	bool has;
+	enum status status = has_kind(policy, RULE_DOMAIN_SIZE, &has);
+
+	*bytes = 0;
+	if (status != STATUS_OK || !has || at == SLICE_NOT_FOUND)
+		return status;
+	return routing_domain_limit(policy->store, RULE_DOMAIN_SIZE, slice_skip(address, at + 1), bytes);
+}
+
 enum status policy_has_rights(struct policy *policy, bool *has)
 {
 	return has_kind(policy, RULE_MAY_SEND, has);

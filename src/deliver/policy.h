@@ -25,6 +25,8 @@ MUST_CHECK enum status policy_copies(struct policy *policy, struct arena *arena,
 				     struct slice **targets, size_t *count);
 /* OK or NOT_FOUND: a rule lets the account's address send as that one, or only on behalf of it. */
 MUST_CHECK enum status policy_may_send(struct policy *policy, struct slice account, struct slice address, bool *on_behalf);
+/* The largest message that the domain of `address` takes; 0: no limit of its own. */
+MUST_CHECK enum status policy_message_size(struct policy *policy, struct slice address, uint64_t *bytes);
 /* Is there any such rule? */
 MUST_CHECK enum status policy_has_rights(struct policy *policy, bool *has);
 

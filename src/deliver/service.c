@@ -118,6 +118,8 @@ static enum verdict_id verdict_of(enum expand_outcome outcome)
 		return VERDICT_UNKNOWN_USER;
 	case EXPAND_DISABLED:
 		return VERDICT_DISABLED;
+	case EXPAND_LARGER_THAN_DOMAIN:
+		return VERDICT_LARGER_THAN_DOMAIN;
 	case EXPAND_LARGER_THAN_MAILBOX:
 		return VERDICT_LARGER_THAN_MAILBOX;
 	case EXPAND_OVER_QUOTA:
@@ -271,6 +273,17 @@ static struct slice sender_of(const struct deliver_sender *sender)
 	return sender->address.data ? sender->address : SLICE_EMPTY;
 }
 
+/* What its domain takes, then where it leads. `size` 0: not known yet. */
+static enum expand_outcome lead_on(struct deliver_service *service, struct expansion *expansion, struct deliver_recipient *recipient,
+				   uint64_t size)
+{
+	uint64_t most;
+
+	if (policy_message_size(service->policy, recipient->address, &most) != STATUS_OK)
+		return EXPAND_TEMPORARY;
+	return most > 0 && size > most ? EXPAND_LARGER_THAN_DOMAIN : expand(expansion, recipient);
+}
+
 static enum verdict_id judge_recipient(struct deliver_service *service, struct arena *arena,
 				       const struct deliver_sender *sender, struct slice recipient, uint64_t size)
 {
@@ -285,7 +298,7 @@ static enum verdict_id judge_recipient(struct deliver_service *service, struct a
 
 	if (id != VERDICT_RECIPIENT_OK)
 		return id;
-	return verdict_of(expand(&expansion, &single));
+	return verdict_of(lead_on(service, &expansion, &single, size));
 }
 
 /* ---- a message ---- */
@@ -318,7 +331,7 @@ static enum verdict_id route_one(struct work *work, struct deliver_recipient *re
 
 	if (id != VERDICT_RECIPIENT_OK)
 		return id;
-	enum expand_outcome outcome = expand(&work->expansion, recipient);
+	enum expand_outcome outcome = lead_on(work->service, &work->expansion, recipient, work->bytes.len);
 
 	if (outcome == EXPAND_OK) {
 		notices_add(&work->notices, recipient, work->expansion.own_locals, work->expansion.own_remotes);

@@ -21,6 +21,7 @@ static const struct {
 	[VERDICT_DISABLED] = {STATUS_REFUSED, 550, "5.2.1", "Mailbox is disabled"},
 	[VERDICT_RELAY_DENIED] = {STATUS_REFUSED, 550, "5.7.1", "Relaying denied"},
 	[VERDICT_NOT_ALLOWED] = {STATUS_REFUSED, 550, "5.7.1", "You are not allowed to write to this list"},
+	[VERDICT_LARGER_THAN_DOMAIN] = {STATUS_LIMIT, 552, "5.3.4", "Message is larger than this domain takes"},
 	[VERDICT_LARGER_THAN_MAILBOX] = {STATUS_LIMIT, 552, "5.2.3", "Message is larger than the mailbox may be"},
 	[VERDICT_ALIAS_LEADS_NOWHERE] = {STATUS_NOT_FOUND, 550, "5.1.1", "Address leads to no mailbox"},
 	[VERDICT_ALIAS_TOO_LARGE] = {STATUS_LIMIT, 550, "5.2.4", "Address stands for too many recipients"},

@@ -28,7 +28,7 @@ static bool is_valid(const struct rule *rule)
 static bool has_one_target(enum rule_kind kind)
 {
 	return kind == RULE_DOMAIN_ALIAS || kind == RULE_RELAY_DOMAIN || kind == RULE_ROUTE || kind == RULE_SENDER_ROUTE ||
-	       kind == RULE_REWRITE_SENDER || kind == RULE_REWRITE_RECIPIENT || kind == RULE_TLS;
+	       kind == RULE_REWRITE_SENDER || kind == RULE_REWRITE_RECIPIENT || kind == RULE_TLS || kind == RULE_DOMAIN_SIZE || kind == RULE_DOMAIN_QUOTA;
 }
 
 static void delete_rules(struct db *db, enum rule_kind kind, struct slice subject, struct slice target)
@@ -379,6 +379,20 @@ enum status routing_find_domain(struct store *store, struct arena *arena, enum r
 
 	*target = rule.target;
 	return read_status(db, found);
+}
+
+enum status routing_domain_limit(struct store *store, enum rule_kind kind, struct slice domain, uint64_t *bytes)
+{
+	struct arena arena SCOPED_ARENA;
+	struct db *db SCOPED_DB = db_acquire(store->pool);
+	struct rule rule;
+
+	*bytes = 0;
+	if (!db)
+		return STATUS_TEMPORARY;
+	if (read_rule(db, &arena, kind, slice_lower(&arena, domain), &rule))
+		(void)!slice_to_u64(rule.target, INT64_MAX, bytes);
+	return read_status(db, true);
 }
 
 enum status routing_next_hop(struct store *store, struct arena *arena, struct slice sender, struct slice recipient,

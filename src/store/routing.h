@@ -15,6 +15,8 @@
  *     BCC_RECIPIENT    | address or @domain           | address                       |
  *     SECRET           | name                         | hexadecimal                   |
  *     TLS              | domain, .domain, host        | a level (relay/relay.h)       |
+ *     DOMAIN_SIZE      | domain taken here            | largest message, bytes        |
+ *     DOMAIN_QUOTA     | domain here                  | quota of new accounts, bytes  |
  *
  * Patterns of routes, the most precise goes first: "user@example.org", "example.org", ".example.org" (domains below it, the
  * longest first), "*". The rules for recipients go before those for senders, but for "*". */
@@ -36,6 +38,8 @@ enum rule_kind {
 	RULE_BCC_RECIPIENT,
 	RULE_SECRET,
 	RULE_TLS,
+	RULE_DOMAIN_SIZE,
+	RULE_DOMAIN_QUOTA,
 	RULE_KIND_END,
 };
 /* A route's next hop: "host", "host:port", "[192.0.2.1]:port": that host, without MX; ROUTE_DIRECT: the domain's own MX hosts;
@@ -102,6 +106,8 @@ MUST_CHECK enum status routing_list_terms(struct store *store, struct arena *are
 /* The target of the rule for a domain, or for the nearest of those above it (".example.org"). NOT_FOUND: none. */
 MUST_CHECK enum status routing_find_domain(struct store *store, struct arena *arena, enum rule_kind kind, struct slice domain,
 					   struct slice *target);
+/* DOMAIN_SIZE, DOMAIN_QUOTA: what is set for that very domain; 0: nothing. */
+MUST_CHECK enum status routing_domain_limit(struct store *store, enum rule_kind kind, struct slice domain, uint64_t *bytes);
 /* REWRITE_*: *address anew, or as it was. */
 MUST_CHECK enum status routing_rewrite(struct store *store, struct arena *arena, enum rule_kind kind, struct slice *address);
 /* The targets of the rules for an address and for its domain. */

@@ -254,3 +254,28 @@ def test_import_aliases(make_server, folder):
     assert routes == {("inside.test", "[192.0.2.1]:2525"), (".inside.test", "gate.test:26"), ("mx.test", "mx:other.test"), ("far.test", "direct")}
     again = json.loads(server.cli("import", "aliases", str(folder / "virtual"), "--format", "virtual", "--json", "--domain", "example.test").stdout)
     assert (again["added"], again["there_already"], again["passed_over"]) == (0, 4, 0)
+
+
+def test_limits_of_a_domain(any_server):
+    """A domain takes smaller messages than the server does; its new accounts have its quota, unless another is named."""
+    server = any_server
+    server.cli("domain", "add", "small.test")
+    server.cli("domain", "set", "small.test", "--message-size", "4KB", "--quota", "2G")
+    server.cli("account", "add", "a@small.test", "--password-stdin", input="secret\n")
+    server.cli("account", "add", "--batch", "-", input="b@small.test\nc@small.test,,,none\nd@small.test,,,3G\n")
+    quotas = {row["address"]: row["quota"] for row in json.loads(server.cli("account", "list", "small.test", "--json").stdout)}
+    assert [quotas[f"{name}@small.test"] or 0 for name in "abcd"] == [2 << 30, 2 << 30, 0, 3 << 30]
+    client = server.smtp("smtp")
+    client.ehlo("x")
+    assert client.mail("x@remote.test", ["SIZE=5000"])[0] == 250
+    code, text = client.rcpt("a@small.test")
+    assert (code, text[:5]) == (552, b"5.3.4")
+    assert client.rcpt("alice@example.test")[0] == 250
+    client.rset()
+    assert client.mail("x@remote.test")[0] == 250 and client.rcpt("a@small.test")[0] == 250
+    code, text = client.data(letter("large", "a@small.test", body="0123456789\r\n" * 500))
+    assert (code, text[:5]) == (552, b"5.3.4")
+    assert client.sendmail("x@remote.test", ["a@small.test"], letter("fits", "a@small.test")) == {}
+    server.cli("domain", "set", "small.test", "--message-size", "none")
+    wait_for(lambda: client.sendmail("x@remote.test", ["a@small.test"], letter("now", "a@small.test", body="0123456789\r\n" * 500)) == {})
+    assert server.cli("domain", "set", "elsewhere.test", "--quota", "1G", check=False).returncode != 0
