@@ -62,6 +62,31 @@ bool rules_list(struct cli *cli, struct listing *list, enum rule_kind kind, stru
 }
 
 /* "user@example.org", "example.org", ".example.org", "*" */
+/* "news-*@example.org": with another letter in the stars' place it is an address. */
+static bool take_wildcard(struct cli *cli, struct slice text, struct slice *pattern)
+{
+	size_t at = slice_find_last_byte(text, '@');
+	char *tried = slice_cstr(&cli->arena, text);
+	struct slice address;
+
+	if (at == SLICE_NOT_FOUND || slice_find_byte(slice_skip(text, at), '*') != SLICE_NOT_FOUND) {
+		cli_fail(cli, EXIT_USAGE,
+			 "\"%.*s\" is no pattern; there are: an address, one with * in its local part, a domain, .DOMAIN (all domains below it), *",
+			 SLICE_ARG(text));
+		return false;
+	}
+	for (size_t i = 0; i < at; i++)
+		if (tried[i] == '*')
+			tried[i] = 'x';
+	if (!cli_address(cli, slice_from_cstr(tried), &address))
+		return false;
+	const struct slice parts[] = {slice_lower(&cli->arena, slice_sub(text, 0, at)), SLICE("@"),
+				      slice_skip(address, slice_find_last_byte(address, '@') + 1)};
+
+	*pattern = slice_join(&cli->arena, parts, 3);
+	return true;
+}
+
 bool rules_pattern(struct cli *cli, struct slice text, bool is_sender, struct slice *pattern)
 {
 	struct slice domain;
@@ -73,10 +98,8 @@ bool rules_pattern(struct cli *cli, struct slice text, bool is_sender, struct sl
 	}
 	if (slice_eq(text, SLICE("*")))
 		return true;
-	if (slice_find_byte(text, '*') != SLICE_NOT_FOUND) { /* would be taken at its word, and fit nobody */
-		cli_fail(cli, EXIT_USAGE, "\"%.*s\" is no pattern; there are: an address, a domain, .DOMAIN (all domains below it), *", SLICE_ARG(text));
-		return false;
-	}
+	if (slice_find_byte(text, '*') != SLICE_NOT_FOUND)
+		return take_wildcard(cli, text, pattern);
 	if (slice_find_byte(text, '@') != SLICE_NOT_FOUND)
 		return cli_address(cli, text, pattern);
 	if (!slice_starts_with(text, SLICE(".")))

@@ -82,6 +82,94 @@ static bool read_rule(struct db *db, struct arena *arena, enum rule_kind kind, s
 	return found;
 }
 
+static struct slice domain_of(struct slice address)
+{
+	size_t at = slice_find_last_byte(address, '@');
+
+	return at == SLICE_NOT_FOUND ? SLICE_EMPTY : slice_skip(address, at + 1);
+}
+
+/* ---- "news-*@example.org" ---- */
+
+/* Routes alone have them. */
+static bool is_pattern(enum rule_kind kind, struct slice subject)
+{
+	return (kind == RULE_ROUTE || kind == RULE_SENDER_ROUTE) && slice_find_byte(subject, '*') != SLICE_NOT_FOUND &&
+	       domain_of(subject).len > 0;
+}
+
+static void note_pattern(struct db *db, const struct rule *rule)
+{
+	if (is_pattern(rule->kind, rule->subject))
+		insert_rule(db, &(struct rule){RULE_ROUTE_PATTERN, domain_of(rule->subject), rule->subject, SLICE_EMPTY});
+}
+
+/* Routes of recipients and of senders may have the same. */
+static void forget_pattern(struct db *db, struct arena *arena, const struct rule *rule)
+{
+	struct rule other;
+
+	if (is_pattern(rule->kind, rule->subject) && !read_rule(db, arena, RULE_ROUTE, rule->subject, &other) &&
+	    !read_rule(db, arena, RULE_SENDER_ROUTE, rule->subject, &other))
+		delete_rules(db, RULE_ROUTE_PATTERN, domain_of(rule->subject), rule->subject);
+}
+
+/* Stars are few, and what doesn't fit behind one is tried again behind the last only. */
+static bool fits(struct slice text, struct slice pattern)
+{
+	size_t at = 0, p = 0, star = SLICE_NOT_FOUND, back = 0;
+
+	while (at < text.len) {
+		if (p < pattern.len && pattern.data[p] == '*') {
+			star = p++;
+			back = at;
+		} else if (p < pattern.len && pattern.data[p] == text.data[at]) {
+			p++;
+			at++;
+		} else if (star != SLICE_NOT_FOUND) {
+			p = star + 1;
+			at = ++back;
+		} else {
+			return false;
+		}
+	}
+	while (p < pattern.len && pattern.data[p] == '*')
+		p++;
+	return p == pattern.len;
+}
+
+/* The longest first. */
+static size_t list_patterns(struct db *db, struct arena *arena, struct slice domain, struct slice **patterns)
+{
+	struct db_query query = db_query(db, "SELECT target FROM rule WHERE kind = $1 AND subject = $2"
+					     " ORDER BY length(target) DESC, target LIMIT $3");
+	size_t count = 0;
+
+	db_bind_i64(&query, RULE_ROUTE_PATTERN);
+	db_bind_text(&query, domain);
+	db_bind_i64(&query, TARGETS_MAX);
+	while (count < TARGETS_MAX && db_row(&query)) {
+		if (count == 0)
+			*patterns = ARENA_ARRAY(arena, struct slice, TARGETS_MAX);
+		(*patterns)[count++] = slice_dup(arena, db_slice(&query, 0));
+	}
+	db_done(&query);
+	return count;
+}
+
+static bool find_by_pattern(struct db *db, struct arena *arena, enum rule_kind kind, struct slice address, struct rule *rule)
+{
+	struct slice *patterns = NULL, domain = domain_of(address);
+	size_t count = domain.len > 0 ? list_patterns(db, arena, domain, &patterns) : 0;
+
+	for (size_t i = 0; i < count; i++)
+		if (fits(address, patterns[i]) && read_rule(db, arena, kind, patterns[i], rule))
+			return true;
+	return false;
+}
+
+/* ---- adding and removing ---- */
+
 /* A domain is one thing: ours, another's name, or one that is taken for another host. */
 static bool contradicts(struct db *db, struct arena *arena, const struct rule *rule)
 {
@@ -112,6 +200,7 @@ static enum status add_rule(struct db *db, void *context)
 			return STATUS_EXISTS;
 		delete_rules(db, rule->kind, rule->subject, SLICE_EMPTY);
 	}
+	note_pattern(db, rule);
 	insert_rule(db, rule);
 	return db_changes(db) == 0 && db_status(db) == STATUS_OK ? STATUS_EXISTS : db_status(db);
 }
@@ -136,8 +225,10 @@ static enum status add_rules(struct db *db, void *context)
 	const struct add_work *work = context;
 
 	for (size_t i = 0; i < work->count && db_status(db) == STATUS_OK; i++)
-		if (!set_detail(db, &work->rules[i]))
+		if (!set_detail(db, &work->rules[i])) {
+			note_pattern(db, &work->rules[i]);
 			insert_rule(db, &work->rules[i]);
+		}
 	return db_status(db);
 }
 
@@ -159,9 +250,13 @@ enum status routing_add_all(struct store *store, const struct rule *rules, size_
 static enum status remove_rule(struct db *db, void *context)
 {
 	const struct rule *rule = context;
+	struct arena arena SCOPED_ARENA;
 
 	delete_rules(db, rule->kind, rule->subject, rule->target);
-	return db_changes(db) == 0 && db_status(db) == STATUS_OK ? STATUS_NOT_FOUND : db_status(db);
+	if (db_changes(db) == 0 && db_status(db) == STATUS_OK)
+		return STATUS_NOT_FOUND;
+	forget_pattern(db, &arena, rule);
+	return db_status(db);
 }
 
 enum status routing_remove(struct store *store, enum rule_kind kind, struct slice subject, struct slice target)
@@ -258,13 +353,6 @@ enum status routing_kinds(struct store *store, unsigned *mask)
 
 /* ---- patterns ---- */
 
-static struct slice domain_of(struct slice address)
-{
-	size_t at = slice_find_last_byte(address, '@');
-
-	return at == SLICE_NOT_FOUND ? SLICE_EMPTY : slice_skip(address, at + 1);
-}
-
 bool routing_address_matches(struct slice address, struct slice pattern)
 {
 	if (slice_starts_with(pattern, SLICE("@")))
@@ -300,7 +388,8 @@ static bool find_for_domain(struct db *db, struct arena *arena, enum rule_kind k
 
 static bool find_route(struct db *db, struct arena *arena, enum rule_kind kind, struct slice address, struct rule *rule)
 {
-	return has_rule(db, arena, kind, address, rule) || find_for_domain(db, arena, kind, domain_of(address), rule);
+	return has_rule(db, arena, kind, address, rule) || find_by_pattern(db, arena, kind, address, rule) ||
+	       find_for_domain(db, arena, kind, domain_of(address), rule);
 }
 
 static struct slice marked(struct arena *arena, const struct rule *rule, struct slice recipient)

@@ -17,9 +17,11 @@
  *     TLS              | domain, .domain, host        | a level (relay/relay.h)       |
  *     DOMAIN_SIZE      | domain taken here            | largest message, bytes        |
  *     DOMAIN_QUOTA     | domain here                  | quota of new accounts, bytes  |
+ *     ROUTE_PATTERN    | domain                       | a route's subject with "*" in it: kept with the routes, so that
+ *                      |                              | who has none in a domain asks one question
  *
- * Patterns of routes, the most precise goes first: "user@example.org", "example.org", ".example.org" (domains below it, the
- * longest first), "*". The rules for recipients go before those for senders, but for "*". */
+ * Patterns of routes, the most precise goes first: "user@example.org", "news-*@example.org" ("*": any text or none; the longest
+ * first), "example.org", ".example.org" (domains below it, the longest first), "*". The rules for recipients go before those for senders, but for "*". */
 #pragma once
 
 #include "store/directory.h"
@@ -40,6 +42,7 @@ enum rule_kind {
 	RULE_TLS,
 	RULE_DOMAIN_SIZE,
 	RULE_DOMAIN_QUOTA,
+	RULE_ROUTE_PATTERN,
 	RULE_KIND_END,
 };
 /* A route's next hop: "host", "host:port", "[192.0.2.1]:port": that host, without MX; ROUTE_DIRECT: the domain's own MX hosts;

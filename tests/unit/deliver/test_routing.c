@@ -352,11 +352,23 @@ static void test_routes(void **state)
 		{"s@example.net", "x@plain.example", "route:net.test:25"},
 		{"s@example.net", "x@one.example", "route:one.test:25"},
 		{"", "x@plain.example", "route:all.test:25"},
+		{"s@example.org", "news-@one.example", "route:some.test:25"},
+		{"s@example.org", "News-Letter@one.example", "route:some.test:25"},
+		{"s@example.org", "news-a-daily@one.example", "route:daily.test:25"},
+		{"s@example.org", "news-exact@one.example", "route:exact.test:25"},
+		{"s@example.org", "new@one.example", "route:one.test:25"},
+		{"s@example.org", "xnews-@one.example", "route:one.test:25"},
+		{"s@example.org", "news-x@sub.one.example", "route:sub.test:25"},
+		{"list-a@example.org", "x@plain.example", "route:lists.test:25"},
 	};
 
 	add_rule(world, RULE_ROUTE, "*", "all.test:25", "");
 	add_rule(world, RULE_ROUTE, "one.example", "one.test:25", "");
 	add_rule(world, RULE_ROUTE, "special@one.example", "[192.0.2.1]:2525", "");
+	add_rule(world, RULE_ROUTE, "news-*@one.example", "some.test:25", "");
+	add_rule(world, RULE_ROUTE, "news-*-daily@one.example", "daily.test:25", "");
+	add_rule(world, RULE_ROUTE, "news-exact@one.example", "exact.test:25", "");
+	add_rule(world, RULE_SENDER_ROUTE, "list-*@example.org", "lists.test:25", "");
 	add_rule(world, RULE_ROUTE, ".one.example", "sub.test:25", "");
 	add_rule(world, RULE_ROUTE, ".deep.one.example", "deep.test:25", "");
 	add_rule(world, RULE_ROUTE, "direct.example", "direct", "");
@@ -372,6 +384,15 @@ static void test_routes(void **state)
 		if (!slice_eq(item.next_hop, slice_from_cstr(examples[i].hop)))
 			fail_msg("%s to %s: %.*s", examples[i].sender, examples[i].recipient, SLICE_ARG(item.next_hop));
 	}
+	/* A pattern that is removed fits nobody any more; the same of senders stays. */
+	struct store *store = world->fixture->store;
+
+	add_rule(world, RULE_SENDER_ROUTE, "news-*@one.example", "senders.test:25", "");
+	assert_int_equal(routing_remove(store, RULE_ROUTE, SLICE("news-*@one.example"), SLICE_EMPTY), STATUS_OK);
+	assert_int_equal(bring_one(world, "P1", "s@example.org", "news-x@one.example", true), 250);
+	assert_text(take_queued(world).next_hop, "route:one.test:25");
+	assert_int_equal(bring_one(world, "P2", "news-x@one.example", "x@plain.example", true), 250);
+	assert_text(take_queued(world).next_hop, "route:senders.test:25");
 	/* One target: the next takes its place. */
 	add_rule(world, RULE_ROUTE, "one.example", "two.test:25", "");
 	assert_int_equal(bring_one(world, "R1", "s@example.org", "x@one.example", true), 250);
