@@ -94,7 +94,7 @@ class Copy:
                 for uid in uids_of(vanished[1]):
                     self.flags.pop(uid, None)
             elif fetch := re.match(r"\* \d+ FETCH \(UID (\d+) FLAGS \((.*?)\) MODSEQ \((\d+)\)\)$", line):
-                self.flags[int(fetch[1])] = frozenset(fetch[2].split())
+                self.flags[int(fetch[1])] = frozenset(fetch[2].split()) - {"\\Recent"}
             elif code := re.match(r"\* OK \[UIDVALIDITY (\d+)\]", line):
                 self.validity = int(code[1])
             elif code := re.match(r"\* OK \[HIGHESTMODSEQ (\d+)\]", line):
@@ -119,7 +119,7 @@ def whole(server):
     lines = client.run("UID FETCH 1:* (FLAGS)")
     client.close()
     found = (re.match(rb"\* \d+ FETCH \(UID (\d+) FLAGS \((.*?)\)\)$", line) for line in lines)
-    return {int(m[1]): frozenset(m[2].decode().split()) for m in found if m}
+    return {int(m[1]): frozenset(m[2].decode().split()) - {"\\Recent"} for m in found if m}
 
 
 def disturb(client, luck):
