@@ -1,17 +1,25 @@
 """OpenSMTPD and Sendmail for the tests and the benches: private instances of Debian's packages, which can't be installed beside Postfix. They
 are unpacked, and run in a mount namespace of their own, where the paths and users that are built into them are what the test has made."""
 import contextlib
+import functools
 import os
 import pathlib
 import pwd
 import shutil
 import subprocess
 
+import pytest
+
 from harness import Exim, Postfix, free_port, port_is_open, unpack, wait_for
 
 NOBODY = pwd.getpwnam("nobody")
 # Users that only exist in the namespaces.
 USERS = {"opensmtpd": 64611, "opensmtpq": 64612, "smmta": 64613, "smmsp": 64614}
+
+
+@functools.cache
+def has_namespaces():
+    return subprocess.run(["unshare", "--mount", "--propagation", "private", "true"], capture_output=True, check=False).returncode == 0
 
 
 class Peer:
@@ -21,6 +29,8 @@ class Peer:
     log_is_output = True
 
     def __init__(self, folder, hosts=()):
+        if not has_namespaces():
+            pytest.skip("no mount namespace is to be had here (in a chroot, say)")
         self.dir = pathlib.Path(folder) / self.name
         self.port = free_port()
         self.process = None
