@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "base/write.h"
+
 static void close_fd(int *fd)
 {
 	if (*fd >= 0)
@@ -90,18 +92,6 @@ bool file_make_folder_of(struct cli *cli, const char *path)
 	return !strchr(path, '/') || make_parents(cli, path);
 }
 
-static bool write_all(int fd, struct slice text)
-{
-	while (text.len) {
-		ssize_t written = write(fd, text.data, text.len);
-
-		if (written < 0)
-			return false;
-		text = slice_skip(text, (size_t)written);
-	}
-	return fsync(fd) == 0;
-}
-
 /* Under another name first; link(2), unlike rename(2), doesn't replace what is there. */
 bool file_write_new(struct cli *cli, const char *path, mode_t mode, struct file_owner owner, struct slice text)
 {
@@ -115,7 +105,7 @@ bool file_write_new(struct cli *cli, const char *path, mode_t mode, struct file_
 	fd = open(draft, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
 	if (fd < 0)
 		return file_failed(cli, path);
-	written = fchown(fd, owner.uid, owner.gid) == 0 && write_all(fd, text) && link(draft, path) == 0;
+	written = fchown(fd, owner.uid, owner.gid) == 0 && write_all(fd, text) && fsync(fd) == 0 && link(draft, path) == 0;
 	reason = errno;
 	unlink(draft);
 	errno = reason;

@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "base/json.h"
 #include "cli/command.h"
 
 #define LISTING_COLUMNS_MAX 16
@@ -48,7 +49,6 @@ void listing_print_one(const struct listing *list);
 void listing_json_row(const struct listing *list, size_t row, struct buf *out);
 /* For people, who would else see nothing. */
 void listing_hint(const struct listing *list, const char *hint);
-void json_string(struct buf *out, struct slice text);
 
 /* Characters that would act on a terminal are shown as "?": queue and traces hold what strangers sent. */
 void print_safely(struct slice text);

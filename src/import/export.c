@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/write.h"
 #include "imap/name.h"
 #include "import/maildir.h"
 #include "import/mbox.h"
@@ -38,18 +39,6 @@ static bool fail(struct export *export, const char *path)
 	if (export->trouble.len == 0)
 		export->trouble = slice_from_cstr(path);
 	return false;
-}
-
-static bool write_all(int fd, struct slice bytes)
-{
-	while (bytes.len > 0) {
-		ssize_t put = write(fd, bytes.data, bytes.len);
-
-		if (put < 0 && errno != EINTR)
-			return false;
-		bytes = slice_skip(bytes, put > 0 ? (size_t)put : 0);
-	}
-	return true;
 }
 
 static bool write_file(struct export *export, const char *path, struct slice bytes)

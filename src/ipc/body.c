@@ -3,6 +3,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/write.h"
 #include "ipc/ipc.h"
 
 #define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
@@ -15,20 +16,6 @@ int ipc_memfd_open(void)
 bool ipc_memfd_seal(int fd)
 {
 	return fcntl(fd, F_ADD_SEALS, SEALS | F_SEAL_SEAL) == 0;
-}
-
-static bool write_all(int fd, struct slice bytes)
-{
-	while (bytes.len) {
-		ssize_t written = write(fd, bytes.data, bytes.len);
-
-		if (written < 0 && errno == EINTR)
-			continue;
-		if (written <= 0)
-			return false;
-		bytes = slice_skip(bytes, (size_t)written);
-	}
-	return true;
 }
 
 int ipc_memfd(struct slice bytes)

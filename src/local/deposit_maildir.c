@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/write.h"
 #include "local/deposit.h"
 
 static void close_fd(const int *fd)
@@ -34,20 +35,6 @@ static int open_folder(int at, const char *name, int flags)
 	if (fd < 0 && errno == ENOENT && mkdirat(at, name, 0700) == 0)
 		fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | flags);
 	return fd;
-}
-
-static bool write_all(int fd, struct slice bytes)
-{
-	while (bytes.len > 0) {
-		ssize_t written = write(fd, bytes.data, bytes.len);
-
-		if (written < 0 && errno == EINTR)
-			continue;
-		if (written <= 0)
-			return false;
-		bytes = slice_skip(bytes, (size_t)written);
-	}
-	return true;
 }
 
 /* A name that is there already in new/ is this very letter, brought before: its file is whole, since it got its name last. */

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/write.h"
 #include "local/deposit.h"
 
 #define LOCK_AGAIN_MS 50
@@ -122,20 +123,6 @@ static bool open_locked(struct mbox *mbox)
 			return refuse(EAGAIN);
 	}
 	return false;
-}
-
-static bool write_all(int fd, struct slice bytes)
-{
-	while (bytes.len > 0) {
-		ssize_t written = write(fd, bytes.data, bytes.len);
-
-		if (written < 0 && errno == EINTR)
-			continue;
-		if (written <= 0)
-			return false;
-		bytes = slice_skip(bytes, (size_t)written);
-	}
-	return true;
 }
 
 /* What stands there may lack its last line end. */

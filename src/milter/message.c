@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <unistd.h>
 
+#include "base/write.h"
 #include "ipc/ipc.h"
 #include "milter/lines.h"
 
@@ -84,20 +85,6 @@ static bool may(const struct milter *m, const struct milter_reply *reply)
 static bool is_change(const struct milter_reply *reply)
 {
 	return reply->kind >= MILTER_REPLY_ADD_HEADER;
-}
-
-static bool write_all(int fd, struct slice bytes)
-{
-	while (bytes.len > 0) {
-		ssize_t written = write(fd, bytes.data, bytes.len);
-
-		if (written < 0 && errno == EINTR)
-			continue;
-		if (written <= 0)
-			return false;
-		bytes = slice_skip(bytes, (size_t)written);
-	}
-	return true;
 }
 
 static bool add_body(struct hearing *h, struct slice piece, bool is_last)

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/write.h"
 #include "deliver/deliver.h"
 #include "ipc/ipc.h"
 
@@ -38,20 +39,6 @@ static void set(struct errand *errand, struct recipient *recipient, enum recipie
 }
 
 /* ---- the message ---- */
-
-static bool write_all(int fd, struct slice bytes)
-{
-	while (bytes.len > 0) {
-		ssize_t written = write(fd, bytes.data, bytes.len);
-
-		if (written < 0 && errno == EINTR)
-			continue;
-		if (written <= 0)
-			return false;
-		bytes = slice_skip(bytes, (size_t)written);
-	}
-	return true;
-}
 
 static bool copy_message(struct email_reader *reader, int fd)
 {

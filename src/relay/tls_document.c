@@ -1,6 +1,7 @@
 #include "relay/tls_document.h"
 
 #include "base/clock.h"
+#include "base/json.h"
 
 #define DAY_MS INT64_C(86400000)
 
@@ -14,35 +15,16 @@ struct report {
 
 /* ---- JSON ---- */
 
-/* RFC 8259 section 7. What is no UTF-8 stands as its bytes' numbers. */
-static void json_text(struct buf *out, struct slice text)
-{
-	bool is_utf8 = slice_is_utf8(text);
-
-	buf_add_byte(out, '"');
-	for (size_t i = 0; i < text.len; i++) {
-		unsigned char byte = (unsigned char)text.data[i];
-
-		if (byte == '"' || byte == '\\')
-			buf_printf(out, "\\%c", byte);
-		else if (byte < ' ' || byte == 0x7f || (byte >= 0x80 && !is_utf8))
-			buf_printf(out, "\\u%04x", byte);
-		else
-			buf_add_byte(out, (char)byte);
-	}
-	buf_add_byte(out, '"');
-}
-
 static void key(struct buf *out, const char *name)
 {
-	json_text(out, slice_from_cstr(name));
+	json_string(out, slice_from_cstr(name));
 	buf_add_byte(out, ':');
 }
 
 static void text_of(struct buf *out, const char *name, struct slice text)
 {
 	key(out, name);
-	json_text(out, text);
+	json_string(out, text);
 }
 
 /* The lines of `text` (with that in front, which is taken off) as an array. */
@@ -58,7 +40,7 @@ static void lines_of(struct buf *out, const char *name, struct slice text, struc
 		if (line.len == 0 || !slice_starts_with(line, prefix))
 			continue;
 		buf_printf(out, "%s", separator);
-		json_text(out, slice_trim(slice_skip(line, prefix.len)));
+		json_string(out, slice_trim(slice_skip(line, prefix.len)));
 		separator = ",";
 	}
 	buf_add_byte(out, ']');
