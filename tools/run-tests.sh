@@ -34,6 +34,6 @@ TSAN_OPTIONS=suppressions="$PWD/tests/thread.supp:halt_on_error=1" \
 	meson test -C build-thread --print-errorlogs --no-rebuild --suite threads
 
 echo "== system tests with real peers"
-/usr/bin/python3 -m pytest -q tests/system
+/usr/bin/python3 -m pytest -q -n 3 --dist loadfile tests/system
 echo "== system tests under the sanitizers"
-POSTHORN_BUILD=build-sanitize /usr/bin/python3 -m pytest -q -m sanitize tests/system
+POSTHORN_BUILD=build-sanitize /usr/bin/python3 -m pytest -q -n 3 --dist loadfile -m sanitize tests/system

@@ -11,6 +11,14 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "sanitize: also run against the sanitizer build")
 
 
+# They come first, or one worker would still be at them when the others are done.
+LONGEST = ("test_relay_faults", "test_exactly_once", "test_conversations", "test_fairness", "test_moving", "test_imap_clients")
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST))
+
+
 @pytest.fixture
 def folder(tmp_path):
     # The roles' user must be able to reach it.

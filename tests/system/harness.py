@@ -46,8 +46,12 @@ def port_is_open(port, host="127.0.0.1"):
 
 
 # Below the ports that the system gives to outgoing connections (32768 and up): one of those may stand in our way at any time.
-FIRST_OFFSET, LAST_OFFSET = 10000, 31000
-_next_offset = FIRST_OFFSET + os.getpid() * 37 % (LAST_OFFSET - FIRST_OFFSET)
+# Workers beside us (pytest -n) have slices of their own, or two would find the same port free.
+WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
+SLICE = (31000 - 10000) // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+FIRST_PORT = 10000 + WORKER * SLICE
+OFFSETS = SLICE - max(PORTS.values())
+_next_offset = os.getpid() * 37 % OFFSETS
 
 
 def port_is_free(port):
@@ -64,15 +68,13 @@ def free_offset():
     """A port offset at which all our standard ports are free."""
     global _next_offset
     while True:
-        _next_offset += 997
-        if _next_offset > LAST_OFFSET:
-            _next_offset -= LAST_OFFSET - FIRST_OFFSET
-        if all(port_is_free(p + _next_offset) for p in PORTS.values()):
-            return _next_offset
+        _next_offset = (_next_offset + 997) % OFFSETS
+        if all(port_is_free(p + FIRST_PORT + _next_offset) for p in PORTS.values()):
+            return FIRST_PORT + _next_offset
 
 
 def free_port():
-    while not port_is_free(port := random.randrange(FIRST_OFFSET, LAST_OFFSET)):
+    while not port_is_free(port := random.randrange(FIRST_PORT, FIRST_PORT + SLICE)):
         pass
     return port
 

@@ -8,6 +8,7 @@ import re
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 
 import harness
@@ -26,6 +27,9 @@ class Dovecot:
 
     def __init__(self, folder):
         self.folder = folder
+        # Short: a socket's path has 108 bytes at most, and a test's folder with a long name takes most of them.
+        self.run = tempfile.mkdtemp(prefix="dovecot-", dir="/tmp")
+        os.chmod(self.run, 0o755)
         self.port, self.tls_port, self.pop3_port = harness.free_port(), harness.free_port(), harness.free_port()
         user = "nobody" if harness.IS_ROOT else str(os.geteuid())
         group = "nogroup" if harness.IS_ROOT else str(os.getegid())
@@ -40,8 +44,8 @@ class Dovecot:
                         "-out", str(folder / "cert.pem")], check=True, capture_output=True)
         self.config = folder / "dovecot.conf"
         self.config.write_text(f"""
-base_dir = {folder}/run
-state_dir = {folder}/run
+base_dir = {self.run}
+state_dir = {self.run}
 log_path = {folder}/log
 protocols = imap pop3
 listen = 127.0.0.1
@@ -105,6 +109,7 @@ namespace inbox {{
 
     def stop(self):
         subprocess.run([DOVECOT, "-c", str(self.config), "stop"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        shutil.rmtree(self.run, ignore_errors=True)
 
 
 @pytest.fixture
