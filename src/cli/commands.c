@@ -1,4 +1,5 @@
 #include "cli/commands.h"
+#include "cli/message_select.h"
 #include "cli/queue_select.h"
 
 #define QUEUE_WHICH_USAGE "QUEUE-ID... | " QUEUE_SELECT_USAGE " | --all"
@@ -244,8 +245,9 @@ const struct command commands[] = {
 	{"group list", "[NAME]", "list groups with their members", "Example:\n  posthorn group list team\n", command_group_list},
 	{"group remove", "NAME [ADDRESS...]", "take accounts out of a group, or remove it with its rights",
 	 "Example:\n  posthorn group remove team bob@example.org\n", command_group_remove},
-	{"message list", "ADDRESS [--mailbox NAME] [--max N] | ADDRESS --deleted [--max N]", "list a mailbox's messages",
+	{"message list", "ADDRESS [--mailbox NAME] [--search KEYS] [--max N] | ADDRESS --deleted [--max N]", "list a mailbox's messages",
 	 "  --mailbox NAME   default INBOX\n"
+	 "  --search KEYS    those that IMAP's SEARCH finds: 'UNSEEN FROM bob'\n"
 	 "  --max N          the newest N; default 1000\n"
 	 "  --deleted        those of all mailboxes that were deleted and can be brought back\n\n"
 	 "Example:\n  posthorn message list alice@example.org --deleted\n",
@@ -253,6 +255,26 @@ const struct command commands[] = {
 	{"message show", "ADDRESS UID [--mailbox NAME]", "print a message as it is",
 	 "  --mailbox NAME   default INBOX\n\nExample:\n  posthorn message show alice@example.org 17\n",
 	 command_message_show},
+	{"message add", "ADDRESS [FILE] [--mailbox NAME] [--set FLAGS]", "put a message into a mailbox",
+	 "  FILE             the message; default standard input\n"
+	 "  --mailbox NAME   default INBOX\n"
+	 "  --set FLAGS      '\\Seen \\Flagged Work'\n\nExample:\n  posthorn message add alice@example.org letter.eml --set '\\Seen'\n",
+	 command_message_add},
+	{"message copy", MESSAGE_SELECT_USAGE " --to NAME", "copy messages to another mailbox",
+	 MESSAGE_SELECT_HELP "  --to NAME        the mailbox\n\nExample:\n  posthorn message copy alice@example.org 17 18 --to Work\n",
+	 command_message_copy},
+	{"message move", MESSAGE_SELECT_USAGE " --to NAME", "move messages to another mailbox",
+	 MESSAGE_SELECT_HELP "  --to NAME        the mailbox\n\nExample:\n"
+			     "  posthorn message move alice@example.org --search 'SENTBEFORE 1-Jan-2026' --to Archive\n",
+	 command_message_move},
+	{"message flag", MESSAGE_SELECT_USAGE " [--set FLAGS] [--clear FLAGS]", "set or clear messages' flags and keywords",
+	 MESSAGE_SELECT_HELP "  --set FLAGS      '\\Seen \\Flagged Work'\n"
+			     "  --clear FLAGS    likewise\n\nExample:\n"
+			     "  posthorn message flag alice@example.org --search 'FROM bob' --set 'Work'\n",
+	 command_message_flag},
+	{"message remove", MESSAGE_SELECT_USAGE, "remove messages; message undelete brings them back for some days",
+	 MESSAGE_SELECT_HELP "\nExample:\n  posthorn message remove alice@example.org --mailbox Trash --search 'SAVEDBEFORE 1-Oct-2026'\n",
+	 command_message_remove},
 	{"message undelete", "ADDRESS (UID... | --all) [--mailbox NAME] [--into NAME]", "bring deleted messages back",
 	 "  --mailbox NAME   where they were; default INBOX\n"
 	 "  --into NAME      where they come; default the same\n"
@@ -260,6 +282,11 @@ const struct command commands[] = {
 	 "UIDs are those of message list --deleted. They come back as new messages. Example:\n"
 	 "  posthorn message undelete alice@example.org 17 18\n",
 	 command_message_undelete},
+
+	{"imap", "ADDRESS", "an IMAP session on standard input and output, without a log-in",
+	 "For mail programs that start one by themselves (tunnel), and for looking. Example:\n"
+	 "  printf 'a SELECT INBOX\\r\\nb LOGOUT\\r\\n' | posthorn imap alice@example.org\n",
+	 command_imap},
 
 	{"queue list", "[QUEUE-ID] " QUEUE_SELECT_USAGE " [--max N]", "list what waits to be sent",
 	 QUEUE_SELECT_HELP "  --max N              at most so many recipients\n\n"

@@ -93,6 +93,14 @@ int command_group_remove(struct cli *cli);
 int command_message_list(struct cli *cli);
 int command_message_show(struct cli *cli);
 int command_message_undelete(struct cli *cli);
+/* message_change.c */
+int command_message_add(struct cli *cli);
+int command_message_copy(struct cli *cli);
+int command_message_flag(struct cli *cli);
+int command_message_move(struct cli *cli);
+int command_message_remove(struct cli *cli);
+/* imap.c */
+int command_imap(struct cli *cli);
 /* check_config.c */
 int command_check_config(struct cli *cli);
 /* setup.c */

@@ -4,6 +4,7 @@
 
 #include "cli/commands.h"
 #include "cli/import.h"
+#include "cli/message_select.h"
 #include "cli/output.h"
 #include "imap/write.h"
 #include "store/deleted.h"
@@ -91,16 +92,51 @@ static bool list_message(void *context, const struct email *email)
 	return true;
 }
 
+/* The newest `max` of the uids that were found, or of all. */
+static bool choose(struct cli *cli, const char *keys, struct slice mailbox, uint32_t max, const struct row_context *rows,
+		   uint32_t **uids, size_t *count)
+{
+	const struct message_selection selection = {.mailbox = mailbox, .search = keys, .all = !keys};
+	struct own_session *session;
+	struct imap_client *client = NULL;
+	struct slice text;
+
+	*count = rows->count;
+	if (keys) {
+		if (!message_select_keys(cli, &selection, &text))
+			return false;
+		session = own_session_open(cli, cli_argument(cli, 0));
+		if (session)
+			client = own_session_select(cli, session, mailbox, true);
+		if (client && !message_select_uids(cli, client, text, uids, count))
+			*count = 0;
+		imap_client_free(client);
+		own_session_close(session);
+		if (cli->failed != EXIT_OK)
+			return false;
+	} else {
+		*uids = ARENA_ARRAY(&cli->arena, uint32_t, rows->count + 1);
+		for (size_t i = 0; i < rows->count; i++)
+			(*uids)[i] = rows->entries[i].uid;
+	}
+	if (*count > max) {
+		*uids += *count - max;
+		*count = max;
+	}
+	return true;
+}
+
 int command_message_list(struct cli *cli)
 {
-	const char *max_text = cli_option(cli, "--max");
+	const char *max_text = cli_option(cli, "--max"), *keys = cli_option(cli, "--search");
 	bool deleted = cli_flag(cli, "--deleted");
 	struct row_context rows = {.cli = cli};
 	struct slice name = mailbox_option(cli);
 	struct mailbox_entry *entries = NULL;
 	struct mailbox mailbox;
 	int64_t account;
-	uint32_t max;
+	uint32_t max, *uids = NULL;
+	size_t count = 0;
 
 	if (!cli_finish(cli, 1, 1) || !take_max(cli, max_text, &max))
 		return cli->failed;
@@ -114,18 +150,16 @@ int command_message_list(struct cli *cli)
 
 	if (status == STATUS_OK)
 		status = keyword_list(cli->store, &cli->arena, account, &rows.keywords);
-	size_t from = rows.count > max ? rows.count - max : 0;
-	uint32_t *uids = ARENA_ARRAY(&cli->arena, uint32_t, rows.count - from);
-
 	rows.entries = entries;
-	for (size_t i = from; i < rows.count; i++)
-		uids[i - from] = entries[i].uid;
-	if (status == STATUS_OK)
-		status = email_scan(cli->store, account, mailbox.id, uids, rows.count - from, EMAIL_MESSAGE_ID, list_message,
-				    &rows);
+	bool chosen = status == STATUS_OK && choose(cli, keys, name, max, &rows, &uids, &count);
+
+	if (chosen)
+		status = email_scan(cli->store, account, mailbox.id, uids, count, EMAIL_MESSAGE_ID, list_message, &rows);
 	free(entries);
 	if (status != STATUS_OK)
 		return cli_status(cli, status, mailbox.name);
+	if (!chosen)
+		return cli->failed;
 	listing_print(&rows.list);
 	return EXIT_OK;
 }

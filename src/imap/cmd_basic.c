@@ -23,6 +23,8 @@ enum next imap_noop(struct imap_session *s, struct imap_command *command)
 /* RFC 8437 section 3: all that log-in and after has brought is forgotten; what TLS has, stays. */
 enum next imap_unauthenticate(struct imap_session *s, struct imap_command *command)
 {
+	if (s->context->options.preauth.account != 0)
+		return imap_bad(s, command, SLICE("There is no log-in here to go back to"));
 	imap_notify_end(s);
 	imap_leave_mailbox(s);
 	engine_subscribe(s->env, 0);

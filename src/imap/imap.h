@@ -22,6 +22,12 @@ enum imap_plaintext {
 	IMAP_PLAINTEXT_ALWAYS,
 };
 
+/* Whose session it is from the greeting on (PREAUTH, RFC 9051 section 7.1.4). */
+struct imap_preauth {
+	int64_t account; /* 0: nobody's; who comes logs in */
+	struct slice address;
+};
+
 /* Slices outlive the engine. */
 struct imap_options {
 	struct slice hostname;
@@ -36,13 +42,17 @@ struct imap_options {
 	int idle_timeout_ms;         /* idle after it (RFC 9051 section 5.4: at least 30 minutes); 0: 1,860,000 */
 	int progress_ms;             /* between reports on a command that takes long (RFC 9585); 0: 10,000; negative: none between them */
 	int command_timeout_ms;      /* for each wait inside a command; 0: 60,000 */
+	struct imap_preauth preauth;
 };
 
 /* The context of a listener whose protocol is imap_protocol. Outlives the engine. */
 struct imap_context {
 	struct imap_options options;
 	struct store *store;
-	struct ipc *ipc; /* NULL: nothing is announced to other roles */
+	struct ipc *ipc; /* NULL: there are no other roles; nobody can log in */
+	/* Then this tells other processes that an account's mailboxes have changed; from any thread. NULL: nobody is told. */
+	void (*announce)(void *context, int64_t account);
+	void *announce_context;
 	struct mailbox_view_cache *views;
 	const struct log *log;
 };

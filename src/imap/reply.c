@@ -123,8 +123,12 @@ static const char *const capabilities[] = {
 void imap_put_capabilities(struct imap_session *s, struct buf *out)
 {
 	for (size_t i = 0; i < sizeof(capabilities) / sizeof(capabilities[0]); i++) {
+		struct slice name = slice_from_cstr(capabilities[i]);
+
+		if (s->context->options.preauth.account != 0 && slice_eq(name, SLICE("UNAUTHENTICATE")))
+			continue;
 		buf_add_byte(out, ' ');
-		buf_add(out, slice_from_cstr(capabilities[i]));
+		buf_add(out, name);
 	}
 	buf_add_literal(out, " APPENDLIMIT=");
 	buf_add_u64(out, imap_append_limit(s));

@@ -35,6 +35,8 @@ void imap_announce_account(struct imap_session *s, int64_t account)
 	struct buf payload;
 
 	engine_announce(s->env->engine, (uint64_t)account);
+	if (!s->context->ipc && s->context->announce)
+		s->context->announce(s->context->announce_context, account);
 	if (!s->context->ipc)
 		return;
 	buf_init(&payload, imap_arena(s), 0);

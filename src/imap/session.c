@@ -43,7 +43,12 @@ static void *session_open(struct session_env *env)
 	s->opened_ms = s->heard_ms = clock_monotonic_ms();
 	buf_init(&s->saved, NULL, 0);
 	conn_set_timeout(env->conn, or_default(s->context->options.command_timeout_ms, COMMAND_TIMEOUT_MS));
-	buf_add_literal(out, "* OK [CAPABILITY");
+	if (s->context->options.preauth.account != 0) {
+		s->state = IMAP_AUTHENTICATED;
+		s->account = s->context->options.preauth.account;
+		s->address = s->context->options.preauth.address;
+	}
+	buf_add(out, s->state == IMAP_AUTHENTICATED ? SLICE("* PREAUTH [CAPABILITY") : SLICE("* OK [CAPABILITY"));
 	imap_put_capabilities(s, out);
 	buf_add_literal(out, "] ");
 	buf_add(out, s->context->options.hostname);

@@ -318,16 +318,37 @@ static enum status log_in(struct imap_client *client, struct slice user, struct 
 	return imap_client_run(client, buf_slice(&command), NULL, NULL);
 }
 
-struct imap_client *imap_client_open(const struct imap_server *server, struct slice user, struct slice password,
-				     struct error *error, struct arena *arena)
+static struct imap_client *new_client(void)
 {
 	struct imap_client *client = calloc(1, sizeof *client);
-	enum status status = STATUS_TEMPORARY;
 
 	if (!client)
 		abort();
 	client->capabilities = SLICE_EMPTY;
 	arena_init(&client->arena, 0);
+	return client;
+}
+
+struct imap_client *imap_client_attach(int fd, struct error *error, struct arena *arena)
+{
+	struct imap_client *client = new_client();
+	struct net_address nowhere = {0};
+
+	client->conn = conn_new(fd, &nowhere, &nowhere);
+	conn_set_timeout(client->conn, ANSWER_MS);
+	if (greet(client))
+		return client;
+	error_set(error, arena, STATUS_TEMPORARY, "%s", client->error);
+	imap_client_free(client);
+	return NULL;
+}
+
+struct imap_client *imap_client_open(const struct imap_server *server, struct slice user, struct slice password,
+				     struct error *error, struct arena *arena)
+{
+	struct imap_client *client = new_client();
+	enum status status = STATUS_TEMPORARY;
+
 	if (connect_to(client, server, arena) && prepare(client, server)) {
 		status = log_in(client, user, password);
 		/* It may offer more now. */

@@ -23,6 +23,8 @@ struct imap_client;
 /* Connects, with TLS as wanted, and logs in. NULL with *error: TEMPORARY (no connection), REFUSED (wrong password), PEER. */
 MUST_CHECK struct imap_client *imap_client_open(const struct imap_server *server, struct slice user, struct slice password,
 						struct error *error, struct arena *arena);
+/* On a connected non-blocking socket that is logged in from the greeting on (PREAUTH); owned by the client, also with NULL and *error. */
+MUST_CHECK struct imap_client *imap_client_attach(int fd, struct error *error, struct arena *arena);
 void imap_client_free(struct imap_client *client);
 bool imap_client_can(const struct imap_client *client, struct slice capability);
 

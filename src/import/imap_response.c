@@ -127,7 +127,7 @@ static struct imap_value *read_values(struct reader *reader)
 {
 	struct imap_value *first = NULL, **place = &first;
 
-	if (++reader->depth > IMAP_DEPTH_MAX)
+	if (++reader->depth > IMAP_VALUE_DEPTH_MAX)
 		reader->failed = true;
 	while (!reader->failed && reader->rest.len > 0 && !at(reader, ')')) {
 		if (accept(reader, ' '))

@@ -8,7 +8,7 @@
 #include "base/slice.h"
 
 #define IMAP_VALUES_MAX 100000
-#define IMAP_DEPTH_MAX  20
+#define IMAP_VALUE_DEPTH_MAX  20
 
 enum imap_value_kind { IMAP_ATOM, IMAP_STRING, IMAP_LIST, IMAP_NIL };
 

@@ -393,6 +393,19 @@ enum status engine_add_listener(struct engine *engine, const struct listener *li
 	return STATUS_OK;
 }
 
+bool engine_add_connection(struct engine *engine, const struct listener *listener, int fd)
+{
+	struct connection *connection = accept_connected(engine, listener, fd);
+	struct arena arena;
+
+	if (!connection)
+		return false;
+	arena_init(&arena, engine->limits.command_arena_limit);
+	serve(connection, &arena);
+	arena_free(&arena);
+	return true;
+}
+
 void engine_start(struct engine *engine)
 {
 	start_thread(engine);

@@ -93,6 +93,10 @@ struct engine_limits {
 /* Never NULL. `log` outlives the engine. */
 struct engine *engine_new(const struct engine_limits *limits, const struct log *log);
 MUST_CHECK enum status engine_add_listener(struct engine *engine, const struct listener *listener);
+/* A connected non-blocking socket that no listener has accepted, such as one end of a pair: served as if `listener`, which outlives the
+ * engine, had, with a peer on this machine. The engine owns it, also with false: a limit refused it. The greeting is sent on the
+ * caller's thread. */
+MUST_CHECK bool engine_add_connection(struct engine *engine, const struct listener *listener, int fd);
 /* Starts the threads and returns. */
 void engine_start(struct engine *engine);
 /* Stops accepting, tells every session EVENT_SHUTDOWN, waits at most grace_ms for running commands, joins, frees. */

@@ -296,6 +296,16 @@ struct connection *accept_one(struct engine *engine, size_t index)
 	return fd < 0 ? NULL : admit(engine, listener, fd, &from);
 }
 
+struct connection *accept_connected(struct engine *engine, const struct listener *listener, int fd)
+{
+	struct sockaddr_storage from = {0};
+	struct sockaddr_in *here = (struct sockaddr_in *)&from;
+
+	here->sin_family = AF_INET;
+	here->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	return admit(engine, listener, fd, &from);
+}
+
 /* ---- the first steps ---- */
 
 static bool shake_hands(struct connection *connection, bool *unwanted)

@@ -132,6 +132,8 @@ void doors_free(struct doors *doors);
 MUST_CHECK bool accept_watch(struct engine *engine, size_t listener);
 /* Takes one connection, which is the caller's to run; NULL: none came, or it was refused. The listener is watched again. */
 struct connection *accept_one(struct engine *engine, size_t listener);
+/* Likewise of one that is connected already, to this machine. */
+struct connection *accept_connected(struct engine *engine, const struct listener *listener, int fd);
 /* PROXY header, TLS, limits, greeting. False: the connection is to be ended. */
 MUST_CHECK bool accept_open(struct connection *connection);
 /* Frees the connection and its slot. */
