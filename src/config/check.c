@@ -144,6 +144,19 @@ bool check_smarthost(struct slice text)
 	return check_hostname(host) && (host.len == text.len || check_port(rest));
 }
 
+/* A name, a beginning with "*" behind it, or a special use. */
+bool check_expiring_mailbox(struct slice text)
+{
+	static const char *const uses[] = {"\\Trash", "\\Junk", "\\Sent", "\\Drafts", "\\Archive"};
+
+	if (text.len == 0 || text.data[0] != '\\')
+		return text.len > 0;
+	for (size_t i = 0; i < sizeof uses / sizeof uses[0]; i++)
+		if (slice_eq_nocase(text, slice_from_cstr(uses[i])))
+			return true;
+	return false;
+}
+
 bool check_destination(struct slice text)
 {
 	struct slice rest = text, host = slice_cut(&rest, ':');

@@ -31,6 +31,7 @@ bool check_dns_list(struct slice text);
 /* "relay.example.net", "relay.example.net:587" */
 bool check_smarthost(struct slice text);
 /* "example.org", ".example.org", "relay.example.net:587" */
+bool check_expiring_mailbox(struct slice text);
 bool check_destination(struct slice text);
 bool check_store_url(struct slice text);
 /* "mailto:postmaster@example.org", "https://example.org/help" */

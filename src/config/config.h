@@ -53,6 +53,11 @@ struct config_destination {
 	unsigned connections, messages_per_minute, delay_s; /* 0: none */
 	char *source_address, *source_address_ipv6, *hello_name; /* empty: relay's */
 };
+/* How long messages stay in a mailbox (store/expiry.h). */
+struct config_expiry {
+	char *mailbox;
+	unsigned after_days;
+};
 /* One that says what may come in (milter/policy.h). */
 struct config_policy {
 	char *address, *default_action, *context;
@@ -189,6 +194,8 @@ struct config {
 		unsigned change_log_days; /* in YAML "change_log: 30d", and so for all numbers with a unit in their name */
 		unsigned trace_days;
 		unsigned deleted_days; /* 0: what is deleted is gone */
+		struct config_expiry *expire;
+		unsigned expire_count;
 	} retention;
 	struct { /* mail for Unix users and programs (local/local.h); none while both lists are empty */
 		char **domains;

@@ -93,6 +93,12 @@ static const struct setting milter_fields[] = {
 	 FIELD(config_milter, content_timeout_s), .default_text = "5m"},
 };
 
+static const struct setting expiry_fields[] = {
+	{"mailbox", "Its name in every account; a name that ends in *: those that begin so; \\Trash or \\Junk: the one of that use.",
+	 .kind = SETTING_TEXT, FIELD(config_expiry, mailbox), .check = check_expiring_mailbox,
+	 .allowed = "a mailbox's name, NAME*, or a special use such as \\Trash"},
+	{"after", "How long a message stays after it was put there.", DAYS(1, 36500), FIELD(config_expiry, after_days)},
+};
 static const struct setting destination_fields[] = {
 	{"domain", "The recipients' domain; .example.org: those below it; or HOST:PORT, as a route or relay.smarthost has it.",
 	 .kind = SETTING_TEXT, FIELD(config_destination, domain), .check = check_destination,
@@ -486,6 +492,8 @@ const struct setting settings[] = {
 	 DAYS(1, 3650), AT(retention.change_log_days), .default_text = "30d"},
 	{"retention.deleted", "How long expunged messages and deleted mailboxes can be brought back; 0d: not at all.", DAYS(0, 3650),
 	 AT(retention.deleted_days), .default_text = "7d"},
+	{"retention.expire", "Mailboxes whose messages are removed after some time; the first entry that fits counts.",
+	 RECORDS(expiry_fields, config_expiry), LIST(retention.expire)},
 	{"retention.trace", "How long the traces of messages are kept.", DAYS(1, 3650), AT(retention.trace_days),
 	 .default_text = "30d"},
 };

@@ -7,15 +7,19 @@
 
 #include "base/clock.h"
 #include "base/thread.h"
+#include "ipc/ipc.h"
+#include "ipc/pack.h"
 #include "store/bans.h"
 #include "store/greylist.h"
 #include "store/deleted.h"
+#include "store/expiry.h"
 #include "store/queue.h"
 #include "store/tls_report.h"
 #include "store/rates.h"
 #include "store/sending.h"
 
 #define DEFAULT_INTERVAL_MS  (5 * 60 * 1000)
+#define DEFAULT_EXPIRE_MS    (60 * 60 * 1000)
 #define DEFAULT_ROWS_AT_ONCE 500
 #define DEFAULT_REST_MS      50
 #define DAY_MS               INT64_C(86400000)
@@ -28,6 +32,7 @@ struct jobs {
 	pthread_mutex_t mutex;
 	pthread_cond_t stop;
 	bool stopping;
+	int64_t expire_at_ms; /* monotonic */
 };
 
 /* What is cleared away: at most `max` rows that are older than `before_ms`. */
@@ -70,11 +75,69 @@ static void clear(struct jobs *jobs, const char *event, clear_rows step, unsigne
 		clear_older(jobs, event, step, days);
 }
 
+/* ---- messages that have been there for long enough ---- */
+
+static void announce(struct jobs *jobs, int64_t account)
+{
+	struct buf payload SCOPED_BUF;
+
+	if (!jobs->options.ipc)
+		return;
+	buf_init(&payload, NULL, 0);
+	pack_u32(&payload, 1);
+	pack_u64(&payload, (uint64_t)account);
+	ipc_announce(jobs->options.ipc, SLICE("mailbox"), buf_slice(&payload));
+}
+
+/* False: it is time to stop, or the store is in trouble. */
+static bool expire_place(struct jobs *jobs, struct expiry_place place, int64_t before_ms)
+{
+	size_t removed, total = 0;
+	enum status status;
+
+	do {
+		status = expiry_expunge(jobs->store, place, before_ms, jobs->options.rows_at_once, &removed);
+		total += removed;
+		if (removed > 0)
+			announce(jobs, place.account);
+	} while (status == STATUS_OK && removed >= jobs->options.rows_at_once && rest(jobs, jobs->options.rest_ms));
+	if (status != STATUS_OK)
+		LOG_WARNING(jobs->log, "jobs.messages_expired", LOG_STR("status", status_name(status)), LOG_INT("account", place.account));
+	else if (total > 0)
+		LOG_INFO(jobs->log, "jobs.messages_expired", LOG_INT("account", place.account), LOG_INT("mailbox", place.mailbox),
+			 LOG_INT("removed", total));
+	return status == STATUS_OK && rest(jobs, 0);
+}
+
+static void expire(struct jobs *jobs)
+{
+	size_t count = jobs->options.expire_count;
+	struct arena arena SCOPED_ARENA;
+	struct expiry_rule *rules = ARENA_ARRAY(&arena, struct expiry_rule, count + 1);
+	struct expiry_place place = {0};
+	int64_t before_ms, now_ms = clock_wall_ms();
+
+	for (size_t i = 0; i < count; i++)
+		rules[i] = (struct expiry_rule){jobs->options.expire[i].mailbox, now_ms - jobs->options.expire[i].after_days * DAY_MS};
+	while (expiry_next(jobs->store, rules, count, &place, &before_ms) == STATUS_OK && expire_place(jobs, place, before_ms))
+		;
+}
+
+/* In the first round, and each hour. */
+static void expire_in_time(struct jobs *jobs)
+{
+	if (jobs->options.expire_count == 0 || clock_monotonic_ms() < jobs->expire_at_ms)
+		return;
+	jobs->expire_at_ms = clock_monotonic_ms() + jobs->options.expire_interval_ms;
+	expire(jobs);
+}
+
 static void *run(void *context)
 {
 	struct jobs *jobs = context;
 
 	while (rest(jobs, jobs->options.interval_ms)) {
+		expire_in_time(jobs);
 		clear(jobs, "jobs.change_log_trimmed", change_log_trim, jobs->options.change_log_days);
 		clear_older(jobs, "jobs.deleted_purged", deleted_purge, jobs->options.deleted_days);
 		clear(jobs, "jobs.traces_forgotten", trace_forget, jobs->options.trace_days);
@@ -111,6 +174,8 @@ struct jobs *jobs_new(const struct jobs_options *options, struct store *store, c
 		jobs->options.interval_ms = DEFAULT_INTERVAL_MS;
 	if (jobs->options.rows_at_once == 0)
 		jobs->options.rows_at_once = DEFAULT_ROWS_AT_ONCE;
+	if (jobs->options.expire_interval_ms <= 0)
+		jobs->options.expire_interval_ms = DEFAULT_EXPIRE_MS;
 	if (jobs->options.rest_ms <= 0)
 		jobs->options.rest_ms = DEFAULT_REST_MS;
 	jobs->store = store;

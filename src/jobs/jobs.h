@@ -6,9 +6,17 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "base/slice.h"
 
+struct ipc;
 struct store;
 struct jobs;
+
+/* Messages of such a mailbox are expunged so long after they were put there (store/expiry.h). */
+struct jobs_expiry {
+	struct slice mailbox;
+	unsigned after_days;
+};
 
 struct jobs_options {
 	unsigned change_log_days; /* 0: kept for ever */
@@ -17,6 +25,10 @@ struct jobs_options {
 	unsigned ban_days;        /* after its end; 0: kept for ever */
 	unsigned sending_days;    /* and shared rates; 0: kept for ever */
 	unsigned greylist_days;   /* 0: kept for ever */
+	const struct jobs_expiry *expire; /* copied by nobody: outlives the jobs */
+	size_t expire_count;
+	int expire_interval_ms;   /* 0: an hour */
+	struct ipc *ipc;          /* is told whose mailboxes have changed; may be NULL */
 	int interval_ms;          /* between rounds; 0: 5 minutes. The first begins one interval after the start. */
 	unsigned rows_at_once;    /* 0: 500 */
 	int rest_ms;              /* between two steps of a round; 0: 50 */

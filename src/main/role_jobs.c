@@ -20,14 +20,27 @@ static void report(void *context, struct metrics_report *report)
 	metrics_set(report->metrics, METRIC_QUEUE, 3, (uint64_t)depth.held);
 }
 
+static const struct jobs_expiry *expiry_from(const struct config *config, struct arena *arena)
+{
+	struct jobs_expiry *expire = ARENA_ARRAY(arena, struct jobs_expiry, config->retention.expire_count + 1);
+
+	for (unsigned i = 0; i < config->retention.expire_count; i++)
+		expire[i] = (struct jobs_expiry){slice_from_cstr(config->retention.expire[i].mailbox),
+						 config->retention.expire[i].after_days};
+	return expire;
+}
+
 int role_run_jobs(struct role_setup *setup)
 {
+	struct arena arena SCOPED_ARENA;
 	struct jobs_options options = {.change_log_days = setup->config->retention.change_log_days,
 	                               .trace_days = setup->config->retention.trace_days,
 	                               .deleted_days = setup->config->retention.deleted_days,
 	                               .ban_days = setup->config->ban.remember_days,
 	                               .sending_days = 2, /* the day in which an alarm isn't raised again, and more */
-	                               .greylist_days = setup->config->greylist.remember_days};
+	                               .greylist_days = setup->config->greylist.remember_days,
+	                               .expire = expiry_from(setup->config, &arena),
+	                               .expire_count = setup->config->retention.expire_count};
 	struct error error = {0};
 
 	if (!role_enter_sandbox(setup))
@@ -38,6 +51,7 @@ int role_run_jobs(struct role_setup *setup)
 		return EXIT_FAILURE;
 	}
 	struct ipc *ipc = ipc_new(setup->control_fd, NULL, &(struct ipc_control_handler){0}, NULL, &setup->log);
+	options.ipc = ipc;
 	struct jobs *jobs = jobs_new(&options, store, &setup->log);
 	struct indexer *indexer = indexer_new(&(struct indexer_options){0}, store, &setup->log);
 	int status = EXIT_FAILURE;

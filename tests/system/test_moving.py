@@ -429,6 +429,59 @@ def test_what_was_deleted_comes_back(any_server):
     assert server.cli("check").returncode == 0
 
 
+def test_messages_by_command(any_server):
+    """Added, found, moved, flagged and removed, while a mail program is logged in."""
+    server = any_server
+    client = server.imap(ALICE)
+    for i in range(6):
+        server.cli("message", "add", ALICE, "--set", r"\Flagged" if i == 5 else "Work", input=letter(f"m{i}", extra=f"Subject: ü{i}\r\n").decode())
+    client.select("INBOX")
+    assert client.search(None, "KEYWORD", "Work")[1] == [b"1 2 3 4 5"]
+    assert [row["uid"] for row in report(server.cli("message", "list", ALICE, "--search", 'SUBJECT "ü3"', "--json"))] == [4]
+    assert [row["uid"] for row in report(server.cli("message", "list", ALICE, "--search", "NOT FLAGGED", "--max", "2", "--json"))] == [4, 5]
+    assert "2 messages moved" in server.cli("message", "move", ALICE, "1", "3", "--to", "Archive").stdout
+    assert "1 message copied" in server.cli("message", "copy", ALICE, "--mailbox", "Archive", "--search", "HEADER X-Token m2", "--to", "INBOX").stdout
+    server.cli("message", "flag", ALICE, "--search", "FLAGGED", "--set", r"\Seen Kept", "--clear", r"\Flagged")
+    server.cli("message", "remove", ALICE, "4:5")
+    client.noop()
+    assert client.response("EXPUNGE")[1], "a session hears of it"
+    assert sorted(tokens_in(server.messages(ALICE))) == ["m1", "m2", "m5"]
+    assert sorted(tokens_in(server.messages(ALICE, "Archive"))) == ["m0", "m2"]
+    assert client.search(None, "KEYWORD", "Kept", "SEEN", "UNFLAGGED")[1] == [b"2"]
+    for wrong, why in ((["--search", "FROB x"], "search key"), (["--search", "SEEN\r\na LOGOUT"], "line ends"), (["1", "--all"], "either"), (["x"], "no uid")):
+        done = server.cli("message", "remove", ALICE, *wrong, check=False)
+        assert done.returncode != 0 and why in done.stderr, done.stderr
+    assert server.cli("message", "move", ALICE, "--all", "--to", "No such", check=False).returncode == 1
+    assert server.cli("message", "add", ALICE, input="", check=False).returncode == 1
+    assert len(report(server.cli("message", "list", ALICE, "--json"))) == 3
+    assert server.cli("check").returncode == 0
+
+
+def test_session_without_a_log_in(make_server, folder):
+    """Python's imaplib and mbsync start `posthorn imap` by themselves."""
+    import imaplib
+    server = make_server()
+    command = f"{harness.POSTHORN} imap {ALICE} --config {server.config}"
+    client = imaplib.IMAP4_stream(command)
+    assert client.state == "AUTH"
+    append(client, "INBOX", "t0")
+    assert "UNAUTHENTICATE" not in client.capabilities
+    with pytest.raises(imaplib.IMAP4.error, match="no log-in here"):
+        client.xatom("UNAUTHENTICATE")
+    other = server.imap(ALICE)
+    append(other, "INBOX", "t1")
+    client.select("INBOX")
+    assert client.search(None, "ALL")[1] == [b"1 2"]
+    client.logout()
+    config = folder / "mbsyncrc"
+    (folder / "local").mkdir()
+    config.write_text(f"IMAPStore far\nTunnel \"{command}\"\n\nMaildirStore near\nPath {folder}/local/\nInbox {folder}/local/INBOX\n\n"
+                      "Channel all\nFar :far:\nNear :near:\nPatterns INBOX\nCreate Near\nSyncState *\n")
+    done = subprocess.run(["mbsync", "-c", str(config), "-a"], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert len(list((folder / "local/INBOX").glob("*/*,U=*"))) == 2
+
+
 def test_check_repairs(make_server):
     import sqlite3
     server = make_server(start=False)

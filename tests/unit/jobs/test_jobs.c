@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "jobs/jobs.h"
 #include "store/deleted.h"
+#include "store/expiry.h"
 #include "store/queue.h"
 #include "store/tls_report.h"
 
@@ -20,7 +21,8 @@ struct store {
 	_Atomic size_t change_rows, trace_rows;
 	_Atomic unsigned faults, steps;
 	_Atomic size_t largest_step;
-	_Atomic int64_t change_before_ms, trace_before_ms, deleted_before_ms;
+	_Atomic int64_t change_before_ms, trace_before_ms, deleted_before_ms, expired_before_ms;
+	_Atomic unsigned expired_places;
 };
 
 static enum status clear(struct store *store, _Atomic size_t *rows, size_t max, size_t *removed)
@@ -64,6 +66,25 @@ enum status tls_count_forget(struct store *store, int64_t before_ms, size_t max,
 	(void)max;
 	*removed = 0;
 	return STATUS_OK;
+}
+
+/* There are three places. */
+enum status expiry_next(struct store *store, const struct expiry_rule *rules, size_t count, struct expiry_place *place,
+			int64_t *before_ms)
+{
+	(void)store;
+	assert_int_equal(count, 1);
+	*before_ms = rules[0].before_ms;
+	place->account++;
+	return place->account > 3 ? STATUS_NOT_FOUND : STATUS_OK;
+}
+
+enum status expiry_expunge(struct store *store, struct expiry_place place, int64_t before_ms, size_t max, size_t *removed)
+{
+	(void)place;
+	atomic_fetch_add(&store->expired_places, 1);
+	store->expired_before_ms = before_ms;
+	return clear(store, &store->change_rows, max, removed);
 }
 
 static struct log make_log(void)
@@ -150,6 +171,25 @@ static void deleted_messages_go_at_once_at_zero_days(void **state)
 	}
 }
 
+static void messages_expire_once_an_hour(void **state)
+{
+	const struct jobs_expiry expiry = {SLICE("Trash"), 30};
+	struct jobs_options options = {.expire = &expiry, .expire_count = 1, .trace_days = 1, .interval_ms = 1, .rows_at_once = 10};
+	struct store store = {.change_rows = 5};
+	struct log log = make_log();
+	int64_t start_ms = clock_wall_ms();
+	struct jobs *jobs = jobs_new(&options, &store, &log);
+
+	(void)state;
+	assert_non_null(jobs);
+	while (store.steps < 20)
+		usleep(1000);
+	jobs_free(jobs);
+	assert_int_equal(store.expired_places, 3);
+	assert_int_equal(store.change_rows, 0);
+	assert_in_range(store.expired_before_ms, start_ms - 30 * DAY_MS, clock_wall_ms() - 30 * DAY_MS);
+}
+
 /* Neither between rounds nor in the middle of a long one. */
 static void stopping_waits_for_nothing(void **state)
 {
@@ -179,7 +219,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(old_rows_go_in_small_steps), cmocka_unit_test(faults_are_tried_again),
 		cmocka_unit_test(zero_days_keep_for_ever),    cmocka_unit_test(deleted_messages_go_at_once_at_zero_days),
-		cmocka_unit_test(stopping_waits_for_nothing),
+		cmocka_unit_test(stopping_waits_for_nothing), cmocka_unit_test(messages_expire_once_an_hour),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

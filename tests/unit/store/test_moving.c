@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "store/deleted.h"
+#include "store/expiry.h"
 #include "store/import.h"
 #include "store_fixture.h"
 
@@ -96,6 +97,70 @@ static void test_quota_holds_for_what_comes_back(void **state)
 	assert_int_equal(undelete_messages(store, &request, &count), STATUS_LIMIT);
 	fixture_check_invariants(fixture);
 	assert_int_equal(fixture_number(fixture, "SELECT count(*) FROM deleted_email"), 1);
+}
+
+/* ---- what has been there for long enough ---- */
+
+/* The places where something is expunged before `before_ms`, in steps of two. */
+static size_t expire(struct fixture *fixture, const char *mailbox, int64_t before_ms, size_t *removed)
+{
+	struct expiry_rule rules[] = {{SLICE("No such"), INT64_MAX}, {slice_from_cstr(mailbox), before_ms}};
+	struct expiry_place place = {0};
+	enum status status;
+	size_t places = 0, step;
+	int64_t before;
+
+	*removed = 0;
+	while ((status = expiry_next(fixture->store, rules, 2, &place, &before)) == STATUS_OK) {
+		places++;
+		assert_int_equal(before, before_ms);
+		do {
+			assert_int_equal(expiry_expunge(fixture->store, place, before, 2, &step), STATUS_OK);
+			*removed += step;
+		} while (step == 2);
+	}
+	assert_int_equal(status, STATUS_NOT_FOUND);
+	return places;
+}
+
+static void test_messages_expire(void **state)
+{
+	struct fixture *fixture = *state;
+	char sql[200];
+	size_t removed;
+
+	(void)keeping(fixture);
+	for (int i = 0; i < 5; i++)
+		fixture_deliver(fixture, fixture->alice, fixture_message(&fixture->arena, "x", 300));
+	fixture_deliver(fixture, fixture->bob, fixture_message(&fixture->arena, "x", 300));
+	/* As old as their uids say; the second from before the moment of saving was noted. */
+	snprintf(sql, sizeof sql, "UPDATE mailbox_email SET saved_ms = 1000 * uid, received_ms = 2000 WHERE account = %lld",
+		 (long long)fixture->alice);
+	execute_sql(fixture, sql);
+	execute_sql(fixture, "UPDATE mailbox_email SET saved_ms = 0 WHERE uid = 2");
+	assert_int_equal(expire(fixture, "INBOX", 4000, &removed), 2);
+	assert_int_equal(removed, 3);
+	assert_int_equal(fixture_mailbox(fixture, fixture->alice, "INBOX").messages, 2);
+	assert_int_equal(fixture_mailbox(fixture, fixture->bob, "INBOX").messages, 1);
+	assert_int_equal(fixture_number(fixture, "SELECT count(*) FROM deleted_email"), 3);
+	fixture_check_invariants(fixture);
+	assert_int_equal(expire(fixture, "INBOX", 4000, &removed), 2);
+	assert_int_equal(removed, 0);
+	assert_int_equal(expire(fixture, "Nothing", INT64_MAX, &removed), 0);
+}
+
+static void test_who_expires(void **state)
+{
+	struct expiry_rule use = {SLICE("\\Trash"), 0}, name = {SLICE("Trash"), 0}, below = {SLICE("Lists/*"), 0};
+
+	(void)state;
+	assert_true(expiry_rule_fits(&use, SLICE("Papierkorb"), SLICE("trash")));
+	assert_false(expiry_rule_fits(&use, SLICE("Trash"), SLICE_EMPTY));
+	assert_false(expiry_rule_fits(&use, SLICE("\\Trash"), SLICE_EMPTY));
+	assert_true(expiry_rule_fits(&name, SLICE("Trash"), SLICE_EMPTY));
+	assert_false(expiry_rule_fits(&name, SLICE("Trash/Old"), SLICE_EMPTY));
+	assert_true(expiry_rule_fits(&below, SLICE("Lists/Old"), SLICE_EMPTY));
+	assert_false(expiry_rule_fits(&below, SLICE("Lists"), SLICE_EMPTY));
 }
 
 static void append(struct fixture *fixture, int64_t mailbox, const char *subject)
@@ -391,6 +456,7 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		FIXTURE_TEST(test_expunged_comes_back),
+		FIXTURE_TEST(test_messages_expire), FIXTURE_TEST(test_who_expires),
 		FIXTURE_TEST(test_nothing_is_kept_when_off),
 		FIXTURE_TEST(test_quota_holds_for_what_comes_back),
 		FIXTURE_TEST(test_a_mailbox_comes_back),
