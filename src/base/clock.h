@@ -11,6 +11,8 @@ int64_t clock_wall_ms(void);
 int64_t clock_monotonic_ms(void);
 /* "2026-11-24T15:00:00.123Z" (RFC 3339), 24 bytes. */
 void clock_format_rfc3339(struct buf *out, int64_t wall_ms);
+/* A date-time of RFC 3339 section 5.6. False: it isn't one. */
+__attribute__((warn_unused_result)) bool clock_parse_rfc3339(struct slice text, int64_t *wall_ms);
 
 /* Civil date and time in a zone. Proleptic Gregorian; no leap seconds. */
 struct civil_time {

@@ -2,6 +2,7 @@
  * that were here before. */
 #include "imap/fetch.h"
 #include "imap/session.h"
+#include "imap/url_auth.h"
 
 #include "base/clock.h"
 #include "imap/name.h"
@@ -248,6 +249,7 @@ static enum next select_mailbox(struct imap_session *s, struct imap_command *com
 		imap_leave_mailbox(s);
 		return imap_answer(s, command, status, SLICE_EMPTY);
 	}
+	url_put_mechanisms(s);
 	return imap_ok_code(s, command, is_read_only(s) ? SLICE("READ-ONLY") : SLICE("READ-WRITE"), SLICE("Selected"));
 }
 

@@ -32,12 +32,13 @@ struct imap_preauth {
 struct imap_options {
 	struct slice hostname;
 	enum imap_plaintext plaintext;
-	bool takes_tokens; /* OAUTHBEARER and XOAUTH2 */
+	bool takes_tokens;           /* OAUTHBEARER and XOAUTH2 */
 	uint64_t append_limit;       /* bytes of a message, advertised by APPENDLIMIT; 0: 50 MB */
 	unsigned max_bad_commands;   /* then BYE; 0: 20 */
 	unsigned max_login_failures; /* then BYE; 0: 5 */
 	struct slice comment;        /* /shared/comment of the server (RFC 5464), or empty */
 	struct slice admin;          /* /shared/admin: an URI such as mailto:postmaster@example.org, or empty */
+	struct slice submitter;      /* the account that fetches what URLs of submit+ name (RFC 4467), or empty */
 	int login_timeout_ms;        /* from the greeting to the log-in; 0: 180,000 */
 	int idle_timeout_ms;         /* idle after it (RFC 9051 section 5.4: at least 30 minutes); 0: 1,860,000 */
 	int progress_ms;             /* between reports on a command that takes long (RFC 9585); 0: 10,000; negative: none between them */

@@ -1,8 +1,7 @@
 #include "imap/incoming.h"
 
+#include "imap/url.h"
 #include "mime/binary.h"
-
-#define URL_MAX 2048
 
 void incoming_init(struct incoming *in, struct imap_session *s, struct imap_command *command)
 {
@@ -91,7 +90,7 @@ static bool take_url(struct incoming *in, struct slice *url)
 	if (imap_peek(in->p) != '{')
 		return imap_parse_astring(in->p, url);
 	buf_init(&bytes, imap_arena(in->s), 0);
-	if (!take_literal(in, URL_MAX, &bytes))
+	if (!take_literal(in, IMAP_URL_MAX, &bytes))
 		return false;
 	*url = buf_slice(&bytes);
 	return true;
@@ -104,7 +103,7 @@ static bool refuse_url(struct incoming *in, struct slice url)
 
 	buf_init(&code, imap_arena(in->s), 0);
 	buf_add_literal(&code, "BADURL \"");
-	for (size_t i = 0; i < url.len && i < URL_MAX; i++) {
+	for (size_t i = 0; i < url.len && i < IMAP_URL_MAX; i++) {
 		if (url.data[i] > 0x1f && url.data[i] < 0x7f && url.data[i] != '"' && url.data[i] != '\\' && url.data[i] != ']')
 			buf_add_byte(&code, url.data[i]);
 	}

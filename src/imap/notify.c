@@ -5,6 +5,7 @@
 #include "imap/name.h"
 #include "imap/parse_notify.h"
 #include "imap/session.h"
+#include "imap/url_auth.h"
 
 #define MAILBOXES_MAX     10000
 #define NOTIFY_BYTES_MAX  ((size_t)1024 * 1024) /* of what was asked for */
@@ -451,6 +452,7 @@ static bool watches_metadata(const struct notify_request *request)
 void imap_notify_event(struct imap_session *s)
 {
 	imap_tell_metadata(s, true, 0);
+	url_tell_reset(s);
 	if (mailbox_viewer_is_open(&s->viewer) && imap_notify_allows_news(s, NULL)) {
 		imap_refresh(s);
 		imap_tell_news(s, s->idling || !s->notify->request.delayed, NULL);

@@ -16,7 +16,7 @@ bool imap_name_is_foreign(struct slice name)
 }
 
 /* "Other Users/bob@example.org/INBOX": whose, and what is left of the name. */
-static enum status find_account(struct imap_session *s, struct slice name, int64_t *account, struct slice *rest)
+static enum status find_account(struct imap_session *s, int64_t viewer, struct slice name, int64_t *account, struct slice *rest)
 {
 	bool shared = slice_starts_with(name, IMAP_SHARED_FOLDERS);
 	struct account found;
@@ -27,7 +27,7 @@ static enum status find_account(struct imap_session *s, struct slice name, int64
 	if (status != STATUS_OK)
 		return status;
 	*account = found.id;
-	return found.id != s->account && found.is_shared == shared ? STATUS_OK : STATUS_NOT_FOUND;
+	return found.id != viewer && found.is_shared == shared ? STATUS_OK : STATUS_NOT_FOUND;
 }
 
 struct slice imap_foreign_name(struct imap_session *s, struct slice address, bool is_shared, struct slice name)
@@ -45,15 +45,16 @@ static enum status check(struct imap_place *place, unsigned needed)
 	return place->is_denied ? STATUS_REFUSED : STATUS_NOT_FOUND;
 }
 
-static enum status find_foreign(struct imap_session *s, struct slice name, unsigned needed, struct imap_place *place)
+static enum status find_foreign(struct imap_session *s, int64_t viewer, struct slice name, unsigned needed,
+				struct imap_place *place)
 {
 	struct slice rest, address;
-	enum status status = find_account(s, name, &place->account, &rest);
+	enum status status = find_account(s, viewer, name, &place->account, &rest);
 
 	if (status == STATUS_OK)
 		status = mailbox_find(imap_store(s), imap_arena(s), place->account, rest, &place->mailbox);
 	if (status == STATUS_OK)
-		status = rights_of(imap_store(s), s->account, place->account, place->mailbox.id, &place->rights);
+		status = rights_of(imap_store(s), viewer, place->account, place->mailbox.id, &place->rights);
 	if (status == STATUS_OK)
 		status = check(place, needed);
 	if (status != STATUS_OK)
@@ -61,16 +62,22 @@ static enum status find_foreign(struct imap_session *s, struct slice name, unsig
 	address = slice_sub(name, 0, name.len - rest.len);
 	place->name = slice_join(imap_arena(s), (const struct slice[]){address, place->mailbox.name}, 2);
 	place->mailbox.role = SLICE_EMPTY;
-	return place->rights & RIGHT_READ ? mailbox_unseen_by(imap_store(s), place->account, &place->mailbox, s->account)
+	return place->rights & RIGHT_READ ? mailbox_unseen_by(imap_store(s), place->account, &place->mailbox, viewer)
 					  : STATUS_OK;
+}
+
+enum status imap_find_place_as(struct imap_session *s, int64_t viewer, struct slice name, unsigned needed,
+			       struct imap_place *place)
+{
+	*place = (struct imap_place){.account = viewer, .name = name, .rights = RIGHTS_ALL};
+	if (imap_name_is_foreign(name))
+		return find_foreign(s, viewer, name, needed, place);
+	return mailbox_find(imap_store(s), imap_arena(s), viewer, name, &place->mailbox);
 }
 
 enum status imap_find_place(struct imap_session *s, struct slice name, unsigned needed, struct imap_place *place)
 {
-	*place = (struct imap_place){.account = s->account, .name = name, .rights = RIGHTS_ALL};
-	if (imap_name_is_foreign(name))
-		return find_foreign(s, name, needed, place);
-	return mailbox_find(imap_store(s), imap_arena(s), s->account, name, &place->mailbox);
+	return imap_find_place_as(s, s->account, name, needed, place);
 }
 
 enum status imap_find_new_place(struct imap_session *s, struct slice name, struct imap_place *place)
@@ -80,7 +87,7 @@ enum status imap_find_new_place(struct imap_session *s, struct slice name, struc
 
 	*place = (struct imap_place){.account = s->account, .name = name, .rights = RIGHTS_ALL};
 	if (imap_name_is_foreign(name))
-		status = find_account(s, name, &place->account, &rest);
+		status = find_account(s, s->account, name, &place->account, &rest);
 	place->mailbox.name = rest;
 	if (status == STATUS_OK)
 		status = rights_above(imap_store(s), s->account, place->account, rest, &place->rights);

@@ -3,6 +3,7 @@
 #include "auth/dialogue.h"
 #include "base/clock.h"
 #include "imap/notify.h"
+#include "imap/url_auth.h"
 #include "net/tls.h"
 
 #define APPEND_LIMIT     ((uint64_t)50 * 1024 * 1024)
@@ -78,6 +79,9 @@ static const char *const capabilities[] = {
 	"UIDPLUS",
 	"MULTIAPPEND",
 	"CATENATE",
+	"URL-PARTIAL",
+	"URLAUTH",
+	"URLAUTH=BINARY",
 	"REPLACE",
 	"UTF8=ACCEPT",
 	"MOVE",
@@ -147,8 +151,10 @@ void imap_tell_before_answer(struct imap_session *s, struct imap_command *comman
 	if (command->news == IMAP_NEWS_NONE)
 		return;
 	imap_tell_metadata(s, fresh, 0);
-	if (fresh)
+	if (fresh) {
+		url_tell_reset(s);
 		imap_notify_others(s);
+	}
 	if (!mailbox_viewer_is_open(&s->viewer) || !imap_notify_allows_news(s, command)) {
 		s->stale = false;
 		return;

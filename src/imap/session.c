@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "imap/context.h"
 #include "imap/notify.h"
+#include "imap/url_auth.h"
 #include "imap/write.h"
 
 #define LOGIN_TIMEOUT_MS   180000
@@ -150,6 +151,7 @@ static enum next session_event(void *session, const struct event *event)
 	} else if (s->idling && mailbox_viewer_is_open(&s->viewer)) {
 		imap_refresh(s);
 		imap_tell_metadata(s, true, 0);
+		url_tell_reset(s);
 		imap_tell_news(s, true, NULL);
 		if (!conn_flush(imap_conn(s)))
 			return NEXT_CLOSE;

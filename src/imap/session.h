@@ -70,18 +70,20 @@ struct imap_session {
 	int64_t opened_ms, heard_ms; /* the connection's beginning, the client's last sign of life */
 	uint64_t told_keywords;
 	struct mailbox_viewer viewer;
-	bool metadata;            /* ENABLE METADATA: changed annotations are told (RFC 5464 section 4.4.2) */
-	bool metadata_watched;    /* for that, or for NOTIFY */
-	int64_t metadata_number;  /* of the last change that was looked at */
-	int64_t metadata_ms;      /* when */
-	int64_t selected_account; /* whose mailbox the viewer shows */
-	unsigned rights;          /* on it */
-	struct buf saved; /* struct imap_range: the search result "$", uids */
+	bool metadata;             /* ENABLE METADATA: changed annotations are told (RFC 5464 section 4.4.2) */
+	bool metadata_watched;     /* for that, or for NOTIFY */
+	int64_t metadata_number;   /* of the last change that was looked at */
+	int64_t metadata_ms;       /* when */
+	int64_t selected_account;  /* whose mailbox the viewer shows */
+	unsigned rights;           /* on it */
+	struct buf saved;          /* struct imap_range: the search result "$", uids */
 	struct slice progress_tag; /* of the command at work, and when its client was last told something */
 	int64_t progress_ms;
 	struct search_context *contexts; /* searches that are kept up to date (context.h) */
 	unsigned context_count;
-	struct notify *notify; /* NULL: NOTIFY has never been used (notify.h) */
+	uint64_t url_resets; /* how many the session knows of, and since when (url_auth.h) */
+	int64_t url_told_ms;
+	struct notify *notify;           /* NULL: NOTIFY has never been used (notify.h) */
 	struct mailbox_viewer *searched; /* another mailbox that is searched; NULL: the selected one */
 	char idle_tag[IMAP_TAG_MAX];
 	size_t idle_tag_len;
@@ -185,6 +187,9 @@ struct imap_place {
 /* The mailbox, if the session has the right `needed` on it; of several in `needed` one is enough. Without, it doesn't exist (NOT_FOUND),
  * but for those who see it: REFUSED (RFC 4314 section 6). */
 MUST_CHECK enum status imap_find_place(struct imap_session *s, struct slice name, unsigned needed, struct imap_place *place);
+/* The same with another account's eyes; 0: nobody's. */
+MUST_CHECK enum status imap_find_place_as(struct imap_session *s, int64_t viewer, struct slice name, unsigned needed,
+					  struct imap_place *place);
 /* One of the session's own. */
 static inline struct imap_place imap_own_place(const struct imap_session *s, const struct mailbox *mailbox)
 {
@@ -278,7 +283,8 @@ uint32_t *imap_uids(struct imap_session *s, const struct imap_set *set, size_t *
 
 struct fetch_request;
 /* FETCH responses that nobody has asked for at this moment; they set no \Seen. */
-MUST_CHECK enum status imap_put_messages(struct imap_session *s, const struct fetch_request *request, const struct imap_set *set);
+MUST_CHECK enum status imap_put_messages(struct imap_session *s, const struct fetch_request *request,
+					 const struct imap_set *set);
 
 /* The role of a mailbox of that special use (RFC 6154 section 2), without its backslash; empty: there is none. */
 struct slice imap_role_of_use(struct slice use);
@@ -327,6 +333,9 @@ enum next imap_list_rights(struct imap_session *s, struct imap_command *command)
 enum next imap_get_metadata(struct imap_session *s, struct imap_command *command);
 enum next imap_set_metadata(struct imap_session *s, struct imap_command *command);
 enum next imap_my_rights(struct imap_session *s, struct imap_command *command);
+enum next imap_gen_url_auth(struct imap_session *s, struct imap_command *command);
+enum next imap_url_fetch(struct imap_session *s, struct imap_command *command);
+enum next imap_reset_key(struct imap_session *s, struct imap_command *command);
 enum next imap_idle(struct imap_session *s, struct imap_command *command);
 enum next imap_idle_input(struct imap_session *s);
 enum next imap_expunge(struct imap_session *s, struct imap_command *command);

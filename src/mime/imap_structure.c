@@ -280,6 +280,7 @@ struct writing {
 	const struct message *message;
 	bool is_extended; /* BODYSTRUCTURE */
 	unsigned *addresses_left;
+	const struct imap_decoded *decoded; /* of the part at hand; NULL: as it stands */
 };
 
 static void put_part(const struct writing *w, const struct message_part *part);
@@ -400,9 +401,9 @@ static void put_single(const struct writing *w, const struct message_part *part)
 	buf_add_byte(w->out, ' ');
 	put_unfolded(w->out, w->arena, part->description);
 	buf_add_byte(w->out, ' ');
-	put_string(w->out, part->encoding.len > 0 ? part->encoding : SLICE("7bit"));
+	put_string(w->out, w->decoded ? w->decoded->encoding : part->encoding.len > 0 ? part->encoding : SLICE("7bit"));
 	buf_add_byte(w->out, ' ');
-	buf_add_u64(w->out, part->body_end - part->body_start);
+	buf_add_u64(w->out, w->decoded ? w->decoded->size : part->body_end - part->body_start);
 	if (part->kind == MESSAGE_PART_MESSAGE) {
 		buf_add_byte(w->out, ' ');
 		put_envelope(w->out, w->arena, message_header(w->message, part->children), w->addresses_left);
@@ -411,7 +412,7 @@ static void put_single(const struct writing *w, const struct message_part *part)
 	}
 	if (is_text || part->kind == MESSAGE_PART_MESSAGE) {
 		buf_add_byte(w->out, ' ');
-		buf_add_u64(w->out, part->body_lines);
+		buf_add_u64(w->out, w->decoded ? w->decoded->lines : part->body_lines);
 	}
 	if (!w->is_extended)
 		return;
@@ -434,12 +435,20 @@ void imap_body(struct buf *out, struct arena *arena, const struct message *messa
 {
 	unsigned addresses_left = ADDRESSES_MAX;
 
-	put_part(&(struct writing){out, arena, message, false, &addresses_left}, message->root);
+	put_part(&(struct writing){out, arena, message, false, &addresses_left, NULL}, message->root);
 }
 
 void imap_body_structure(struct buf *out, struct arena *arena, const struct message *message)
 {
 	unsigned addresses_left = ADDRESSES_MAX;
 
-	put_part(&(struct writing){out, arena, message, true, &addresses_left}, message->root);
+	put_part(&(struct writing){out, arena, message, true, &addresses_left, NULL}, message->root);
+}
+
+void imap_part_structure(struct buf *out, struct arena *arena, const struct message *message, const struct message_part *part,
+			 const struct imap_decoded *decoded)
+{
+	unsigned addresses_left = ADDRESSES_MAX;
+
+	put_part(&(struct writing){out, arena, message, true, &addresses_left, decoded}, part);
 }

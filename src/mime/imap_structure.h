@@ -13,5 +13,12 @@
 void imap_envelope(struct buf *out, struct arena *arena, struct slice header);
 void imap_body(struct buf *out, struct arena *arena, const struct message *message);
 void imap_body_structure(struct buf *out, struct arena *arena, const struct message *message);
+/* Of one part of it, as in BODYSTRUCTURE; `decoded` (may be NULL): a leaf whose content transfer encoding is taken off. */
+struct imap_decoded {
+	struct slice encoding; /* what it is then */
+	uint64_t size, lines;
+};
+void imap_part_structure(struct buf *out, struct arena *arena, const struct message *message, const struct message_part *part,
+			 const struct imap_decoded *decoded);
 /* A string as IMAP sends it: quoted or literal; NIL if data is NULL. */
 void imap_put_nstring(struct buf *out, struct slice value);

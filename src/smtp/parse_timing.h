@@ -29,4 +29,3 @@ bool timing_take_by(struct smtp_timing *timing, struct slice value);
 bool timing_take_priority(struct smtp_timing *timing, struct slice value);
 /* Postfix's XVERP: nothing, or two delimiters. */
 bool timing_take_verp(struct smtp_timing *timing, bool has_value, struct slice value);
-bool timing_parse_date(struct slice text, int64_t *wall_ms);

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "store/annotation_internal.h"
+#include "store/url_key_internal.h"
 #include "store/directory_internal.h"
 #include "store/rights_internal.h"
 
@@ -444,6 +445,7 @@ static enum status remove_account(struct db *db, void *context)
 	routing_forget(db, RULE_MAY_SEND, work->address);
 	rights_forget_account(db, work->id, work->address);
 	annotation_forget_account(db, work->id);
+	url_key_forget_account(db, work->id);
 	delete_of_account(db, "DELETE FROM mailbox WHERE account = $1", work->id);
 	delete_of_account(db, "DELETE FROM subscription WHERE account = $1", work->id);
 	delete_of_account(db, "DELETE FROM thread_state WHERE account = $1", work->id);

@@ -131,6 +131,10 @@ static const struct claim {
 	 COUNT "annotation n LEFT JOIN mailbox b ON b.account = n.account AND b.id = n.mailbox LEFT JOIN account v ON v.id = n.viewer"
 	       " WHERE " OF("n.account") " AND (v.id IS NULL OR (b.id IS NULL AND NOT (n.mailbox = 0 AND n.viewer = n.account)))",
 	 true},
+	{"keys of URLs are somebody's, of a mailbox that is there",
+	 COUNT "url_key n LEFT JOIN mailbox b ON b.account = n.account AND b.id = n.mailbox LEFT JOIN account v ON v.id = n.viewer"
+	       " WHERE " OF("n.account") " AND (v.id IS NULL OR b.id IS NULL)",
+	 true},
 	{"a member of a group is an account, and the group is there",
 	 COUNT "group_member m LEFT JOIN account a ON a.id = m.account LEFT JOIN account_group g ON g.name = m.name"
 	       " WHERE a.id IS NULL OR g.name IS NULL",

@@ -1,6 +1,7 @@
 /* Mailboxes deleted and renamed. */
 #include "base/clock.h"
 #include "store/annotation_internal.h"
+#include "store/url_key_internal.h"
 #include "store/messages.h"
 #include "store/rights_internal.h"
 
@@ -107,6 +108,7 @@ static enum status delete_mailbox(struct db *db, void *context)
 	import_forget_mailbox(db, work->account, work->mailbox);
 	rights_forget_mailbox(db, work->account, work->mailbox);
 	annotation_forget_mailbox(db, work->account, work->mailbox);
+	url_key_forget_mailbox(db, work->account, work->mailbox);
 	if (db_keeps_deleted(db) && mailbox->selectable)
 		deleted_keep_mailbox(db, work->account, work->mailbox, now_ms);
 	mailbox->highest_modseq = counters_modseq(db, account);

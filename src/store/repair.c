@@ -151,6 +151,11 @@ static const struct repair {
 			    " OR (NOT (mailbox = 0 AND viewer = account) AND NOT EXISTS (SELECT 1 FROM mailbox b"
 			    " WHERE b.account = annotation.account AND b.id = annotation.mailbox)))",
 	 true, false},
+	{"keys of URLs of lost mailboxes and accounts were removed",
+	 "DELETE FROM url_key WHERE " OF("account") " AND (NOT EXISTS (SELECT 1 FROM account v WHERE v.id = url_key.viewer)"
+						    " OR NOT EXISTS (SELECT 1 FROM mailbox b WHERE b.account = url_key.account"
+						    " AND b.id = url_key.mailbox))",
+	 true, false},
 	{"members of groups that aren't there were removed",
 	 "DELETE FROM group_member WHERE account NOT IN (SELECT id FROM account) OR name NOT IN (SELECT name FROM account_group)",
 	 false, false},

@@ -17,6 +17,7 @@
 #include "store/schema/0013_tls_sent.h"
 #include "store/schema/0014_sharing.h"
 #include "store/schema/0015_annotation.h"
+#include "store/schema/0016_url_key.h"
 
 #define TRIES 3
 
@@ -36,6 +37,7 @@ static const char *const migrations[] = {
 	MIGRATION_0013_TLS_SENT,
 	MIGRATION_0014_SHARING,
 	MIGRATION_0015_ANNOTATION,
+	MIGRATION_0016_URL_KEY,
 };
 
 #define NEWEST ((int64_t)(sizeof migrations / sizeof migrations[0]))

@@ -1,6 +1,8 @@
 /* store_internal: what the files of store/ share. */
 #pragma once
 
+#include <stdatomic.h>
+
 #include "store/blob.h"
 #include "store/changes.h"
 #include "store/counters.h"
@@ -13,6 +15,7 @@ struct store {
 	size_t compress_from;
 	int64_t rows_per_page; /* of long scans: PostgreSQL's answers are in memory whole */
 	int64_t bodies_per_page;
+	_Atomic uint64_t url_key_resets; /* url_key.h */
 };
 
 #define UID_MAX UINT32_MAX

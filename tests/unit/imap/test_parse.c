@@ -12,6 +12,7 @@
 #include "imap/parse.h"
 #include "imap/search.h"
 #include "imap/set.h"
+#include "imap/url.h"
 #include "imap/write.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -496,6 +497,69 @@ static void test_envelope(void **state)
 		assert_null(envelope_text(&arena, slice_from_cstr(malformed[i]), ENVELOPE_FROM).data);
 }
 
+static void test_urls(void **state)
+{
+	static const struct {
+		const char *text, *user, *mailbox, *section, *partial, *rump, *token;
+		enum imap_url_access access;
+		const char *access_user;
+		int64_t expire_ms;
+	} cases[] = {
+		{"/INBOX/;UID=20", "", "INBOX", "", "", "", "", IMAP_URL_OPEN, "", 0},
+		{";uid=20/;section=1.2/;PARTIAL=0.500", "", NULL, "1.2", "0.500", "", "", IMAP_URL_OPEN, "", 0},
+		{"imap://h:143/inbox/sub/;UID=20", "", "INBOX/sub", "", "", "", "", IMAP_URL_OPEN, "", 0},
+		{"imap://a%40b;AUTH=*@h/A%2fB;UIDVALIDITY=7/;UID=20/;SECTION=HEADER.FIELDS%20(A)", "a@b", "A/B", "HEADER.FIELDS (A)", "",
+		 "", "", IMAP_URL_OPEN, "", 0},
+		{"imap://a@h/A/;UID=20;URLAUTH=submit+b%40c", "a", "A", "", "", "imap://a@h/A/;UID=20;URLAUTH=submit+b%40c", "",
+		 IMAP_URL_SUBMIT, "b@c", 0},
+		{"imap://a@h/A/;UID=20/;PARTIAL=3;expire=1970-01-01T00:00:01Z;urlauth=Anonymous:internal:0aB9", "a", "A", "", "3",
+		 "imap://a@h/A/;UID=20/;PARTIAL=3;expire=1970-01-01T00:00:01Z;urlauth=Anonymous", "0aB9", IMAP_URL_ANONYMOUS, "", 1000},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct imap_url url;
+
+		assert_true(imap_url_parse(&arena, slice_from_cstr(cases[i].text), &url));
+		assert_int_equal(url.uid, 20);
+		assert_slice(url.user, cases[i].user);
+		if (cases[i].mailbox)
+			assert_slice(url.mailbox, cases[i].mailbox);
+		else
+			assert_null(url.mailbox.data);
+		assert_slice(url.section, cases[i].section);
+		assert_slice(url.partial, cases[i].partial);
+		assert_slice(url.rump, cases[i].rump);
+		assert_slice(url.token, cases[i].token);
+		assert_int_equal(url.access, cases[i].access);
+		assert_slice(url.access_user, cases[i].access_user);
+		assert_int_equal(url.expire_ms, cases[i].expire_ms);
+	}
+}
+
+static void test_url_faults(void **state)
+{
+	static const char *const malformed[] = {
+		"", "/", "imap://", "imap://h", "imap://h/", "imap:///INBOX/;UID=1", "http://h/INBOX/;UID=1", "INBOX/;UID=1",
+		"/INBOX", "/INBOX/;UID=", "/INBOX/;UID=0", "/INBOX/;UID=4294967296", "/INBOX/;UID=1x", "//;UID=1", "/a//b/;UID=1",
+		"/INBOX;UIDVALIDITY=/;UID=1", "/INBOX;x/;UID=1", "/%/;UID=1", "/%4/;UID=1", "/%zz/;UID=1", "/%00/;UID=1", "/%ff/;UID=1",
+		"/INBOX/;UID=1/;PARTIAL=1/;SECTION=1", "/INBOX/;UID=1/;SECTION=1/;SECTION=1", "/INBOX/;UID=1/;PARTIAL=", "/INBOX/;UID=1/x",
+		"/INBOX/;UID=1;URLAUTH=anonymous", "imap://a@h/INBOX;URLAUTH=anonymous", "imap://a@h/INBOX/;UID=1;URLAUTH=",
+		"imap://a@h/INBOX/;UID=1;URLAUTH=user+", "imap://a@h/INBOX/;UID=1;URLAUTH=user", "imap://a@h/INBOX/;UID=1;URLAUTH=stream",
+		"imap://a@h/INBOX/;UID=1;URLAUTH=anonymous:", "imap://a@h/INBOX/;UID=1;URLAUTH=anonymous:INTERNAL",
+		"imap://a@h/INBOX/;UID=1;URLAUTH=anonymous:INTERNAL:", "imap://a@h/INBOX/;UID=1;URLAUTH=anonymous:INTERNAL:xy",
+		"imap://a@h/INBOX/;UID=1;EXPIRE=;URLAUTH=anonymous", "imap://a@h/INBOX/;UID=1;EXPIRE=2030-13-01T00:00:00Z;URLAUTH=anonymous",
+		"imap://a%00@h/INBOX/;UID=1", "imap://a@h/INBOX/;UID=1;URLAUTH=user+%ff",
+	};
+	struct imap_url url;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(malformed); i++) {
+		if (imap_url_parse(&arena, slice_from_cstr(malformed[i]), &url))
+			fail_msg("%s is no URL", malformed[i]);
+	}
+}
+
 static void test_writing(void **state)
 {
 	struct buf out SCOPED_BUF;
@@ -532,6 +596,7 @@ int main(void)
 		cmocka_unit_test(test_patterns),      cmocka_unit_test(test_fetch),
 		cmocka_unit_test(test_search_keys),   cmocka_unit_test(test_search_faults),
 		cmocka_unit_test(test_envelope),      cmocka_unit_test(test_writing),
+		cmocka_unit_test(test_urls),          cmocka_unit_test(test_url_faults),
 	};
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);
 

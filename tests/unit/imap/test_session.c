@@ -7,7 +7,7 @@
  *     E:                  the server closes the connection
  *     T:                  the change log is trimmed to nothing
  *
- * {{UIDVALIDITY}} in a line of the client's is what the server last told.
+ * {{UIDVALIDITY}} in a line of the client's is what the server last told, {{URL}} what it last authorised.
  */
 #include <dirent.h>
 #include <setjmp.h>
@@ -35,6 +35,8 @@ struct replay {
 	bool connected[HARNESS_SESSIONS];
 	struct slice uid_validity;
 	char uid_validity_text[12];
+	struct slice url;
+	char url_text[1024];
 };
 
 static bool matches(struct slice pattern, struct slice text)
@@ -66,6 +68,16 @@ static void note_uid_validity(struct replay *r, struct slice line)
 	r->uid_validity = slice_of(r->uid_validity_text, number.len);
 }
 
+static void note_url(struct replay *r, struct slice line)
+{
+	struct slice rest = slice_skip(line, SLICE("* GENURLAUTH \"").len), url = slice_cut(&rest, '"');
+
+	if (!slice_starts_with(line, SLICE("* GENURLAUTH \"")) || url.len > sizeof(r->url_text))
+		return;
+	memcpy(r->url_text, url.data, url.len);
+	r->url = slice_of(r->url_text, url.len);
+}
+
 static void expect(struct replay *r, int session, struct slice pattern)
 {
 	struct slice line;
@@ -75,6 +87,7 @@ static void expect(struct replay *r, int session, struct slice pattern)
 	if (!matches(pattern, line))
 		fail_msg("%s:%d: \"%.*s\" instead of \"%.*s\"", r->file, r->line, SLICE_ARG(line), SLICE_ARG(pattern));
 	note_uid_validity(r, line);
+	note_url(r, line);
 }
 
 static void deliver(struct replay *r, struct slice subject)
@@ -97,15 +110,17 @@ static void connect_session(struct replay *r, int session)
 static void send_line(struct replay *r, int session, struct slice text)
 {
 	struct buf line SCOPED_BUF;
+	size_t at;
 
 	buf_init(&line, NULL, 0);
-	size_t at = slice_find(text, SLICE("{{UIDVALIDITY}}"));
+	while ((at = slice_find(text, SLICE("{{"))) != SLICE_NOT_FOUND) {
+		bool is_url = slice_starts_with(slice_skip(text, at), SLICE("{{URL}}"));
 
-	buf_add(&line, slice_sub(text, 0, at == SLICE_NOT_FOUND ? text.len : at));
-	if (at != SLICE_NOT_FOUND) {
-		buf_add(&line, r->uid_validity);
-		buf_add(&line, slice_skip(text, at + 15));
+		buf_add(&line, slice_sub(text, 0, at));
+		buf_add(&line, is_url ? r->url : r->uid_validity);
+		text = slice_skip(text, slice_find(text, SLICE("}}")) + 2);
 	}
+	buf_add(&line, text);
 	buf_add_literal(&line, "\r\n");
 	harness_send(r->h, session, buf_slice(&line), r->drip);
 }
@@ -268,6 +283,66 @@ static void test_append_limit(void **state)
 	/* one that is much too large ends the connection */
 	harness_send(h, 0, SLICE("e APPEND INBOX {1000000+}\r\n"), false);
 	expect_line(h, SLICE("* BYE [TOOBIG]{{*}}"));
+	harness_free(h);
+}
+
+/* RFC 4467 section 3: submit+ is for the server that the options name. */
+static void test_submitter(void **state)
+{
+	struct harness *h = harness_new();
+
+	(void)state;
+	harness_context(h)->options.submitter = SLICE(HARNESS_USER);
+	log_in(h);
+	harness_send(h, 0, SLICE("b APPEND INBOX {5+}\r\nHello\r\n"), false);
+	assert_true(harness_read_until(h, 0, SLICE("b OK")) > 0);
+	harness_send(h, 0, SLICE("c GENURLAUTH \"imap://alice%40example.test@h/INBOX/;UID=1;URLAUTH=submit+bob\" INTERNAL\r\n"), false);
+	struct slice line, url;
+	struct buf fetch SCOPED_BUF;
+
+	assert_true(harness_read_line(h, 0, &line));
+	url = slice_skip(line, SLICE("* GENURLAUTH ").len);
+	buf_printf(&fetch, "d URLFETCH %.*s\r\n", SLICE_ARG(url));
+	expect_line(h, SLICE("c OK{{*}}"));
+	harness_send(h, 0, buf_slice(&fetch), false);
+	expect_line(h, SLICE("* URLFETCH {{*}} {5}"));
+	expect_line(h, SLICE("Hello"));
+	expect_line(h, SLICE("d OK{{*}}"));
+	harness_free(h);
+}
+
+/* A large message's part is streamed, and a store that fails is no answer. */
+static void test_url_faults(void **state)
+{
+	struct harness *h = harness_new();
+	struct buf text SCOPED_BUF, command SCOPED_BUF, fetch SCOPED_BUF;
+	struct slice line;
+
+	(void)state;
+	log_in(h);
+	buf_add_literal(&text, "Subject: large\r\nContent-Transfer-Encoding: base64\r\n\r\n");
+	while (text.len < 3 * 1024 * 1024)
+		buf_add_literal(&text, "VGhpcyBpcyBhIGxvbmcgbGluZSBvZiB0ZXh0LCBhZ2FpbiBhbmQgYWdhaW4=\r\n");
+	buf_printf(&command, "b APPEND INBOX {%zu+}\r\n", text.len);
+	harness_send(h, 0, buf_slice(&command), false);
+	harness_send(h, 0, buf_slice(&text), false);
+	harness_send(h, 0, SLICE("\r\nc GENURLAUTH \"imap://alice%40example.test@h/INBOX/;UID=1/;SECTION=TEXT;URLAUTH=authuser\" INTERNAL\r\n"),
+		     false);
+	assert_true(harness_read_until(h, 0, SLICE("b OK")) > 0);
+	assert_true(harness_read_line(h, 0, &line));
+	line = slice_skip(line, SLICE("* GENURLAUTH ").len);
+	buf_printf(&fetch, "(%.*s BODYPARTSTRUCTURE BINARY) %.*s\r\n", SLICE_ARG(line), SLICE_ARG(line));
+	expect_line(h, SLICE("c OK{{*}}"));
+	harness_send(h, 0, SLICE("d URLFETCH "), false);
+	harness_send(h, 0, buf_slice(&fetch), false);
+	assert_in_range(harness_read_until(h, 0, SLICE("d OK")), text.len / 62 * 106, text.len / 62 * 106 + 800);
+	for (int i = 1; i < 5; i++) {
+		harness_set_fault(h, i);
+		harness_send(h, 0, SLICE("e URLFETCH "), false);
+		harness_send(h, 0, buf_slice(&fetch), false);
+		expect_line(h, SLICE("e NO [UNAVAILABLE]{{*}}"));
+	}
+	harness_set_fault(h, 0);
 	harness_free(h);
 }
 
@@ -616,6 +691,8 @@ int main(void)
 	tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_line_too_long);
 	tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_large_message);
 	tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_append_limit);
+	tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_submitter);
+	tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_url_faults);
 	tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_starttls);
 	tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_quota);
 	tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_mailbox_ids);

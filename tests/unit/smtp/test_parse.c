@@ -5,6 +5,7 @@
 
 #include <cmocka.h>
 
+#include "base/clock.h"
 #include "smtp/parse.h"
 #include "store/email.h"
 
@@ -165,7 +166,7 @@ static void test_dates(void **state)
 	(void)state;
 	for (size_t i = 0; i < COUNT(cases); i++) {
 		int64_t wall_ms = -1;
-		bool is_one = timing_parse_date(slice_from_cstr(cases[i].text), &wall_ms);
+		bool is_one = clock_parse_rfc3339(slice_from_cstr(cases[i].text), &wall_ms);
 
 		if (is_one != (cases[i].wall_ms >= 0) || (is_one && wall_ms != cases[i].wall_ms))
 			fail_msg("%s: %lld", cases[i].text, (long long)wall_ms);

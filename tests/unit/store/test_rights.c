@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "store/annotation.h"
+#include "store/url_key.h"
 #include "store/invariants.h"
 #include "store/rights.h"
 #include "store/seen.h"
@@ -404,6 +405,40 @@ static void test_annotations_total(void **state)
 	free(large);
 }
 
+/* RFC 4467 section 2.2. */
+static void test_url_keys(void **state)
+{
+	struct fixture *fixture = *state;
+	int64_t alice = fixture->alice, bob = fixture->bob, work = create(fixture, "Work"), reset_ms;
+	unsigned char first[URL_KEY_BYTES], again[URL_KEY_BYTES], other[URL_KEY_BYTES];
+	uint64_t resets = url_key_resets(fixture->store);
+
+	assert_int_equal(url_key_find(fixture->store, alice, alice, work, first), STATUS_NOT_FOUND);
+	assert_int_equal(url_key_make(fixture->store, alice, alice, work, first), STATUS_OK);
+	assert_int_equal(url_key_make(fixture->store, alice, alice, work, again), STATUS_OK);
+	assert_memory_equal(first, again, URL_KEY_BYTES);
+	assert_int_equal(url_key_make(fixture->store, bob, alice, work, other), STATUS_OK);
+	assert_memory_not_equal(first, other, URL_KEY_BYTES);
+	assert_int_equal(url_key_make(fixture->store, alice, alice, 999, other), STATUS_NOT_FOUND);
+	assert_int_equal(url_key_reset_time(fixture->store, alice, alice, work, &reset_ms), STATUS_OK);
+	assert_int_equal(reset_ms, 0);
+	assert_int_equal(url_key_reset(fixture->store, alice, alice, work), STATUS_OK);
+	assert_int_equal(url_key_resets(fixture->store), resets + 1);
+	assert_int_equal(url_key_reset_time(fixture->store, alice, alice, work, &reset_ms), STATUS_OK);
+	assert_true(reset_ms > 0);
+	assert_int_equal(url_key_find(fixture->store, alice, alice, work, again), STATUS_OK);
+	assert_memory_not_equal(first, again, URL_KEY_BYTES);
+	assert_int_equal(url_key_remove_all(fixture->store, alice), STATUS_OK);
+	assert_int_equal(url_key_find(fixture->store, alice, alice, work, again), STATUS_NOT_FOUND);
+	assert_int_equal(url_key_find(fixture->store, bob, alice, work, again), STATUS_OK);
+	assert_int_equal(mailbox_delete(fixture->store, alice, work), STATUS_OK);
+	assert_int_equal(fixture_number(fixture, "SELECT count(*) FROM url_key"), 0);
+	assert_int_equal(url_key_make(fixture->store, bob, alice, MAILBOX_INBOX_ID, other), STATUS_OK);
+	assert_int_equal(directory_remove_account(fixture->store, SLICE("bob@example.test")), STATUS_OK);
+	assert_int_equal(fixture_number(fixture, "SELECT count(*) FROM url_key"), 0);
+	fixture_check_invariants(fixture);
+}
+
 static void test_found_and_repaired(void **state)
 {
 	struct fixture *fixture = *state;
@@ -414,13 +449,14 @@ static void test_found_and_repaired(void **state)
 	db_execute(db, "INSERT INTO mailbox_right (account, mailbox, identifier, rights) VALUES (1, 99, '@example.test', 1);"
 		       "INSERT INTO mailbox_seen (account, mailbox, viewer, uids) VALUES (1, 1, 99, '');"
 		       "INSERT INTO annotation (account, mailbox, viewer, entry, number, value) VALUES (1, 99, 0, '/shared/x', 1, '');"
+		       "INSERT INTO url_key (viewer, account, mailbox, reset_ms, value) VALUES (1, 1, 99, 0, '');"
 		       "INSERT INTO group_member (account, name) VALUES (99, 'x')");
 	assert_int_equal(db_status(db), STATUS_OK);
 	db_release(db);
 	assert_int_equal(store_check_invariants(fixture->store, &fixture->arena, &list, &count), STATUS_OK);
-	assert_int_equal(count, 3);
-	assert_int_equal(store_repair(fixture->store, &fixture->arena, INVARIANTS_ALL, &list, &count), STATUS_OK);
 	assert_int_equal(count, 4);
+	assert_int_equal(store_repair(fixture->store, &fixture->arena, INVARIANTS_ALL, &list, &count), STATUS_OK);
+	assert_int_equal(count, 5);
 	fixture_check_invariants(fixture);
 }
 
@@ -430,7 +466,7 @@ int main(int argc, char **argv)
 		FIXTURE_TEST(test_letters),    FIXTURE_TEST(test_entries),      FIXTURE_TEST(test_inherited),
 		FIXTURE_TEST(test_groups),     FIXTURE_TEST(test_gone),         FIXTURE_TEST(test_seen_sets),
 		FIXTURE_TEST(test_seen_apart), FIXTURE_TEST(test_copy_between), FIXTURE_TEST(test_found_and_repaired),
-		FIXTURE_TEST(test_annotations), FIXTURE_TEST(test_annotations_total),
+		FIXTURE_TEST(test_annotations), FIXTURE_TEST(test_annotations_total), FIXTURE_TEST(test_url_keys),
 	};
 
 	return FIXTURE_MAIN(argc, argv, "rights", tests);

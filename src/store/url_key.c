@@ -1,0 +1,154 @@
+#include "store/url_key.h"
+
+#include "base/clock.h"
+#include "base/random.h"
+#include "store/store_internal.h"
+#include "store/url_key_internal.h"
+
+static void bind_place(struct db_query *query, int64_t viewer, int64_t account, int64_t mailbox)
+{
+	db_bind_i64(query, viewer);
+	db_bind_i64(query, account);
+	db_bind_i64(query, mailbox);
+}
+
+static bool read_key(struct db *db, int64_t viewer, int64_t account, int64_t mailbox, unsigned char key[URL_KEY_BYTES])
+{
+	struct db_query query = db_query(db, "SELECT value FROM url_key WHERE viewer = $1 AND account = $2 AND mailbox = $3");
+	bool found;
+
+	bind_place(&query, viewer, account, mailbox);
+	found = db_row(&query) && db_slice(&query, 0).len == URL_KEY_BYTES;
+	if (found)
+		memcpy(key, db_slice(&query, 0).data, URL_KEY_BYTES);
+	db_done(&query);
+	return found;
+}
+
+enum status url_key_find(struct store *store, int64_t viewer, int64_t account, int64_t mailbox,
+			 unsigned char key[URL_KEY_BYTES])
+{
+	struct db *db SCOPED_DB = db_acquire(store->pool);
+
+	return db ? read_status(db, read_key(db, viewer, account, mailbox, key)) : STATUS_TEMPORARY;
+}
+
+/* ---- making ---- */
+
+struct key_work {
+	int64_t viewer, account, mailbox;
+	bool replaces;
+	int64_t now_ms;
+	unsigned char key[URL_KEY_BYTES];
+};
+
+static void insert_key(struct db *db, const struct key_work *work)
+{
+	struct db_query query = db_query(db, "INSERT INTO url_key (viewer, account, mailbox, reset_ms, value)"
+					     " VALUES ($1, $2, $3, $4, $5) ON CONFLICT (viewer, account, mailbox) DO UPDATE"
+					     " SET reset_ms = excluded.reset_ms, value = excluded.value");
+
+	bind_place(&query, work->viewer, work->account, work->mailbox);
+	db_bind_i64(&query, work->now_ms);
+	db_bind_bytes(&query, slice_of((const char *)work->key, URL_KEY_BYTES));
+	db_run(&query);
+}
+
+/* The account's row is locked first: so two that make a key at once make one, and a mailbox isn't deleted meanwhile. */
+static enum status make_key(struct db *db, void *context)
+{
+	struct key_work *work = context;
+
+	if (!counters_account(db, work->account) || !counters_mailbox(db, work->account, work->mailbox))
+		return counters_missing(db);
+	if (!work->replaces && read_key(db, work->viewer, work->account, work->mailbox, work->key))
+		return db_status(db);
+	random_bytes(work->key, URL_KEY_BYTES);
+	insert_key(db, work);
+	return db_status(db);
+}
+
+enum status url_key_make(struct store *store, int64_t viewer, int64_t account, int64_t mailbox,
+			 unsigned char key[URL_KEY_BYTES])
+{
+	struct key_work work = {.viewer = viewer, .account = account, .mailbox = mailbox};
+	enum status status = url_key_find(store, viewer, account, mailbox, key);
+
+	if (status != STATUS_NOT_FOUND)
+		return status;
+	status = db_write(store->pool, make_key, &work);
+	memcpy(key, work.key, URL_KEY_BYTES);
+	return status;
+}
+
+enum status url_key_reset(struct store *store, int64_t viewer, int64_t account, int64_t mailbox)
+{
+	struct key_work work = {.viewer = viewer, .account = account, .mailbox = mailbox, .replaces = true};
+	enum status status;
+
+	work.now_ms = clock_wall_ms();
+	status = db_write(store->pool, make_key, &work);
+	if (status == STATUS_OK)
+		atomic_fetch_add(&store->url_key_resets, 1);
+	return status;
+}
+
+static enum status remove_keys(struct db *db, void *context)
+{
+	const struct key_work *work = context;
+	struct db_query query = db_query(db, "DELETE FROM url_key WHERE viewer = $1");
+
+	db_bind_i64(&query, work->viewer);
+	db_run(&query);
+	return db_status(db);
+}
+
+enum status url_key_remove_all(struct store *store, int64_t viewer)
+{
+	struct key_work work = {.viewer = viewer};
+
+	return db_write(store->pool, remove_keys, &work);
+}
+
+/* ---- news ---- */
+
+uint64_t url_key_resets(struct store *store)
+{
+	return atomic_load(&store->url_key_resets);
+}
+
+enum status url_key_reset_time(struct store *store, int64_t viewer, int64_t account, int64_t mailbox, int64_t *reset_ms)
+{
+	struct db *db SCOPED_DB = db_acquire(store->pool);
+
+	*reset_ms = 0;
+	if (!db)
+		return STATUS_TEMPORARY;
+	struct db_query query =
+		db_query(db, "SELECT reset_ms FROM url_key WHERE viewer = $1 AND account = $2 AND mailbox = $3");
+
+	bind_place(&query, viewer, account, mailbox);
+	if (db_row(&query))
+		*reset_ms = db_i64(&query, 0);
+	db_done(&query);
+	return db_status(db);
+}
+
+/* ---- with mailboxes and accounts ---- */
+
+void url_key_forget_mailbox(struct db *db, int64_t account, int64_t mailbox)
+{
+	struct db_query query = db_query(db, "DELETE FROM url_key WHERE account = $1 AND mailbox = $2");
+
+	db_bind_i64(&query, account);
+	db_bind_i64(&query, mailbox);
+	db_run(&query);
+}
+
+void url_key_forget_account(struct db *db, int64_t account)
+{
+	struct db_query query = db_query(db, "DELETE FROM url_key WHERE account = $1 OR viewer = $1");
+
+	db_bind_i64(&query, account);
+	db_run(&query);
+}
