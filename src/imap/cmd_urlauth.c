@@ -151,15 +151,18 @@ static bool put_extended(struct imap_session *s, struct arena *arena, struct url
 	struct buf *out = imap_output(s);
 	struct buf structure;
 
+	if (!url_message_has_part(m)) {
+		buf_add_literal(out, " NIL");
+		return true;
+	}
 	if (wanted & URL_BINARY)
 		url_message_decode(m);
 	if (wanted & URL_STRUCTURE) {
 		buf_init(&structure, arena, 0);
 		buf_add_literal(out, " (BODYPARTSTRUCTURE ");
-		if (url_message_structure(m, arena, &structure))
-			buf_add(out, buf_slice(&structure));
-		else
-			buf_add_literal(out, "NIL");
+		if (!url_message_structure(m, arena, &structure))
+			return false;
+		buf_add(out, buf_slice(&structure));
 		buf_add_byte(out, ')');
 	}
 	if (!(wanted & (URL_BODY | URL_BINARY)))

@@ -92,14 +92,18 @@ static bool parse_path(struct arena *arena, struct slice text, struct imap_url *
 	       parse_part(arena, rest, url);
 }
 
-/* "user[;AUTH=*]@host[:port]". The host is as the client knows us. */
+/* "user[;AUTH=*]@host[:port]". The host is as the client knows us. Lenient: "alice@example.org" with nothing behind it is an address. */
 static bool parse_server(struct arena *arena, struct slice server, struct imap_url *url)
 {
 	size_t at = slice_find_last_byte(server, '@');
 	struct slice user = at == SLICE_NOT_FOUND ? SLICE_EMPTY : slice_sub(server, 0, at);
 	struct slice host = at == SLICE_NOT_FOUND ? server : slice_skip(server, at + 1);
 
-	return host.len > 0 && percent_decode(arena, slice_cut(&user, ';'), &url->user);
+	if (host.len == 0 || !percent_decode(arena, slice_cut(&user, ';'), &url->user) || !percent_decode(arena, host, &host))
+		return false;
+	if (url->user.len > 0 && slice_find_byte(url->user, '@') == SLICE_NOT_FOUND)
+		url->user = slice_join(arena, (const struct slice[]){url->user, SLICE("@"), slice_cut(&host, ':')}, 3);
+	return true;
 }
 
 /* ---- who may use it ---- */

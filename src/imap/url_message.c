@@ -116,14 +116,22 @@ static bool read_whole(struct url_message *m, struct buf *bytes)
 	return buf_ok(bytes);
 }
 
+static bool can_decode(const struct message_part *part)
+{
+	static const struct slice known[] = {{"", 0},       {"7bit", 4},   {"8bit", 4},
+					     {"binary", 6}, {"base64", 6}, {"quoted-printable", 16}};
+
+	for (size_t i = 0; part->kind == MESSAGE_PART_LEAF && i < sizeof(known) / sizeof(known[0]); i++) {
+		if (slice_eq_nocase(part->encoding, known[i]))
+			return true;
+	}
+	return false;
+}
+
 /* How the part looks when its encoding has been taken off. */
-static bool measure(const struct message *message, const struct message_part *part, struct imap_decoded *decoded)
+static void measure(const struct message *message, const struct message_part *part, struct imap_decoded *decoded)
 {
 	struct buf body SCOPED_BUF;
-	bool is_known = slice_eq_nocase(part->encoding, SLICE("base64")) ||
-			slice_eq_nocase(part->encoding, SLICE("quoted-printable")) ||
-			slice_eq_nocase(part->encoding, SLICE("7bit")) || slice_eq_nocase(part->encoding, SLICE("8bit")) ||
-			slice_eq_nocase(part->encoding, SLICE("binary")) || part->encoding.len == 0;
 
 	buf_init(&body, NULL, 0);
 	message_decode_body(&body, message_body(message, part), part->encoding);
@@ -133,7 +141,11 @@ static bool measure(const struct message *message, const struct message_part *pa
 	decoded->encoding = slice_is_ascii(buf_slice(&body)) ? SLICE("7bit") : SLICE("8bit");
 	if (slice_find_byte(buf_slice(&body), '\0') != SLICE_NOT_FOUND)
 		decoded->encoding = SLICE("binary");
-	return is_known;
+}
+
+bool url_message_has_part(const struct url_message *m)
+{
+	return part_of(m, m->message) != NULL;
 }
 
 bool url_message_structure(struct url_message *m, struct arena *arena, struct buf *out)
@@ -142,16 +154,18 @@ bool url_message_structure(struct url_message *m, struct arena *arena, struct bu
 	struct imap_decoded decoded = {0};
 	const struct message *message;
 	const struct message_part *part;
-	bool decodes = m->section.kind == FETCH_BINARY;
+	bool decodes;
 
 	buf_init(&bytes, NULL, 0);
 	if (!read_whole(m, &bytes))
 		return false;
 	message = message_parse(arena, buf_slice(&bytes), NULL);
 	part = part_of(m, message);
-	decodes = decodes && part && part->kind == MESSAGE_PART_LEAF;
-	if (!part || (decodes && !measure(message, part, &decoded)))
+	if (!part)
 		return false;
+	decodes = m->section.kind == FETCH_BINARY && can_decode(part);
+	if (decodes)
+		measure(message, part, &decoded);
 	imap_part_structure(out, arena, message, part, decodes ? &decoded : NULL);
 	return true;
 }

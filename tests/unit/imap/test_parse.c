@@ -510,9 +510,9 @@ static void test_urls(void **state)
 		{"imap://h:143/inbox/sub/;UID=20", "", "INBOX/sub", "", "", "", "", IMAP_URL_OPEN, "", 0},
 		{"imap://a%40b;AUTH=*@h/A%2fB;UIDVALIDITY=7/;UID=20/;SECTION=HEADER.FIELDS%20(A)", "a@b", "A/B", "HEADER.FIELDS (A)", "",
 		 "", "", IMAP_URL_OPEN, "", 0},
-		{"imap://a@h/A/;UID=20;URLAUTH=submit+b%40c", "a", "A", "", "", "imap://a@h/A/;UID=20;URLAUTH=submit+b%40c", "",
+		{"imap://a@h:143/A/;UID=20;URLAUTH=submit+b%40c", "a@h", "A", "", "", "imap://a@h:143/A/;UID=20;URLAUTH=submit+b%40c", "",
 		 IMAP_URL_SUBMIT, "b@c", 0},
-		{"imap://a@h/A/;UID=20/;PARTIAL=3;expire=1970-01-01T00:00:01Z;urlauth=Anonymous:internal:0aB9", "a", "A", "", "3",
+		{"imap://a@h/A/;UID=20/;PARTIAL=3;expire=1970-01-01T00:00:01Z;urlauth=Anonymous:internal:0aB9", "a@h", "A", "", "3",
 		 "imap://a@h/A/;UID=20/;PARTIAL=3;expire=1970-01-01T00:00:01Z;urlauth=Anonymous", "0aB9", IMAP_URL_ANONYMOUS, "", 1000},
 	};
 
@@ -549,7 +549,7 @@ static void test_url_faults(void **state)
 		"imap://a@h/INBOX/;UID=1;URLAUTH=anonymous:", "imap://a@h/INBOX/;UID=1;URLAUTH=anonymous:INTERNAL",
 		"imap://a@h/INBOX/;UID=1;URLAUTH=anonymous:INTERNAL:", "imap://a@h/INBOX/;UID=1;URLAUTH=anonymous:INTERNAL:xy",
 		"imap://a@h/INBOX/;UID=1;EXPIRE=;URLAUTH=anonymous", "imap://a@h/INBOX/;UID=1;EXPIRE=2030-13-01T00:00:00Z;URLAUTH=anonymous",
-		"imap://a%00@h/INBOX/;UID=1", "imap://a@h/INBOX/;UID=1;URLAUTH=user+%ff",
+		"imap://a%00@h/INBOX/;UID=1", "imap://a@\xff/INBOX/;UID=1", "imap://a@h/INBOX/;UID=1;URLAUTH=user+%ff",
 	};
 	struct imap_url url;
 
