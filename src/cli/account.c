@@ -6,11 +6,18 @@
 #include "cli/output.h"
 #include "cli/password.h"
 #include "cli/rules.h"
+#include "ipc/sessions.h"
 #include "store/directory.h"
 
 static bool open_both(struct cli *cli)
 {
 	return cli_open_store(cli) && cli_open_credentials(cli);
+}
+
+/* Who is logged in may not be any more. */
+static void end_sessions(struct cli *cli, struct slice address)
+{
+	cli_announce(cli, SLICE(IPC_SESSION_END), address);
 }
 
 static void announce(struct cli *cli, struct slice address)
@@ -174,6 +181,7 @@ int command_account_password(struct cli *cli)
 	if (status != STATUS_OK)
 		return password_refused(cli, status, &new, address);
 	cli_announce(cli, SLICE("credential"), address);
+	end_sessions(cli, address);
 	return tell_password(cli, address, &new, "has its new password");
 }
 
@@ -222,6 +230,7 @@ int command_account_remove(struct cli *cli)
 	if (status != STATUS_OK)
 		return cli_status(cli, status, address);
 	announce(cli, address);
+	end_sessions(cli, address);
 	return cli_done(cli, address, "removed");
 }
 
@@ -239,6 +248,8 @@ static int enable(struct cli *cli, bool enabled)
 	if (status != STATUS_OK)
 		return cli_status(cli, status, address);
 	announce(cli, address);
+	if (!enabled)
+		end_sessions(cli, address);
 	return cli_done(cli, address, enabled ? "enabled" : "disabled");
 }
 

@@ -283,6 +283,13 @@ const struct command commands[] = {
 	 "  posthorn message undelete alice@example.org 17 18\n",
 	 command_message_undelete},
 
+	{"session list", "[ADDRESS]", "list who is logged in",
+	 "By IMAP, POP3 and submission, since when and from where. Example:\n  posthorn session list alice@example.org\n",
+	 command_session_list},
+	{"session end", "ADDRESS", "end an account's sessions",
+	 "Mail programs log in again: to keep them out, see account disable and account password, which end sessions too.\n\n"
+	 "Example:\n  posthorn session end alice@example.org\n",
+	 command_session_end},
 	{"imap", "ADDRESS", "an IMAP session on standard input and output, without a log-in",
 	 "For mail programs that start one by themselves (tunnel), and for looking. Example:\n"
 	 "  printf 'a SELECT INBOX\\r\\nb LOGOUT\\r\\n' | posthorn imap alice@example.org\n",

@@ -99,6 +99,9 @@ int command_message_copy(struct cli *cli);
 int command_message_flag(struct cli *cli);
 int command_message_move(struct cli *cli);
 int command_message_remove(struct cli *cli);
+/* session.c */
+int command_session_list(struct cli *cli);
+int command_session_end(struct cli *cli);
 /* imap.c */
 int command_imap(struct cli *cli);
 /* check_config.c */

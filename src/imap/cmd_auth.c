@@ -28,6 +28,7 @@ static enum next accepted(struct imap_session *s, struct imap_command *command, 
 	s->state = IMAP_AUTHENTICATED;
 	s->account = reply->account;
 	s->address = slice_dup(s->env->session_arena, reply->address);
+	engine_set_user(s->env, s->address);
 	buf_init(&from, imap_arena(s), 0);
 	net_address_format(&from, conn_peer(imap_conn(s)));
 	METRIC_ADD(s->context->log, METRIC_IMAP_LOGINS, 0, 1);

@@ -111,7 +111,7 @@ enum control_type {
 	CONTROL_READY,    /* from a role: serving */
 	CONTROL_RELOAD,   /* to a role: what CONTROL_CONFIGURE holds, anew */
 	CONTROL_STOP,     /* to a role: finish and exit */
-	CONTROL_CONNECT,  /* from a role: u32 number, u32 role wanted */
+	CONTROL_CONNECT,  /* from a role or the command line: u32 number, u32 role wanted */
 	CONTROL_CHANNEL,  /* to the asking role: u32 number, with the descriptor (none: role down or not allowed) */
 	CONTROL_SERVE,    /* to the asked role: u32 role that asks, with the descriptor */
 	CONTROL_ANNOUNCE, /* both ways: slice kind, slice payload */

@@ -3,8 +3,10 @@
 #include <openssl/crypto.h>
 #include <stdlib.h>
 
+#include "ipc/sessions.h"
 #include "main/role_bans.h"
 #include "main/roles.h"
+#include "main/session_report.h"
 
 #define STOP_GRACE_MS 5000
 
@@ -162,8 +164,18 @@ static void announced(void *context, struct slice kind, struct slice payload)
 
 	if (slice_eq(kind, SLICE("ban")))
 		role_bans_changed(role->bans);
+	else if (slice_eq(kind, SLICE(IPC_SESSION_END)))
+		engine_end_user(role->engine, payload);
 	else if (role->service->announced)
 		role->service->announced(role->service->context, role->engine, kind, payload);
+}
+
+static enum status answer(void *context, struct ipc_request *request, struct arena *arena, struct buf *reply)
+{
+	struct network_role *role = context;
+
+	(void)arena;
+	return session_report(role->engine, request, reply);
 }
 
 static void reload(void *context, struct slice frame)
@@ -222,7 +234,7 @@ int network_role_run(struct role_setup *setup, const struct network_service *ser
 	limits.turn_away = role_bans_turn_away;
 	limits.turn_away_context = role.bans;
 	role.engine = engine_new(&limits, &setup->log);
-	struct ipc *ipc = ipc_new(setup->control_fd, NULL, &control, &role, &setup->log);
+	struct ipc *ipc = ipc_new(setup->control_fd, answer, &control, &role, &setup->log);
 	int status = serve(&role, ipc);
 
 	ipc_free(ipc);

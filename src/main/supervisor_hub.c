@@ -30,42 +30,58 @@ static bool may_ask(enum role from, enum role to)
 	return definition && to < ROLE_COUNT && (definition->may_ask & (1u << to));
 }
 
-static void refuse_channel(struct supervisor *supervisor, enum role from, uint32_t number)
+/* A pair of sockets, one end for each. The asked role gets its end first: the channel is served as soon as it is used. -1: not now. */
+static int open_channel(struct supervisor *supervisor, enum role from, enum role wanted)
 {
-	struct buf answer SCOPED_BUF;
+	struct buf who SCOPED_BUF;
+	int pair[2];
 
-	buf_init(&answer, NULL, 0);
-	pack_u32(&answer, number);
-	supervisor_send(supervisor, from, CONTROL_CHANNEL, buf_slice(&answer), -1);
+	if (supervisor->roles[wanted].state != ROLE_RUNNING || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
+		return -1;
+	buf_init(&who, NULL, 0);
+	pack_u32(&who, from);
+	supervisor_send(supervisor, wanted, CONTROL_SERVE, buf_slice(&who), pair[0]);
+	close(pair[0]);
+	return pair[1];
 }
 
-/* A pair of sockets, one end for each. The asked role gets its end first: the channel is served as soon as it is used. */
 static void make_channel(struct supervisor *supervisor, enum role from, struct slice payload)
 {
 	struct unpack in = unpack_begin(payload);
-	uint32_t number = unpack_u32(&in);
-	uint32_t wanted = unpack_u32(&in);
-	int pair[2];
+	struct buf answer SCOPED_BUF;
+	uint32_t number = unpack_u32(&in), wanted = unpack_u32(&in);
+	int fd = -1;
 
 	if (!unpack_ok(&in))
 		return;
-	if (!may_ask(from, (enum role)wanted) || supervisor->roles[wanted].state != ROLE_RUNNING ||
-	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) {
-		if (!may_ask(from, (enum role)wanted))
-			LOG_WARNING(&supervisor->log, "supervisor.channel_refused", LOG_STR("from", role_name(from)), LOG_INT("to", wanted));
-		refuse_channel(supervisor, from, number);
-		return;
-	}
-
-	struct buf who SCOPED_BUF, answer SCOPED_BUF;
-	buf_init(&who, NULL, 0);
+	if (may_ask(from, (enum role)wanted))
+		fd = open_channel(supervisor, from, (enum role)wanted);
+	else
+		LOG_WARNING(&supervisor->log, "supervisor.channel_refused", LOG_STR("from", role_name(from)), LOG_INT("to", wanted));
 	buf_init(&answer, NULL, 0);
-	pack_u32(&who, from);
 	pack_u32(&answer, number);
-	supervisor_send(supervisor, (enum role)wanted, CONTROL_SERVE, buf_slice(&who), pair[0]);
-	supervisor_send(supervisor, from, CONTROL_CHANNEL, buf_slice(&answer), pair[1]);
-	close(pair[0]);
-	close(pair[1]);
+	supervisor_send(supervisor, from, CONTROL_CHANNEL, buf_slice(&answer), fd);
+	if (fd >= 0)
+		close(fd);
+}
+
+/* People ask the roles that have sessions, and those answer nothing but who is logged in (main/session_report.h). */
+static bool make_client_channel(struct supervisor *supervisor, int client, struct slice payload)
+{
+	struct unpack in = unpack_begin(payload);
+	struct buf answer SCOPED_BUF;
+	uint32_t number = unpack_u32(&in), wanted = unpack_u32(&in);
+	int fd = -1;
+
+	if (unpack_ok(&in) && (wanted == ROLE_SMTP || wanted == ROLE_IMAP))
+		fd = open_channel(supervisor, ROLE_SUPERVISOR, (enum role)wanted);
+	buf_init(&answer, NULL, 0);
+	pack_u32(&answer, number);
+	bool sent = control_send(client, CONTROL_CHANNEL, buf_slice(&answer), fd);
+
+	if (fd >= 0)
+		close(fd);
+	return sent;
 }
 
 /* The hub: an announcement goes to every role that hears its kind. */
@@ -206,6 +222,8 @@ void supervisor_hear_client(struct supervisor *supervisor, size_t index)
 		announce(supervisor, payload);
 		return;
 	}
+	if (ok && type == CONTROL_CONNECT && make_client_channel(supervisor, client, payload))
+		return;
 	if (ok && type == CONTROL_STATUS) {
 		status_report(supervisor, &report);
 		if (control_send(client, CONTROL_STATUS, buf_slice(&report), -1))

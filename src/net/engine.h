@@ -110,6 +110,21 @@ void engine_set_deadline(struct session_env *env, int64_t deadline_ms);
 struct slice engine_turned_away(struct session_env *env);
 /* From a session: hears of `topic` until it ends or unsubscribes. One topic a session; 0 none. */
 void engine_subscribe(struct session_env *env, uint64_t topic);
+/* From a session: whose it is, by the address of an account. The bytes live as long as the connection; empty: nobody's. */
+void engine_set_user(struct session_env *env, struct slice user);
+struct engine_user {
+	uint64_t session;
+	struct slice user;
+	const char *listener;
+	const struct net_address *peer;
+	int64_t since_ms; /* wall */
+};
+/* Tells of the sessions that are somebody's, from *slot (0: the first) on. True: `tell` has said false; *slot is where to go on. From any
+ * thread; `tell` must not block. */
+MUST_CHECK bool engine_users(struct engine *engine, uint32_t *slot, bool (*tell)(void *context, const struct engine_user *user),
+			     void *context);
+/* Ends this user's sessions: their connections are shut. */
+void engine_end_user(struct engine *engine, struct slice user);
 /* From any thread: every parked session of that topic gets EVENT_TOPIC; one that runs a command gets it right after. */
 void engine_announce(struct engine *engine, uint64_t topic);
 

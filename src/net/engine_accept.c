@@ -120,6 +120,54 @@ unsigned engine_connections_of_peer(struct session_env *env)
 	return count;
 }
 
+/* ---- whose sessions ---- */
+
+void engine_set_user(struct session_env *env, struct slice user)
+{
+	struct connection *connection = (struct connection *)env;
+	struct doors *doors = &connection->engine->doors;
+
+	pthread_mutex_lock(&doors->lock);
+	connection->user = user;
+	connection->user_since_ms = clock_wall_ms();
+	pthread_mutex_unlock(&doors->lock);
+}
+
+bool engine_users(struct engine *engine, uint32_t *slot, bool (*tell)(void *context, const struct engine_user *user), void *context)
+{
+	struct doors *doors = &engine->doors;
+	bool more = true;
+
+	pthread_mutex_lock(&doors->lock);
+	while (more && *slot < doors->slots_used) {
+		const struct connection *connection = doors->slots[(*slot)++].connection;
+
+		if (connection && connection->user.len > 0)
+			more = tell(context, &(struct engine_user){.session = connection->env.id,
+								   .user = connection->user,
+								   .listener = connection->listener->name,
+								   .peer = conn_peer(connection->env.conn),
+								   .since_ms = connection->user_since_ms});
+	}
+	pthread_mutex_unlock(&doors->lock);
+	return !more;
+}
+
+/* The sessions find their connections at an end, whether they wait for input or are at work. */
+void engine_end_user(struct engine *engine, struct slice user)
+{
+	struct doors *doors = &engine->doors;
+
+	pthread_mutex_lock(&doors->lock);
+	for (uint32_t i = 0; i < doors->slots_used; i++) {
+		const struct connection *connection = doors->slots[i].connection;
+
+		if (connection && user.len > 0 && slice_eq(connection->user, user))
+			shutdown(conn_fd(connection->env.conn), SHUT_RDWR);
+	}
+	pthread_mutex_unlock(&doors->lock);
+}
+
 static bool take_slot(struct connection *connection)
 {
 	struct doors *doors = &connection->engine->doors;

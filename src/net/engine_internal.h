@@ -56,6 +56,8 @@ struct connection {
 	bool is_paused;  /* NEXT_PAUSE: only its deadline or the end wakes it */
 	uint32_t missed; /* STATE_TOPIC came while it was */
 	struct address_count *counted; /* against which address; by the doors' lock */
+	struct slice user;             /* whose session it is, and since when; likewise */
+	int64_t user_since_ms;
 	struct arena session_arena, command_arena;
 	/* by wake's topic lock */
 	uint64_t topic;

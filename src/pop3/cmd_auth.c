@@ -44,6 +44,7 @@ static enum next accepted(struct pop3_session *s, const struct auth_reply *reply
 	}
 	s->state = POP3_TRANSACTION;
 	s->address = slice_dup(s->env->session_arena, reply->address);
+	engine_set_user(s->env, s->address);
 	log_login(s, mechanism);
 	return pop3_okf(s, "Logged in: %u messages, %llu octets", s->messages, (unsigned long long)s->octets);
 }

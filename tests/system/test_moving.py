@@ -1,5 +1,6 @@
 """Moving in and out: from a real Dovecot by IMAP and from its Maildir, mbox files, and back; interrupted, run again, and with clients
 that must find nothing changed."""
+import imaplib
 import json
 import mailbox
 import os
@@ -7,6 +8,7 @@ import poplib
 import re
 import shutil
 import signal
+import smtplib
 import subprocess
 import tempfile
 import time
@@ -99,7 +101,6 @@ namespace inbox {{
         wait_for(lambda: harness.port_is_open(self.tls_port), what="Dovecot")
 
     def imap(self, user):
-        import imaplib
         client = imaplib.IMAP4("127.0.0.1", self.port, timeout=60)
         client.login(user, "secret")
         return client
@@ -459,7 +460,6 @@ def test_messages_by_command(any_server):
 
 def test_session_without_a_log_in(make_server, folder):
     """Python's imaplib and mbsync start `posthorn imap` by themselves."""
-    import imaplib
     server = make_server()
     command = f"{harness.POSTHORN} imap {ALICE} --config {server.config}"
     client = imaplib.IMAP4_stream(command)
@@ -480,6 +480,35 @@ def test_session_without_a_log_in(make_server, folder):
     done = subprocess.run(["mbsync", "-c", str(config), "-a"], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr
     assert len(list((folder / "local/INBOX").glob("*/*,U=*"))) == 2
+
+
+def test_who_is_logged_in(make_server):
+    """Listed by account, and logged out: by command, by a new password, by being disabled; others stay."""
+    server = make_server()
+
+    def sessions(*who):
+        return sorted(row["listener"] for row in report(server.cli("session", "list", *who, "--json")))
+    assert sessions() == []
+    alice, other = server.imap(ALICE), server.imap(BOB)
+    submission = server.smtp("submission", ALICE)
+    alice.select("INBOX")
+    assert sessions(ALICE) == ["imap", "submission"] and sessions(BOB) == ["imap"] and len(sessions()) == 3
+    server.cli("session", "end", ALICE)
+    with pytest.raises((imaplib.IMAP4.abort, OSError)):
+        alice.noop()
+    with pytest.raises((smtplib.SMTPException, OSError)):
+        submission.docmd("NOOP")
+        submission.docmd("NOOP")
+    wait_for(lambda: sessions() == ["imap"], what="alice's sessions to go")
+    assert other.noop()[0] == "OK"
+    server.cli("account", "disable", BOB)
+    with pytest.raises((imaplib.IMAP4.abort, OSError)):
+        other.noop()
+    alice = server.imap(ALICE)
+    server.cli("account", "password", ALICE)
+    with pytest.raises((imaplib.IMAP4.abort, OSError)):
+        alice.noop()
+    wait_for(lambda: sessions() == [], what="all sessions to go")
 
 
 def test_check_repairs(make_server):

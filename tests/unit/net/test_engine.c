@@ -77,6 +77,9 @@ static enum next run(struct session *s, struct slice line)
 	} else if (slice_eq(word, SLICE("topic"))) {
 		engine_subscribe(s->env, number(line));
 		conn_write_literal(s->env->conn, "subscribed\r\n");
+	} else if (slice_eq(word, SLICE("user"))) {
+		engine_set_user(s->env, slice_dup(s->env->session_arena, line));
+		conn_write_literal(s->env->conn, "known\r\n");
 	} else if (slice_eq(word, SLICE("deadline"))) {
 		engine_set_deadline(s->env, clock_monotonic_ms() + number(line));
 		conn_write_literal(s->env->conn, "set\r\n");
@@ -585,6 +588,80 @@ static void shutdown_says_good_bye(void **state)
 	arena_free(&f.arena);
 }
 
+static bool count_ann(void *context, const struct engine_user *user)
+{
+	int *anns = context;
+
+	assert_true(net_address_is_loopback(user->peer) && user->since_ms > 0);
+	assert_string_equal(user->listener, "line");
+	*anns += slice_eq(user->user, SLICE("ann"));
+	return *anns < 2;
+}
+
+static void whose_sessions_there_are(void **state)
+{
+	struct fixture f;
+	uint32_t slot = 0;
+	int anns = 0;
+	struct slice rest;
+	(void)state;
+
+	start(&f, &LIMITS);
+	struct conn *a = greeted(&f), *b = greeted(&f), *c = greeted(&f), *nobody = greeted(&f);
+	say(a, "user ann\r\n");
+	say(b, "user ann\r\n");
+	say(c, "user bob\r\n");
+	expect(a, "known");
+	expect(b, "known");
+	expect(c, "known");
+	assert_true(engine_users(f.engine, &slot, count_ann, &anns));
+	assert_int_equal(anns, 2);
+	anns = 0;
+	assert_false(engine_users(f.engine, &slot, count_ann, &anns)); /* bob is left, and nobody */
+	assert_int_equal(anns, 0);
+	engine_end_user(f.engine, SLICE("ann"));
+	engine_end_user(f.engine, SLICE_EMPTY);
+	assert_int_equal(conn_read_line(a, 100, &rest), CONN_LINE_ERROR);
+	assert_int_equal(conn_read_line(b, 100, &rest), CONN_LINE_ERROR);
+	say(c, "echo still\r\n");
+	expect(c, "still");
+	say(nobody, "echo here\r\n");
+	expect(nobody, "here");
+	conn_free(a);
+	conn_free(b);
+	conn_free(c);
+	conn_free(nobody);
+	end(&f);
+}
+
+/* One end of a pair: greeted, served, and told good-bye as all others. */
+static void a_connection_from_elsewhere(void **state)
+{
+	const struct net_address nowhere = {0};
+	const struct engine_limits limits = {.max_threads = 2, .max_connections = 1, .max_connections_per_address = 1};
+	struct fixture f;
+	int ends[2], more[2];
+	(void)state;
+
+	start(&f, &limits);
+	struct listener listener = {.protocol = &line_protocol, .context = &f.counted, .name = "pair", .refusal = SLICE("too many\r\n")};
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends), 0);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, more), 0);
+	assert_true(engine_add_connection(f.engine, &listener, ends[1]));
+	assert_false(engine_add_connection(f.engine, &listener, more[1]));
+	struct conn *conn = conn_new(ends[0], &nowhere, &nowhere), *refused = conn_new(more[0], &nowhere, &nowhere);
+
+	expect(refused, "too many");
+	expect(conn, "hello");
+	say(conn, "echo one\r\n");
+	expect(conn, "one");
+	end(&f);
+	expect(conn, "bye");
+	conn_free(conn);
+	conn_free(refused);
+}
+
 /* Many clients, each with commands, topics and deadlines at the same time, that come and go: nothing is lost, nobody runs twice at a
  * time. Meant for ThreadSanitizer. */
 static void *restless_client(void *context)
@@ -651,6 +728,8 @@ int main(void)
 		cmocka_unit_test(a_pause_ends_with_the_peer),
 		cmocka_unit_test(shutdown_ends_a_pause),
 		cmocka_unit_test(shutdown_says_good_bye),
+		cmocka_unit_test(whose_sessions_there_are),
+		cmocka_unit_test(a_connection_from_elsewhere),
 		cmocka_unit_test(everything_at_once),
 	};
 

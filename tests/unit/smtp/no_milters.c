@@ -54,6 +54,12 @@ void conn_certificate_part(const struct conn *conn, enum conn_certificate_part p
 	abort();
 }
 
+void engine_set_user(struct session_env *env, struct slice user)
+{
+	(void)env;
+	(void)user;
+}
+
 unsigned engine_connections_of_peer(struct session_env *env)
 {
 	(void)env;
