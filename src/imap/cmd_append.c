@@ -86,6 +86,7 @@ static enum next append(struct imap_session *s, struct imap_command *command, st
 	if (status != STATUS_OK)
 		return imap_answer_target(s, command, status, SLICE_EMPTY);
 	imap_announce_account(s, place->account);
+	imap_log_messages(s, "imap.appended", &(struct imap_logged){place->name, uids, brought->count, SLICE_EMPTY, NULL});
 	return imap_ok_code(s, command, append_uid(s, uid_validity, uids, brought->count), SLICE("APPEND completed"));
 }
 
@@ -158,6 +159,7 @@ static enum next replace(struct imap_session *s, struct imap_command *command, s
 	imap_announce_account(s, place->account);
 	if (place->account != s->selected_account)
 		imap_announce_account(s, s->selected_account);
+	imap_log_messages(s, "imap.replaced", &(struct imap_logged){imap_selected_name(s), &replaced, 1, place->name, &uid});
 	buf_add_literal(out, "* OK [");
 	buf_add(out, append_uid(s, uid_validity, &uid, 1));
 	buf_add_literal(out, "] Replacement is there\r\n");

@@ -100,9 +100,13 @@ static enum status copy_messages(struct imap_session *s, const struct imap_set *
 			    &copied->uid_validity);
 }
 
-static void announce(struct imap_session *s, struct imap_command *command, const struct imap_place *target)
+static void announce(struct imap_session *s, struct imap_command *command, const struct imap_place *target,
+		     const struct copy_result *copied, bool move)
 {
+	const struct imap_logged done = {imap_selected_name(s), copied->source, copied->count, target->name, copied->target};
+
 	command->news = IMAP_NEWS_FRESH;
+	imap_log_messages(s, move ? "imap.moved" : "imap.copied", &done);
 	imap_announce_account(s, target->account);
 	if (s->selected_account != target->account)
 		imap_announce_account(s, s->selected_account);
@@ -148,7 +152,7 @@ static enum next copy(struct imap_session *s, struct imap_command *command, bool
 	if (copied.count == 0 && request.uid_count > 0)
 		return imap_answer_missing(s, command);
 	if (copied.count > 0)
-		announce(s, command, &target);
+		announce(s, command, &target, &copied, move);
 	return move ? answer_move(s, command, &copied)
 		    : imap_ok_code(s, command, copy_uid(s, &copied), SLICE("COPY completed"));
 }

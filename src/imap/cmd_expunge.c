@@ -8,8 +8,11 @@ static enum status expunge(struct imap_session *s, const uint32_t *uids, size_t 
 	enum status status = mailbox_expunge(imap_store(s), imap_arena(s), s->selected_account, state.mailbox, uids, count,
 					     &expunged, expunged_count);
 
-	if (status == STATUS_OK && *expunged_count > 0)
+	if (status == STATUS_OK && *expunged_count > 0) {
 		imap_announce_account(s, s->selected_account);
+		imap_log_messages(s, "imap.expunged",
+				  &(struct imap_logged){imap_selected_name(s), expunged, *expunged_count, SLICE_EMPTY, NULL});
+	}
 	return status;
 }
 

@@ -101,6 +101,7 @@ enum next imap_create(struct imap_session *s, struct imap_command *command)
 	if (status != STATUS_OK)
 		return imap_answer(s, command, status, SLICE_EMPTY);
 	imap_announce_account(s, place.account);
+	imap_log_mailbox(s, "imap.mailbox_created", place.name, SLICE_EMPTY);
 	return answer_created(s, command, place.account, id);
 }
 
@@ -132,8 +133,10 @@ enum next imap_delete(struct imap_session *s, struct imap_command *command)
 		return imap_no(s, command, SLICE("HASCHILDREN"), SLICE("There are mailboxes below it"));
 	if (status == STATUS_OK)
 		status = mailbox_delete(imap_store(s), place.account, place.mailbox.id);
-	if (status == STATUS_OK)
+	if (status == STATUS_OK) {
 		imap_announce_account(s, place.account);
+		imap_log_mailbox(s, "imap.mailbox_deleted", place.name, SLICE_EMPTY);
+	}
 	return imap_answer_place(s, command, &place, status, SLICE("DELETE completed"));
 }
 
@@ -166,8 +169,10 @@ enum next imap_rename(struct imap_session *s, struct imap_command *command)
 	if (!may_create(s, command, new_name, &to, &next))
 		return next;
 	status = rename_mailbox(s, &from, &to);
-	if (status == STATUS_OK)
+	if (status == STATUS_OK) {
 		imap_announce_account(s, from.account);
+		imap_log_mailbox(s, "imap.mailbox_renamed", from.name, to.name);
+	}
 	return imap_answer(s, command, status, SLICE("RENAME completed"));
 }
 

@@ -236,6 +236,7 @@ static enum next select_mailbox(struct imap_session *s, struct imap_command *com
 		return imap_answer_place(s, command, &place, status, SLICE_EMPTY);
 	s->state = IMAP_SELECTED;
 	s->selected_account = place.account;
+	buf_add(&s->selected_name, place.name);
 	s->rights = place.rights;
 	s->read_only = read_only;
 	s->stale = false;

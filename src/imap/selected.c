@@ -61,6 +61,7 @@ void imap_leave_mailbox(struct imap_session *s)
 	buf_free(&s->saved);
 	s->told_keywords = 0;
 	s->selected_account = 0;
+	buf_free(&s->selected_name);
 	s->rights = RIGHTS_NONE;
 	s->state = IMAP_AUTHENTICATED;
 }

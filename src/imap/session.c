@@ -43,6 +43,7 @@ static void *session_open(struct session_env *env)
 	s->state = IMAP_NOT_AUTHENTICATED;
 	s->opened_ms = s->heard_ms = clock_monotonic_ms();
 	buf_init(&s->saved, NULL, 0);
+	buf_init(&s->selected_name, NULL, 0);
 	conn_set_timeout(env->conn, or_default(s->context->options.command_timeout_ms, COMMAND_TIMEOUT_MS));
 	if (s->context->options.preauth.account != 0) {
 		s->state = IMAP_AUTHENTICATED;
@@ -167,6 +168,7 @@ static void session_close(void *session)
 	imap_notify_end(s);
 	mailbox_viewer_close(&s->viewer);
 	buf_free(&s->saved);
+	buf_free(&s->selected_name);
 	LOG_DEBUG(s->context->log, "imap.closed", LOG_INT("session", s->env->id), LOG_STR("user", s->address));
 }
 

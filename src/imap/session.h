@@ -75,6 +75,7 @@ struct imap_session {
 	int64_t metadata_number;   /* of the last change that was looked at */
 	int64_t metadata_ms;       /* when */
 	int64_t selected_account;  /* whose mailbox the viewer shows */
+	struct buf selected_name;  /* as the session calls it */
 	unsigned rights;           /* on it */
 	struct buf saved;          /* struct imap_range: the search result "$", uids */
 	struct slice progress_tag; /* of the command at work, and when its client was last told something */
@@ -219,6 +220,18 @@ void imap_refresh(struct imap_session *s);
 void imap_tell_news(struct imap_session *s, bool expunges, const struct view_own_change *own);
 /* What a tagged answer would tell before it; then there is no more to tell. */
 void imap_tell_before_answer(struct imap_session *s, struct imap_command *command);
+/* What was done to messages: a line of the log, such as "imap.expunged". */
+struct imap_logged {
+	struct slice mailbox;
+	const uint32_t *uids;
+	size_t count;
+	struct slice to; /* where they are now; empty: nowhere else */
+	const uint32_t *to_uids;
+};
+void imap_log_messages(struct imap_session *s, const char *event, const struct imap_logged *done);
+void imap_log_mailbox(struct imap_session *s, const char *event, struct slice name, struct slice new_name);
+/* Valid while it is selected. */
+struct slice imap_selected_name(const struct imap_session *s);
 /* Tells other sessions and roles that the account has changed; the session's own, or another. */
 void imap_announce(struct imap_session *s);
 void imap_announce_account(struct imap_session *s, int64_t account);

@@ -222,6 +222,31 @@ def all_answer(place):
 
 
 @pytest.mark.sanitize
+def test_what_readers_did(server):
+    """Where a message went after it was delivered: the log says who moved and who expunged it."""
+    client = server.imap(ALICE)
+    for _ in range(3):
+        client.append("INBOX", None, None, letter("kept"))
+    client.select("INBOX")
+    client.create("Work")
+    client.uid("MOVE", "2", "Work")
+    client.uid("COPY", "1", "Work")
+    client.uid("STORE", "1,3", "+FLAGS", r"(\Deleted)")
+    client.expunge()
+    client.rename("Work", "Done")
+    client.delete("Done")
+    client.logout()
+    log = server.cli("log", str(server.log_path), "--address", ALICE, "--event", "imap.*", "--json").stdout
+    rows = [json.loads(line) for line in log.splitlines()]
+    told = [(row["event"], row.get("mailbox"), row.get("uids"), row.get("to") or None, row.get("to_uids") or None)
+            for row in rows if row["event"] != "imap.login"]
+    assert told == [("imap.appended", "INBOX", "1", None, None), ("imap.appended", "INBOX", "2", None, None),
+                    ("imap.appended", "INBOX", "3", None, None), ("imap.mailbox_created", "Work", None, None, None),
+                    ("imap.moved", "INBOX", "2", "Work", "1"), ("imap.copied", "INBOX", "1", "Work", "2"),
+                    ("imap.expunged", "INBOX", "1,3", None, None), ("imap.mailbox_renamed", "Work", None, "Done", None),
+                    ("imap.mailbox_deleted", "Done", None, None, None)], told
+
+
 def test_metrics(make_server):
     port, dead = free_port(), free_port()
     server = make_server(f"\nmetrics:\n  address: 127.0.0.1:{port}\nrelay:\n  smarthost: 127.0.0.1:{dead}\n  smarthost_tls: none\n")
