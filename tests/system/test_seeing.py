@@ -237,7 +237,7 @@ def test_what_readers_did(server):
     client.delete("Done")
     client.logout()
     log = server.cli("log", str(server.log_path), "--address", ALICE, "--event", "imap.*", "--json").stdout
-    rows = [json.loads(line) for line in log.splitlines()]
+    rows = json.loads(log)
     told = [(row["event"], row.get("mailbox"), row.get("uids"), row.get("to") or None, row.get("to_uids") or None)
             for row in rows if row["event"] != "imap.login"]
     assert told == [("imap.appended", "INBOX", "1", None, None), ("imap.appended", "INBOX", "2", None, None),
