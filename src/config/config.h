@@ -189,6 +189,7 @@ struct config {
 	} screen;
 	struct {
 		char *comment, *admin; /* what clients are told of the server (RFC 5464); NULL: nothing */
+		char *literals;        /* "any", "small" */
 		char *submitter;       /* may fetch what URLs of submit+ name (RFC 4467); NULL: nobody */
 	} imap;
 	struct {

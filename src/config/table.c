@@ -487,6 +487,8 @@ const struct setting settings[] = {
 	 AT(imap.comment), .allowed = "a text"},
 	{"imap.admin", "How to reach who runs the server, for mail programs (RFC 5464: /shared/admin).", .kind = SETTING_TEXT,
 	 AT(imap.admin), .check = check_uri, .allowed = "a URI such as mailto:postmaster@example.org"},
+	{"imap.literals", "What mail programs may send without asking first (RFC 7888): any literal (LITERAL+), or small ones (LITERAL-).",
+	 .kind = SETTING_CHOICE, AT(imap.literals), .default_text = "any", .allowed = "any|small"},
 	{"imap.submitter", "The account as which another machine's submission server fetches what BURL names (RFC 4467: submit+).",
 	 .kind = SETTING_TEXT, AT(imap.submitter), .check = check_address, .allowed = "an address"},
 

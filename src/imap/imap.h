@@ -34,6 +34,7 @@ struct imap_options {
 	enum imap_plaintext plaintext;
 	bool takes_tokens;           /* OAUTHBEARER and XOAUTH2 */
 	uint64_t append_limit;       /* bytes of a message, advertised by APPENDLIMIT; 0: 50 MB */
+	bool small_literals;         /* LITERAL-: what is sent unasked is at most 4,096 bytes; else LITERAL+ */
 	unsigned max_bad_commands;   /* then BYE; 0: 20 */
 	unsigned max_login_failures; /* then BYE; 0: 5 */
 	struct slice comment;        /* /shared/comment of the server (RFC 5464), or empty */

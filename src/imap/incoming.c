@@ -45,6 +45,8 @@ enum next incoming_fail(struct incoming *in)
 	if (in->has_literal && !in->literal.waits && (!imap_skip_literal(s, &in->literal) || !imap_skip_command(s)))
 		return imap_bye(s, in->code.len ? in->code : SLICE("TOOBIG"),
 				in->text.len ? in->text : SLICE("That is too much"));
+	if (in->is_bad)
+		return imap_bad_code(s, in->command, in->code, in->text);
 	if (in->text.len)
 		return imap_no(s, in->command, in->code, in->text);
 	if (in->status != STATUS_OK)
@@ -62,6 +64,10 @@ static bool take_literal(struct incoming *in, uint64_t max, struct buf *out)
 	imap_accept(in->p, '~');
 	if (!in->has_literal || imap_peek(in->p) != '{' || slice_find_last_byte(in->p->rest, '{') != 0)
 		return imap_fault(in->p, SLICE("a literal is missing"));
+	if (!imap_literal_is_small(in->s, &in->literal)) {
+		in->is_bad = true;
+		return incoming_refuse(in, SLICE("TOOBIG"), SLICE("A literal of that size has to be announced"));
+	}
 	if (in->literal.size > max)
 		return incoming_refuse(in, SLICE("TOOBIG"), SLICE("That is larger than APPENDLIMIT"));
 	if (in->literal.waits)

@@ -15,6 +15,7 @@ struct incoming {
 	bool closed;
 	enum status status;
 	struct slice code, text;
+	bool is_bad; /* BAD with them, not NO */
 };
 
 struct incoming_message {

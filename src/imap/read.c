@@ -12,6 +12,7 @@
 #define TEXT_MAX_LOGGED      ((size_t)4 * 1024 * 1024)
 #define TEXT_MAX_BEFORE      ((size_t)48 * 1024)
 #define LINE_DEADLINE_MS     120000
+#define SMALL_LITERAL_MAX    ((uint64_t)4096)
 #define LITERAL_BYTES_PER_MS 2 /* slower than this over a whole literal is too slow */
 #define SKIP_LINES_MAX       1000
 
@@ -28,6 +29,12 @@ static size_t line_max(const struct imap_session *s)
 static uint64_t literal_max(const struct imap_session *s)
 {
 	return is_before(s) ? LITERAL_MAX_BEFORE : LITERAL_MAX_LOGGED;
+}
+
+/* RFC 7888 section 5. */
+bool imap_literal_is_small(const struct imap_session *s, const struct imap_literal *literal)
+{
+	return literal->waits || !s->context->options.small_literals || literal->size <= SMALL_LITERAL_MAX;
 }
 
 static void set_deadline(struct imap_session *s, uint64_t bytes)
@@ -146,7 +153,7 @@ static enum imap_read refuse_literal(struct imap_session *s, struct imap_command
 		imap_bye(s, SLICE("TOOBIG"), SLICE("That literal is too large"));
 		return IMAP_READ_CLOSE;
 	}
-	return answered(imap_bad(s, command, SLICE("That literal is too large")));
+	return answered(imap_bad_code(s, command, SLICE("TOOBIG"), SLICE("That literal is too large")));
 }
 
 static enum imap_read refuse_line(struct imap_session *s, struct imap_command *command, struct slice text)
@@ -189,7 +196,7 @@ static enum imap_read read_text(struct imap_session *s, struct imap_command *com
 			command->has_literal = true;
 			return IMAP_READ_OK;
 		}
-		if (literal.size > literal_max(s))
+		if (literal.size > literal_max(s) || !imap_literal_is_small(s, &literal))
 			return refuse_literal(s, command, buf_slice(text), &literal);
 		if (literal.waits)
 			imap_continue(s, SLICE("Ready for the literal"));

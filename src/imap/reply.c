@@ -65,7 +65,6 @@ static const char *const capabilities[] = {
 	/* clang-format off */
 	"IMAP4rev2",
 	"IMAP4rev1",
-	"LITERAL+",
 	"SASL-IR",
 	"ID",
 	"ENABLE",
@@ -134,6 +133,8 @@ void imap_put_capabilities(struct imap_session *s, struct buf *out)
 		buf_add_byte(out, ' ');
 		buf_add(out, name);
 	}
+	/* RFC 7888 section 5: one of them. */
+	buf_add(out, s->context->options.small_literals ? SLICE(" LITERAL-") : SLICE(" LITERAL+"));
 	buf_add_literal(out, " APPENDLIMIT=");
 	buf_add_u64(out, imap_append_limit(s));
 	if (s->state == IMAP_NOT_AUTHENTICATED)

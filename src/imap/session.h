@@ -168,6 +168,8 @@ enum imap_read imap_read_command(struct imap_session *s, struct imap_command *co
 MUST_CHECK bool imap_read_line(struct imap_session *s, struct slice *line);
 /* A literal's bytes, appended to *out. False: the connection is over. */
 MUST_CHECK bool imap_read_literal(struct imap_session *s, uint64_t size, struct buf *out);
+/* Small enough to be sent unasked, if only small ones may. */
+bool imap_literal_is_small(const struct imap_session *s, const struct imap_literal *literal);
 /* Reads on to the end of a command that won't be carried out, literals included. False: the connection has to be closed. */
 MUST_CHECK bool imap_skip_literal(struct imap_session *s, const struct imap_literal *literal);
 MUST_CHECK bool imap_skip_command(struct imap_session *s);

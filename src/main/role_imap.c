@@ -33,6 +33,7 @@ static struct imap_options options_from(const struct config *config)
 		.append_limit = config->limits.message_size,
 		.comment = slice_from_cstr(config->imap.comment),
 		.admin = slice_from_cstr(config->imap.admin),
+		.small_literals = slice_eq(slice_from_cstr(config->imap.literals), SLICE("small")),
 		.submitter = slice_from_cstr(config->imap.submitter),
 		.idle_timeout_ms = (int)config->limits.idle_timeout_s * 1000,
 		.command_timeout_ms = (int)config->limits.command_timeout_s * 1000,

@@ -286,6 +286,48 @@ static void test_append_limit(void **state)
 	harness_free(h);
 }
 
+/* RFC 7888 section 5: LITERAL-. */
+static void test_small_literals(void **state)
+{
+	struct harness *h = harness_new();
+	struct buf bytes SCOPED_BUF;
+
+	(void)state;
+	harness_context(h)->options.small_literals = true;
+	for (int i = 0; i < 4097; i++)
+		buf_add_byte(&bytes, 'x');
+	harness_connect(h, 0);
+	expect_line(h, SLICE("* OK [CAPABILITY {{*}} LITERAL- {{*}}"));
+	harness_send(h, 0, SLICE("a LOGIN {4097+}\r\n"), false);
+	harness_send(h, 0, buf_slice(&bytes), false);
+	harness_send(h, 0, SLICE(" x\r\na LOGIN {18+}\r\n" HARNESS_USER " " HARNESS_PASSWORD "\r\n"), false);
+	expect_line(h, SLICE("a BAD [TOOBIG]{{*}}"));
+	expect_line(h, SLICE("a OK{{*}}"));
+	harness_send(h, 0, SLICE("b STATUS {4097+}\r\n"), false);
+	harness_send(h, 0, buf_slice(&bytes), false);
+	harness_send(h, 0, SLICE(" (MESSAGES)\r\nc APPEND INBOX {4097+}\r\n"), false);
+	expect_line(h, SLICE("b BAD [TOOBIG]{{*}}"));
+	harness_send(h, 0, buf_slice(&bytes), false);
+	harness_send(h, 0, SLICE(" (\\Seen) {5+}\r\nHello\r\nd APPEND INBOX {4096+}\r\n"), false);
+	expect_line(h, SLICE("c BAD [TOOBIG]{{*}}"));
+	harness_send(h, 0, slice_sub(buf_slice(&bytes), 0, 4096), false);
+	harness_send(h, 0, SLICE("\r\ne APPEND INBOX CATENATE (TEXT {4097+}\r\n"), false);
+	expect_line(h, SLICE("d OK{{*}}"));
+	harness_send(h, 0, buf_slice(&bytes), false);
+	harness_send(h, 0, SLICE(")\r\nf APPEND INBOX {4097}\r\n"), false);
+	expect_line(h, SLICE("e BAD [TOOBIG]{{*}}"));
+	expect_line(h, SLICE("+ {{*}}"));
+	harness_send(h, 0, buf_slice(&bytes), false);
+	harness_send(h, 0, SLICE("\r\ng STATUS INBOX (MESSAGES)\r\n"), false);
+	expect_line(h, SLICE("f OK{{*}}"));
+	expect_line(h, SLICE("* STATUS \"INBOX\" (MESSAGES 2)"));
+	expect_line(h, SLICE("g OK{{*}}"));
+	/* what nobody would read to its end ends the connection */
+	harness_send(h, 0, SLICE("h APPEND INBOX {99999999999+}\r\n"), false);
+	expect_line(h, SLICE("* BYE [TOOBIG]{{*}}"));
+	harness_free(h);
+}
+
 /* RFC 4467 section 3: submit+ is for the server that the options name. */
 static void test_submitter(void **state)
 {
@@ -692,6 +734,7 @@ int main(void)
 	tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_large_message);
 	tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_append_limit);
 	tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_submitter);
+	tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_small_literals);
 	tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_url_faults);
 	tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_starttls);
 	tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_quota);
