@@ -489,6 +489,10 @@ const struct setting settings[] = {
 	 AT(imap.admin), .check = check_uri, .allowed = "a URI such as mailto:postmaster@example.org"},
 	{"imap.literals", "What mail programs may send without asking first (RFC 7888): any literal (LITERAL+), or small ones (LITERAL-).",
 	 .kind = SETTING_CHOICE, AT(imap.literals), .default_text = "any", .allowed = "any|small"},
+	{"imap.message_limit", "Messages that one command works on (RFC 9738); programs have to know of it. 0: any number.",
+	 NUMBER(0, 100000000), AT(imap.message_limit), .default_text = "0"},
+	{"imap.message_limit_for", "What imap.message_limit is for: all (MESSAGELIMIT), or APPEND and COPY only (SAVELIMIT).",
+	 .kind = SETTING_CHOICE, AT(imap.message_limit_for), .default_text = "all", .allowed = "all|saving"},
 	{"imap.submitter", "The account as which another machine's submission server fetches what BURL names (RFC 4467: submit+).",
 	 .kind = SETTING_TEXT, AT(imap.submitter), .check = check_address, .allowed = "an address"},
 

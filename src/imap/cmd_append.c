@@ -1,6 +1,7 @@
 /* APPEND: RFC 9051 section 6.3.12, RFC 4315 (APPENDUID), RFC 7889 (APPENDLIMIT), RFC 3502 (several messages), RFC 4469 (CATENATE).
  * REPLACE: RFC 8508. Messages are read into memory that grows with them, and committed whole or not at all. */
 #include "imap/incoming.h"
+#include "imap/limit.h"
 
 #include "base/clock.h"
 #include "imap/write.h"
@@ -24,7 +25,11 @@ static void free_brought(struct brought *brought)
 
 static bool read_messages(struct incoming *in, struct brought *brought)
 {
+	uint32_t max = limit_of_saving(in->s);
+
 	do {
+		if (max && brought->count == max)
+			return incoming_refuse(in, limit_code(in->s, max, NULL), SLICE("Too many messages at once"));
 		if (brought->count == MESSAGES_MAX || in->bytes > TOGETHER_MAX * imap_append_limit(in->s))
 			return incoming_refuse(in, SLICE("LIMIT"), SLICE("Too many messages at once"));
 		if (!incoming_read_message(in, &brought->messages[brought->count]))

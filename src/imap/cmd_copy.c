@@ -1,5 +1,5 @@
 /* COPY and MOVE: RFC 9051 section 6.4.7, 6.4.8; COPYUID: RFC 4315 section 3. */
-#include "imap/session.h"
+#include "imap/limit.h"
 
 #include "imap/write.h"
 
@@ -28,7 +28,8 @@ static struct slice copy_uid(struct imap_session *s, const struct copy_result *c
 }
 
 /* RFC 9051 section 6.4.8: for MOVE the code comes before the EXPUNGE responses. */
-static enum next answer_move(struct imap_session *s, struct imap_command *command, const struct copy_result *copied)
+static enum next answer_move(struct imap_session *s, struct imap_command *command, const struct copy_result *copied,
+			     const struct message_limit *limit)
 {
 	struct slice code = copy_uid(s, copied);
 	struct buf *out = imap_output(s);
@@ -38,7 +39,7 @@ static enum next answer_move(struct imap_session *s, struct imap_command *comman
 		buf_add(out, code);
 		buf_add_literal(out, "] Moved\r\n");
 	}
-	return imap_ok(s, command, SLICE("MOVE completed"));
+	return limit_ok(s, command, limit, SLICE_EMPTY, SLICE("MOVE completed"));
 }
 
 /* The bits that the keywords of these messages have in the target's account, where they are made if they may be set. */
@@ -123,6 +124,7 @@ static enum next copy(struct imap_session *s, struct imap_command *command, bool
 	struct imap_parser *p = &command->args;
 	struct copy_request request = {.move = move};
 	struct copy_result copied = {0};
+	struct message_limit limit;
 	struct imap_place target;
 	struct imap_set set;
 	struct slice name;
@@ -142,6 +144,13 @@ static enum next copy(struct imap_session *s, struct imap_command *command, bool
 		return imap_answer_place(s, command, &target, status, SLICE_EMPTY);
 	if (status != STATUS_OK)
 		return imap_answer_target(s, command, status, SLICE_EMPTY);
+	/* RFC 9738 section 3.1: COPY is done whole or not at all. */
+	if (move)
+		limit_cut(s, &set, &limit);
+	else
+		limit_find(s, &set, limit_of_saving(s), &limit);
+	if (!move && limit.is_passed)
+		return limit_no(s, command, limit_of_saving(s), &limit);
 	request.uids = imap_uids(s, &set, &request.uid_count);
 	if (!request.uids)
 		return imap_answer(s, command, STATUS_LIMIT, SLICE_EMPTY);
@@ -149,11 +158,13 @@ static enum next copy(struct imap_session *s, struct imap_command *command, bool
 		status = copy_messages(s, &set, &target, &request, &copied);
 	if (status != STATUS_OK)
 		return imap_answer_target(s, command, status, SLICE_EMPTY);
-	if (copied.count == 0 && request.uid_count > 0)
+	if (copied.count == 0 && request.uid_count > 0) {
+		limit_tell(s, &limit);
 		return imap_answer_missing(s, command);
+	}
 	if (copied.count > 0)
 		announce(s, command, &target, &copied, move);
-	return move ? answer_move(s, command, &copied)
+	return move ? answer_move(s, command, &copied, &limit)
 		    : imap_ok_code(s, command, copy_uid(s, &copied), SLICE("COPY completed"));
 }
 

@@ -145,6 +145,9 @@ static enum status search_here(struct imap_session *s, const struct imap_command
 	if (!imap_parse_search_keys(&program, &request))
 		return STATUS_BUG;
 	status = imap_search_run(s, &request, &hits);
+	/* One answer is of many mailboxes: what is left out of one can't be told. */
+	if (hits.limit.is_passed)
+		status = STATUS_LIMIT;
 	if (!s->searched)
 		imap_search_saved(s, &request, status, &hits);
 	if (status == STATUS_OK && hits.count > 0)
@@ -214,6 +217,7 @@ static enum status search_all(struct imap_session *s, const struct imap_command 
 enum next imap_esearch(struct imap_session *s, struct imap_command *command)
 {
 	struct multisearch *m = ARENA_NEW(imap_arena(s), struct multisearch);
+	enum status status;
 
 	command->uid = true; /* RFC 7377 section 2.1: message numbers say nothing of other mailboxes */
 	if (!parse_esearch(&command->args, m))
@@ -225,5 +229,8 @@ enum next imap_esearch(struct imap_session *s, struct imap_command *command)
 	if (m->request.returns & SEARCH_RETURN_UPDATE && imap_context_is_used(s, command->tag))
 		return imap_bad(s, command, SLICE("That tag is in use"));
 	m->request.extended = true;
-	return imap_answer(s, command, search_all(s, command, m), SLICE("ESEARCH completed"));
+	status = search_all(s, command, m);
+	if (status == STATUS_LIMIT && limit_of_messages(s))
+		return limit_no(s, command, limit_of_messages(s), NULL);
+	return imap_answer(s, command, status, SLICE("ESEARCH completed"));
 }

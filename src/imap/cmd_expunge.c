@@ -1,5 +1,5 @@
 /* EXPUNGE and CLOSE: RFC 9051 section 6.4.3, 6.4.1; UID EXPUNGE: RFC 9051 section 6.4.9. */
-#include "imap/session.h"
+#include "imap/limit.h"
 
 static enum status expunge(struct imap_session *s, const uint32_t *uids, size_t count, size_t *expunged_count)
 {
@@ -17,11 +17,34 @@ static enum status expunge(struct imap_session *s, const uint32_t *uids, size_t 
 }
 
 /* RFC 7162 section 3.2.7: with the mod-sequence that the client has now. */
-static enum next answer(struct imap_session *s, struct imap_command *command, size_t expunged)
+static enum next answer(struct imap_session *s, struct imap_command *command, size_t expunged, const struct message_limit *limit)
 {
 	imap_tell_before_answer(s, command);
-	return imap_ok_code(s, command, s->qresync && expunged > 0 ? imap_highest_modseq(s) : SLICE_EMPTY,
-			    SLICE("EXPUNGE completed"));
+	return limit_ok(s, command, limit, s->qresync && expunged > 0 ? imap_highest_modseq(s) : SLICE_EMPTY,
+			SLICE("EXPUNGE completed"));
+}
+
+/* RFC 9738 section 3.1: the messages with \Deleted count. */
+static void cut_deleted(struct imap_session *s, struct imap_set *set, struct message_limit *limit)
+{
+	uint32_t *uids;
+	struct imap_walk walk;
+	size_t count = 0, most = mailbox_viewer_state(&s->viewer).messages;
+
+	*limit = (struct message_limit){0};
+	if (!limit_of_messages(s))
+		return;
+	imap_refresh(s);
+	uids = ARENA_ARRAY(imap_arena(s), uint32_t, most + 1);
+	imap_walk_begin(&walk, s, set);
+	while (imap_walk_next(&walk)) {
+		for (size_t i = 0; i < walk.count; i++) {
+			if (walk.messages[i].flags & FLAG_DELETED)
+				uids[count++] = walk.messages[i].uid;
+		}
+	}
+	*set = imap_set_of(imap_arena(s), uids, count);
+	limit_cut(s, set, limit);
 }
 
 enum next imap_expunge(struct imap_session *s, struct imap_command *command)
@@ -29,6 +52,7 @@ enum next imap_expunge(struct imap_session *s, struct imap_command *command)
 	struct imap_set set;
 	uint32_t *uids = NULL;
 	size_t count = 0, expunged = 0;
+	struct message_limit limit = {0};
 	enum status status;
 
 	if (command->uid && (!imap_parse_space(&command->args) || !imap_parse_set(&command->args, &set)))
@@ -40,13 +64,17 @@ enum next imap_expunge(struct imap_session *s, struct imap_command *command)
 	if (!(s->rights & RIGHT_EXPUNGE))
 		return imap_no(s, command, SLICE("NOPERM"), SLICE("You may not expunge here"));
 	if (command->uid) {
-		if (!imap_resolve(s, true, true, &set) || !(uids = imap_uids(s, &set, &count)))
+		if (!imap_resolve(s, true, true, &set))
+			return imap_answer(s, command, STATUS_LIMIT, SLICE_EMPTY);
+		cut_deleted(s, &set, &limit);
+		uids = imap_uids(s, &set, &count);
+		if (!uids)
 			return imap_answer(s, command, STATUS_LIMIT, SLICE_EMPTY);
 		if (count == 0)
 			return imap_ok(s, command, SLICE("Nothing to expunge"));
 	}
 	status = expunge(s, uids, count, &expunged);
-	return status == STATUS_OK ? answer(s, command, expunged) : imap_answer(s, command, status, SLICE_EMPTY);
+	return status == STATUS_OK ? answer(s, command, expunged, &limit) : imap_answer(s, command, status, SLICE_EMPTY);
 }
 
 /* RFC 7162 section 3.2.8: the mod-sequence that the client has when it thinks its \Deleted messages away. Deviation: not if others have

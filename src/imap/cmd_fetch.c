@@ -5,6 +5,7 @@
  * So no read snapshot lasts longer than formatting, however slow the client is. Large messages are streamed from a reader.
  */
 #include "imap/fetch.h"
+#include "imap/limit.h"
 #include "imap/preview.h"
 #include "imap/search_run.h"
 #include "imap/session.h"
@@ -94,6 +95,7 @@ struct fetch {
 	struct slice large_structure;
 	/* how it went */
 	bool missing, unknown_encoding, broken;
+	struct message_limit limit;
 	enum status status;
 };
 
@@ -457,6 +459,27 @@ static enum status narrow(struct fetch *f, const struct imap_set *ever, struct i
 	return status == STATUS_OK ? clip(f, set) : status;
 }
 
+static enum next answer(struct fetch *f, struct imap_command *command)
+{
+	if (f->broken)
+		return NEXT_CLOSE;
+	if (f->status != STATUS_OK)
+		return imap_answer(f->s, command, f->status, SLICE_EMPTY);
+	if (!f->unknown_encoding && !f->missing)
+		return limit_ok(f->s, command, &f->limit, SLICE_EMPTY, SLICE("FETCH completed"));
+	limit_tell(f->s, &f->limit);
+	if (f->unknown_encoding)
+		return imap_no(f->s, command, SLICE("UNKNOWN-CTE"), SLICE("A part's encoding is not known"));
+	return imap_answer_missing(f->s, command);
+}
+
+/* RFC 9738 section 3.1: a window that is too large is refused before anything is done. */
+static bool is_window_too_large(struct imap_session *s, const struct fetch_request *request)
+{
+	return request->is_windowed && limit_of_messages(s) &&
+	       (uint64_t)request->window.last - request->window.first + 1 > limit_of_messages(s);
+}
+
 enum next imap_fetch(struct imap_session *s, struct imap_command *command)
 {
 	struct imap_parser *p = &command->args;
@@ -470,6 +493,8 @@ enum next imap_fetch(struct imap_session *s, struct imap_command *command)
 		return imap_bad(s, command, SLICE("FETCH: VANISHED takes UID FETCH and ENABLE QRESYNC"));
 	if (f.request.is_windowed && !command->uid)
 		return imap_bad(s, command, SLICE("FETCH: PARTIAL takes UID FETCH"));
+	if (is_window_too_large(s, &f.request))
+		return limit_no(s, command, limit_of_messages(s), NULL);
 	if (f.request.vanished && !set.saved)
 		ever = ever_set(s, &set);
 	if (!imap_resolve(s, command->uid, false, &set))
@@ -477,17 +502,11 @@ enum next imap_fetch(struct imap_session *s, struct imap_command *command)
 	if (command->uid)
 		f.request.items |= imap_uid_item(s);
 	f.status = narrow(&f, set.saved ? &set : &ever, &set);
+	if (f.status == STATUS_OK)
+		limit_cut(s, &set, &f.limit);
 	if (f.status == STATUS_OK && f.request.sets_seen && !s->read_only && s->rights & RIGHT_SEEN)
 		mark_seen(&f, command, &set);
 	run(&f, &set);
 	arena_free(&f.scratch);
-	if (f.broken)
-		return NEXT_CLOSE;
-	if (f.status != STATUS_OK)
-		return imap_answer(s, command, f.status, SLICE_EMPTY);
-	if (f.unknown_encoding)
-		return imap_no(s, command, SLICE("UNKNOWN-CTE"), SLICE("A part's encoding is not known"));
-	if (f.missing)
-		return imap_answer_missing(s, command);
-	return imap_ok(s, command, SLICE("FETCH completed"));
+	return answer(&f, command);
 }

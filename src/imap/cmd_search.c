@@ -24,5 +24,7 @@ enum next imap_search(struct imap_session *s, struct imap_command *command)
 		imap_put_hits(s, command, &request, &hits, SLICE("SEARCH"));
 	if (status == STATUS_OK && request.returns & SEARCH_RETURN_UPDATE)
 		imap_context_begin(s, command, &request, NULL, &hits);
-	return imap_answer(s, command, status, SLICE("SEARCH completed"));
+	if (status == STATUS_OK)
+		return limit_ok(s, command, &hits.limit, SLICE_EMPTY, SLICE("SEARCH completed"));
+	return imap_answer(s, command, status, SLICE_EMPTY);
 }

@@ -95,6 +95,10 @@ enum next imap_sort(struct imap_session *s, struct imap_command *command)
 		return imap_bad(s, command, SLICE("That tag is in use"));
 	arena_init(&keys, GATHER_BYTES_MAX);
 	status = imap_search_run(s, &request->search, &hits);
+	if (hits.limit.is_passed) {
+		imap_search_saved(s, &request->search, STATUS_LIMIT, &hits);
+		return limit_no(s, command, limit_of_messages(s), NULL);
+	}
 	if (status == STATUS_OK)
 		status = imap_sort_hits(s, request, &hits, &keys, &entries, &count);
 	if (status == STATUS_OK)

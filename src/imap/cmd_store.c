@@ -1,5 +1,6 @@
 /* STORE: RFC 9051 section 6.4.6; UNCHANGEDSINCE: RFC 7162 section 3.1.3. */
 #include "imap/fetch.h"
+#include "imap/limit.h"
 #include "imap/session.h"
 #include "imap/write.h"
 
@@ -203,6 +204,7 @@ enum next imap_store_flags(struct imap_session *s, struct imap_command *command)
 {
 	struct store_request request = {0};
 	struct targets targets = {0};
+	struct message_limit limit;
 	enum status status;
 	uint64_t bits;
 
@@ -214,6 +216,7 @@ enum next imap_store_flags(struct imap_session *s, struct imap_command *command)
 		return imap_no(s, command, SLICE("NOPERM"), SLICE("You may not change these flags"));
 	if (!imap_resolve(s, command->uid, false, &request.set))
 		return imap_bad(s, command, SLICE("STORE: there are not so many messages"));
+	limit_cut(s, &request.set, &limit);
 	if (request.conditional)
 		imap_use_condstore(s);
 	status = imap_flags_to_bits(s, s->selected_account, &request.flags,
@@ -222,10 +225,14 @@ enum next imap_store_flags(struct imap_session *s, struct imap_command *command)
 		status = STATUS_LIMIT;
 	if (status == STATUS_OK && targets.count > 0)
 		status = change_flags(s, command, &request, bits, &targets);
-	if (status == STATUS_OK && targets.modified_count > 0)
+	if (status != STATUS_OK)
+		return imap_answer(s, command, status, SLICE_EMPTY);
+	if (targets.modified_count > 0) {
+		limit_tell(s, &limit);
 		return answer_modified(s, command, &targets);
+	}
 	/* RFC 2180 section 4.2.3 would have NO; clients take that for a failure of all, so others answer OK too, and RFC 5530 has the code. */
-	if (status == STATUS_OK && targets.missing)
-		return imap_ok_code(s, command, SLICE("EXPUNGEISSUED"), SLICE("Some of the messages no longer exist"));
-	return imap_answer(s, command, status, SLICE("STORE completed"));
+	if (targets.missing)
+		return limit_ok(s, command, &limit, SLICE("EXPUNGEISSUED"), SLICE("Some of the messages no longer exist"));
+	return limit_ok(s, command, &limit, SLICE_EMPTY, SLICE("STORE completed"));
 }

@@ -1,7 +1,7 @@
 /* THREAD: RFC 5256 section 3. */
 #include "imap/envelope.h"
 #include "imap/gather.h"
-#include "imap/session.h"
+#include "imap/search_run.h"
 #include "mime/subject.h"
 #include "imap/thread.h"
 #include "mime/words.h"
@@ -81,10 +81,12 @@ enum next imap_thread(struct imap_session *s, struct imap_command *command)
 	buf_init(&threads, NULL, GATHER_BYTES_MAX);
 	arena_init(&t.kept, GATHER_BYTES_MAX);
 	status = imap_search_run(s, &request.search, &hits);
-	if (status == STATUS_OK)
+	if (status == STATUS_OK && !hits.limit.is_passed)
 		status = put_threads(s, &t, &hits, request.algorithm, &threads);
 	arena_free(&t.kept);
 	arena_free(&t.scratch);
+	if (hits.limit.is_passed)
+		return limit_no(s, command, limit_of_messages(s), NULL);
 	if (status == STATUS_OK) {
 		buf_add(imap_output(s), threads.len ? SLICE("* THREAD ") : SLICE("* THREAD"));
 		buf_add(imap_output(s), buf_slice(&threads));

@@ -239,7 +239,8 @@ static bool fill(struct imap_session *s, struct search_context *context, const s
 void imap_context_begin(struct imap_session *s, const struct imap_command *command, const struct search_request *request,
 			const struct sort_request *sort, const struct search_hits *hits)
 {
-	struct search_context *context = s->context_count < CONTEXTS_MAX ? calloc(1, sizeof(*context)) : NULL;
+	bool is_kept = s->context_count < CONTEXTS_MAX && !hits->limit.is_passed;
+	struct search_context *context = is_kept ? calloc(1, sizeof(*context)) : NULL;
 
 	if (!context) {
 		refuse(s, command->tag);

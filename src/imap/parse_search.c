@@ -119,6 +119,33 @@ static bool take_uids(struct imap_parser *p, struct search_key *key)
 	return true;
 }
 
+/* RFC 9738 section 3.2: the uids on one side of another, which is none of them. */
+static bool take_uid_side(struct imap_parser *p, struct search_key *key, bool after)
+{
+	struct imap_range *range = ARENA_NEW(p->arena, struct imap_range);
+	uint32_t uid;
+
+	if (!imap_parse_space(p) || !imap_parse_u32(p, &uid))
+		return false;
+	if (uid == 0)
+		return imap_fault(p, SLICE("uids begin with 1"));
+	if (uid == (after ? UINT32_MAX : 1))
+		key->type = SEARCH_NONE;
+	*range = after ? (struct imap_range){uid + 1, UINT32_MAX} : (struct imap_range){1, uid - 1};
+	key->set = key->given = (struct imap_set){.ranges = range, .count = 1};
+	return true;
+}
+
+static bool take_uid_after(struct imap_parser *p, struct search_key *key)
+{
+	return take_uid_side(p, key, true);
+}
+
+static bool take_uid_before(struct imap_parser *p, struct search_key *key)
+{
+	return take_uid_side(p, key, false);
+}
+
 /* RFC 9051 section 6.4.4 and, for NEW, OLD and RECENT, RFC 3501 section 6.4.4. */
 static const struct {
 	struct slice name;
@@ -143,6 +170,8 @@ static const struct {
 	{{"KEYWORD", 7}, SEARCH_KEYWORD, 0, 1, take_keyword},
 	{{"UNKEYWORD", 9}, SEARCH_KEYWORD, 0, 0, take_keyword},
 	{{"UID", 3}, SEARCH_UIDS, 0, 0, take_uids},
+	{{"UIDAFTER", 8}, SEARCH_UIDS, 0, 0, take_uid_after},
+	{{"UIDBEFORE", 9}, SEARCH_UIDS, 0, 0, take_uid_before},
 	{{"LARGER", 6}, SEARCH_LARGER, 0, 0, take_size},
 	{{"SMALLER", 7}, SEARCH_SMALLER, 0, 0, take_size},
 	{{"BEFORE", 6}, SEARCH_BEFORE, 0, 0, take_date},

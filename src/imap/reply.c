@@ -137,6 +137,10 @@ void imap_put_capabilities(struct imap_session *s, struct buf *out)
 	buf_add(out, s->context->options.small_literals ? SLICE(" LITERAL-") : SLICE(" LITERAL+"));
 	buf_add_literal(out, " APPENDLIMIT=");
 	buf_add_u64(out, imap_append_limit(s));
+	if (s->context->options.message_limit) {
+		buf_add(out, s->context->options.limits_saving_only ? SLICE(" SAVELIMIT=") : SLICE(" MESSAGELIMIT="));
+		buf_add_u64(out, s->context->options.message_limit);
+	}
 	if (s->state == IMAP_NOT_AUTHENTICATED)
 		put_login_capabilities(s, out);
 	else if (!conn_is_deflated(imap_conn(s)))

@@ -252,6 +252,44 @@ static enum status search_piece(struct search *search, const struct imap_walk *w
 	return status;
 }
 
+/* RFC 9738 section 3.1: the messages that are searched count, which keys of numbers that must match make fewer. */
+static bool is_searched(const struct search_key *key, uint32_t uid)
+{
+	bool is = true;
+
+	if (key->type == SEARCH_UIDS || key->type == SEARCH_SEQUENCES)
+		return imap_set_has(&key->set, uid);
+	if (key->type != SEARCH_AND)
+		return key->type != SEARCH_NONE;
+	for (const struct search_key *child = key->children; child && is; child = child->next)
+		is = is_searched(child, uid);
+	return is;
+}
+
+static enum status cut(struct search *search, struct imap_set *set)
+{
+	struct imap_session *s = search->s;
+	size_t most = mailbox_viewer_state(imap_viewer(s)).messages + (size_t)1, count = 0;
+	uint32_t *uids;
+	struct imap_walk walk;
+
+	if (search->among || !limit_of_messages(s))
+		return STATUS_OK;
+	uids = arena_try_alloc(imap_arena(s), most * sizeof(*uids));
+	if (!uids)
+		return STATUS_LIMIT;
+	imap_walk_begin(&walk, s, set);
+	while (imap_walk_next(&walk)) {
+		for (size_t i = 0; i < walk.count; i++) {
+			if (is_searched(search->key, walk.messages[i].uid))
+				uids[count++] = walk.messages[i].uid;
+		}
+	}
+	*set = imap_set_of(imap_arena(s), uids, count);
+	limit_cut(s, set, &search->hits->limit);
+	return STATUS_OK;
+}
+
 static enum status run(struct search *search)
 {
 	struct imap_range all = {1, UINT32_MAX};
@@ -273,6 +311,7 @@ static enum status run(struct search *search)
 		if (!search->hits->modseqs)
 			return STATUS_LIMIT;
 	}
+	status = cut(search, &set);
 	imap_walk_begin(&walk, search->s, search->among ? search->among : &set);
 	while (status == STATUS_OK && imap_walk_next(&walk))
 		status = search_piece(search, &walk);

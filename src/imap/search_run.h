@@ -2,11 +2,9 @@
 #pragma once
 
 #include "base/error.h"
+#include "imap/limit.h"
 #include "imap/search.h"
 #include "net/engine.h"
-
-struct imap_command;
-struct imap_session;
 
 /* By uid, in the command's arena. */
 struct search_hits {
@@ -14,6 +12,7 @@ struct search_hits {
 	uint64_t *modseqs; /* NULL: nobody asks */
 	uint8_t *scores;   /* RFC 6203 section 4; NULL: nobody asks */
 	size_t count;
+	struct message_limit limit; /* of the messages that were looked at */
 };
 /* The keys are changed on the way: names become bits, sequence numbers uids. */
 MUST_CHECK enum status imap_search_run(struct imap_session *s, const struct search_request *request, struct search_hits *hits);

@@ -406,6 +406,12 @@ static void test_search_keys(void **state)
 		{"OLD", SEARCH_YES},
 		{"UID 1:4", SEARCH_NO},
 		{"UID 5", SEARCH_YES},
+		{"UIDAFTER 4 UIDBEFORE 6", SEARCH_YES},
+		{"UIDAFTER 5", SEARCH_NO},
+		{"UIDBEFORE 5", SEARCH_NO},
+		{"UIDAFTER 4294967295", SEARCH_NO},
+		{"UIDBEFORE 1", SEARCH_NO},
+		{"UIDBEFORE 4294967295", SEARCH_YES},
 		{"SUBJECT x", SEARCH_UNKNOWN},
 		{"SEEN SUBJECT x", SEARCH_UNKNOWN},
 		{"UNSEEN SUBJECT x", SEARCH_NO},
@@ -433,7 +439,7 @@ static void test_search_faults(void **state)
 	static const char *const bad[] = {
 		"",      "NONSENSE",   "NOT",           "OR SEEN",        "(SEEN",          "SUBJECT",
 		"UID x", "LARGER -1",  "ON 1-Jan-70",   "RETURN (X) ALL", "RETURN MIN ALL", "SEEN  FLAGGED",
-		"()",    "SUBJECT \"", "KEYWORD \\Seen"};
+		"()",    "SUBJECT \"", "KEYWORD \\Seen", "UIDAFTER 0",    "UIDBEFORE 4294967296", "UIDAFTER 1:2",  "UIDBEFORE *"};
 	struct imap_parser p;
 	struct search_request request;
 	char deep[400] = "";

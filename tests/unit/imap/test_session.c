@@ -6,6 +6,7 @@
  *     D: text             a message with that subject is delivered by another role
  *     E:                  the server closes the connection
  *     T:                  the change log is trimmed to nothing
+ *     O: 3                an option, before the first session: the messages that one command works on; "3 saving": that APPEND and COPY do
  *
  * {{UIDVALIDITY}} in a line of the client's is what the server last told, {{URL}} what it last authorised.
  */
@@ -132,6 +133,14 @@ static void trim_log(struct replay *r)
 	assert_int_equal(change_log_trim(harness_store(r->h), clock_wall_ms() + 1000, 100000, &removed), STATUS_OK);
 }
 
+static void set_limit(struct replay *r, struct slice text)
+{
+	struct slice number = slice_cut(&text, ' ');
+
+	assert_true(slice_to_u32(number, UINT32_MAX, &harness_context(r->h)->options.message_limit));
+	harness_context(r->h)->options.limits_saving_only = slice_eq(text, SLICE("saving"));
+}
+
 static void replay_line(struct replay *r, struct slice line)
 {
 	struct slice text = line, head = slice_cut(&text, ':'), rest;
@@ -143,6 +152,10 @@ static void replay_line(struct replay *r, struct slice line)
 	if (head.len == 0 || head.len > 2 || session < 0 || session >= HARNESS_SESSIONS)
 		fail_msg("%s:%d: not a line of a transcript", r->file, r->line);
 	text = slice_skip(text, 1);
+	if (head.data[0] == 'O') {
+		set_limit(r, text);
+		return;
+	}
 	connect_session(r, session);
 	switch (head.data[0]) {
 	case 'C':
