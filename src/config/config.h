@@ -195,6 +195,9 @@ struct config {
 		char *submitter;       /* may fetch what URLs of submit+ name (RFC 4467); NULL: nobody */
 	} imap;
 	struct {
+		unsigned login_delay_s; /* 0: none */
+	} pop3;
+	struct {
 		unsigned change_log_days; /* in YAML "change_log: 30d", and so for all numbers with a unit in their name */
 		unsigned trace_days;
 		unsigned deleted_days; /* 0: what is deleted is gone */

@@ -495,6 +495,8 @@ const struct setting settings[] = {
 	 .kind = SETTING_CHOICE, AT(imap.message_limit_for), .default_text = "all", .allowed = "all|saving"},
 	{"imap.submitter", "The account as which another machine's submission server fetches what BURL names (RFC 4467: submit+).",
 	 .kind = SETTING_TEXT, AT(imap.submitter), .check = check_address, .allowed = "an address"},
+	{"pop3.login_delay", "Time that must pass between two log-ins of an account by POP3 (RFC 2449: LOGIN-DELAY); 0s: none.", SECONDS(0, 86400),
+	 AT(pop3.login_delay_s), .default_text = "0s"},
 
 	{"retention.change_log", "How long changes are kept for clients that synchronise; later ones begin anew.",
 	 DAYS(1, 3650), AT(retention.change_log_days), .default_text = "30d"},

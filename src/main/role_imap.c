@@ -6,6 +6,7 @@
 #include "ipc/pack.h"
 #include "main/network_role.h"
 #include "pop3/pop3.h"
+#include "store/expiry.h"
 #include "store/mailbox_view.h"
 #include "store/store.h"
 
@@ -49,10 +50,24 @@ static enum pop3_plaintext pop3_plaintext_from(enum imap_plaintext plaintext)
 	return plaintext == IMAP_PLAINTEXT_ALWAYS ? POP3_PLAINTEXT_ALWAYS : POP3_PLAINTEXT_LOOPBACK;
 }
 
+/* What `retention.expire` says of the maildrop; 0: nothing. */
+static unsigned inbox_expires_after(const struct config *config)
+{
+	for (unsigned i = 0; i < config->retention.expire_count; i++) {
+		struct expiry_rule rule = {.mailbox = slice_from_cstr(config->retention.expire[i].mailbox)};
+
+		if (expiry_rule_fits(&rule, SLICE("INBOX"), SLICE("inbox")))
+			return config->retention.expire[i].after_days;
+	}
+	return 0;
+}
+
 /* limits.idle_timeout is IMAP's. */
-static struct pop3_options pop3_options_from(const struct imap_options *imap)
+static struct pop3_options pop3_options_from(const struct config *config, const struct imap_options *imap)
 {
 	return (struct pop3_options){
+		.expire_days = inbox_expires_after(config),
+		.login_delay_s = config->pop3.login_delay_s,
 		.hostname = imap->hostname,
 		.plaintext = pop3_plaintext_from(imap->plaintext),
 		.takes_tokens = imap->takes_tokens,
@@ -87,6 +102,8 @@ static bool start(void *context, struct ipc *ipc)
 	role->pop3.store = role->imap.store;
 	role->pop3.views = role->imap.views;
 	role->pop3.known = pop3_known_new();
+	if (role->pop3.options.login_delay_s > 0)
+		role->pop3.logins = pop3_logins_new();
 	return true;
 }
 
@@ -104,6 +121,7 @@ static void stop(void *context)
 	if (!role->imap.store)
 		return;
 	pop3_known_free(role->pop3.known);
+	pop3_logins_free(role->pop3.logins);
 	mailbox_view_cache_free(role->imap.views);
 	store_close(role->imap.store);
 }
@@ -130,7 +148,7 @@ int role_run_imap(struct role_setup *setup)
 	struct imap_options options = options_from(setup->config);
 	struct imap_role role = {
 		.imap = {.options = options, .log = &setup->log},
-		.pop3 = {.options = pop3_options_from(&options), .log = &setup->log},
+		.pop3 = {.options = pop3_options_from(setup->config, &options), .log = &setup->log},
 		.setup = setup,
 	};
 	const struct network_protocol protocols[] = {

@@ -2,6 +2,8 @@
 #include "pop3/session.h"
 
 #include "auth/dialogue.h"
+#include "base/clock.h"
+#include "pop3/login_delay.h"
 
 #define LOGIN_FAILURES_MAX 5
 
@@ -34,6 +36,9 @@ static void log_login(struct pop3_session *s, struct slice mechanism)
 
 static enum next accepted(struct pop3_session *s, const struct auth_reply *reply, struct slice mechanism)
 {
+	/* RFC 2449 section 8.1.1: only who has shown the password is told so. */
+	if (!pop3_may_log_in(s->context->logins, reply->account, s->context->options.login_delay_s, clock_monotonic_ms()))
+		return pop3_err(s, SLICE("LOGIN-DELAY"), SLICE("It is too soon to look for mail again"));
 	s->account = reply->account;
 	enum status status = pop3_open_maildrop(s);
 

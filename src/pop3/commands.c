@@ -21,6 +21,19 @@ static void put_mechanisms(struct pop3_session *s, struct buf *out)
 	buf_add_literal(out, "\r\n");
 }
 
+/* RFC 2449 section 6.5, 6.7. */
+static void put_policy(struct pop3_session *s, struct buf *out)
+{
+	const struct pop3_options *options = &s->context->options;
+
+	if (options->expire_days > 0)
+		buf_printf(out, "EXPIRE %u\r\n", options->expire_days);
+	else
+		buf_add_literal(out, "EXPIRE NEVER\r\n");
+	if (options->login_delay_s > 0)
+		buf_printf(out, "LOGIN-DELAY %u\r\n", options->login_delay_s);
+}
+
 /* What may differ before and after log-in, and what must not: RFC 2449 section 6. */
 static enum next capa(struct pop3_session *s, const struct pop3_arguments *arguments)
 {
@@ -28,7 +41,9 @@ static enum next capa(struct pop3_session *s, const struct pop3_arguments *argum
 
 	(void)arguments;
 	(void)pop3_ok(s, SLICE("Capability list follows"));
-	buf_add_literal(out, "TOP\r\nUIDL\r\nPIPELINING\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nEXPIRE NEVER\r\nLANG\r\n");
+	buf_add_literal(out, "TOP\r\nUIDL\r\nPIPELINING\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\n");
+	put_policy(s, out);
+	buf_add_literal(out, "LANG\r\n");
 	if (pop3_plaintext_allowed(s))
 		buf_add_literal(out, "USER\r\nUTF8 USER\r\n");
 	else

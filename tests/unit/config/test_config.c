@@ -203,7 +203,7 @@ static void errors_name_line_and_what_is_allowed(void **state)
 		{"limit:\n  recipients: 5\n", "t.yaml:1: there is no setting \"limit\"; did you mean \"limits\"?"},
 		{"frobnicate: 1\n", "t.yaml:1: there is no setting \"frobnicate\"; allowed here: hostname, data, user, "
 				    "listeners, tls, store, log, "
-				    "local, metrics, limits, smtp, relay, dns, auth, rates, delay, sending, ban, greylist, screen, imap, retention"},
+				    "local, metrics, limits, smtp, relay, dns, auth, rates, delay, sending, ban, greylist, screen, imap, pop3, retention"},
 		{"data: a\nuser: b\ndata: c\n", "t.yaml:3: data: this stands twice, first in line 1"},
 		{"listeners:\n  - address: ':25'\n", "t.yaml:2: listeners: this entry lacks \"protocol\""},
 		{"listeners:\n  - address: ':25'\n    protocol: pop2\n",

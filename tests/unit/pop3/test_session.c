@@ -19,6 +19,7 @@
 #include <cmocka.h>
 
 #include "harness.h"
+#include "pop3/login_delay.h"
 
 #define TRANSCRIPTS_MAX 64
 #define WILDCARD        SLICE("{{*}}")
@@ -412,6 +413,44 @@ static void test_stls(void **state)
 	harness_free(h);
 }
 
+/* RFC 2449 section 6.5, 6.7, 8.1.1: who comes too soon is told so, but only with the right password. */
+static void test_policy(void **state)
+{
+	struct harness *h = harness_new();
+	struct pop3_context *context = harness_context(h);
+
+	(void)state;
+	context->options.expire_days = 30;
+	context->options.login_delay_s = 3600;
+	context->logins = pop3_logins_new();
+	harness_connect(h, 0);
+	harness_send(h, 0, SLICE("CAPA\r\nUSER " HARNESS_USER "\r\nPASS wrong\r\n" LOG_IN "QUIT\r\n"), false);
+	for (int i = 0; i < 7; i++)
+		expect_line(h, SLICE("{{*}}"));
+	expect_line(h, SLICE("EXPIRE 30"));
+	expect_line(h, SLICE("LOGIN-DELAY 3600"));
+	for (int i = 0; i < 6; i++)
+		expect_line(h, SLICE("{{*}}"));
+	expect_line(h, SLICE("-ERR [AUTH]{{*}}"));
+	expect_line(h, SLICE("+OK{{*}}"));
+	expect_line(h, SLICE("+OK Logged in{{*}}"));
+	expect_line(h, SLICE("+OK{{*}}"));
+	harness_disconnect(h, 0);
+	harness_connect(h, 0);
+	harness_send(h, 0, SLICE("USER " HARNESS_USER "\r\nPASS wrong\r\n" LOG_IN "STAT\r\n"), false);
+	expect_line(h, SLICE("+OK{{*}}"));
+	expect_line(h, SLICE("+OK{{*}}"));
+	expect_line(h, SLICE("-ERR [AUTH]{{*}}"));
+	expect_line(h, SLICE("+OK{{*}}"));
+	expect_line(h, SLICE("-ERR [LOGIN-DELAY]{{*}}"));
+	expect_line(h, SLICE("-ERR Log in first"));
+	assert_true(pop3_may_log_in(context->logins, 65536 + harness_account(h), 3600, 1));
+	assert_false(pop3_may_log_in(context->logins, 65536 + harness_account(h), 3600, 3600000));
+	assert_true(pop3_may_log_in(context->logins, 65536 + harness_account(h), 3600, 3600001));
+	pop3_logins_free(context->logins);
+	harness_free(h);
+}
+
 /* RFC 1939 section 3: a session that ends otherwise than by QUIT removes nothing, and says nothing. */
 static void test_ends(void **state)
 {
@@ -567,6 +606,7 @@ int main(void)
 		cmocka_unit_test(test_surrogates_and_faults),
 		cmocka_unit_test(test_line_too_long),
 		cmocka_unit_test(test_stls),
+		cmocka_unit_test(test_policy),
 		cmocka_unit_test(test_ends),
 		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_many),
