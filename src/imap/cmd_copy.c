@@ -27,9 +27,8 @@ static struct slice copy_uid(struct imap_session *s, const struct copy_result *c
 	return buf_slice(&code);
 }
 
-/* RFC 9051 section 6.4.8: for MOVE the code comes before the EXPUNGE responses. */
-static enum next answer_move(struct imap_session *s, struct imap_command *command, const struct copy_result *copied,
-			     const struct message_limit *limit)
+/* RFC 9051 section 6.4.8: for MOVE the code comes before the EXPUNGE responses; also when only some could be moved. */
+static void tell_moved(struct imap_session *s, const struct copy_result *copied)
 {
 	struct slice code = copy_uid(s, copied);
 	struct buf *out = imap_output(s);
@@ -39,7 +38,6 @@ static enum next answer_move(struct imap_session *s, struct imap_command *comman
 		buf_add(out, code);
 		buf_add_literal(out, "] Moved\r\n");
 	}
-	return limit_ok(s, command, limit, SLICE_EMPTY, SLICE("MOVE completed"));
 }
 
 /* The bits that the keywords of these messages have in the target's account, where they are made if they may be set. */
@@ -101,6 +99,38 @@ static enum status copy_messages(struct imap_session *s, const struct imap_set *
 			    &copied->uid_validity);
 }
 
+/* Part by part; when one fails, *moved is what was done before. */
+static enum status move_messages(struct imap_session *s, const struct imap_set *set, const struct imap_place *target,
+				 struct copy_request *request, struct copy_result *moved)
+{
+	size_t all = request->uid_count;
+	const uint32_t *uids = request->uids;
+	enum status status = STATUS_OK;
+
+	if (all <= IMAP_PART)
+		return copy_messages(s, set, target, request, moved);
+	moved->source = arena_try_alloc(imap_arena(s), all * sizeof(*moved->source));
+	moved->target = arena_try_alloc(imap_arena(s), all * sizeof(*moved->target));
+	if (!moved->source || !moved->target)
+		return STATUS_LIMIT;
+	for (size_t at = 0; at < all && status == STATUS_OK; at += IMAP_PART) {
+		struct copy_result part = {0};
+
+		imap_progress(s, at, all);
+		request->uids = uids + at;
+		request->uid_count = all - at < IMAP_PART ? all - at : IMAP_PART;
+		status = copy_messages(s, set, target, request, &part);
+		if (status != STATUS_OK || part.count == 0)
+			continue;
+		memcpy(moved->source + moved->count, part.source, part.count * sizeof(*part.source));
+		memcpy(moved->target + moved->count, part.target, part.count * sizeof(*part.target));
+		moved->count += part.count;
+		moved->uid_validity = part.uid_validity;
+	}
+	request->uid_count = all;
+	return status;
+}
+
 static void announce(struct imap_session *s, struct imap_command *command, const struct imap_place *target,
 		     const struct copy_result *copied, bool move)
 {
@@ -155,16 +185,19 @@ static enum next copy(struct imap_session *s, struct imap_command *command, bool
 	if (!request.uids)
 		return imap_answer(s, command, STATUS_LIMIT, SLICE_EMPTY);
 	if (request.uid_count > 0)
-		status = copy_messages(s, &set, &target, &request, &copied);
+		status = move ? move_messages(s, &set, &target, &request, &copied)
+			      : copy_messages(s, &set, &target, &request, &copied);
+	if (copied.count > 0)
+		announce(s, command, &target, &copied, move);
+	if (move)
+		tell_moved(s, &copied);
 	if (status != STATUS_OK)
 		return imap_answer_target(s, command, status, SLICE_EMPTY);
 	if (copied.count == 0 && request.uid_count > 0) {
 		limit_tell(s, &limit);
 		return imap_answer_missing(s, command);
 	}
-	if (copied.count > 0)
-		announce(s, command, &target, &copied, move);
-	return move ? answer_move(s, command, &copied, &limit)
+	return move ? limit_ok(s, command, &limit, SLICE_EMPTY, SLICE("MOVE completed"))
 		    : imap_ok_code(s, command, copy_uid(s, &copied), SLICE("COPY completed"));
 }
 

@@ -1,18 +1,30 @@
 /* EXPUNGE and CLOSE: RFC 9051 section 6.4.3, 6.4.1; UID EXPUNGE: RFC 9051 section 6.4.9. */
 #include "imap/limit.h"
 
-static enum status expunge(struct imap_session *s, const uint32_t *uids, size_t count, size_t *expunged_count)
+/* `uids` NULL: all that have \Deleted. When it fails, the first parts may have been done. */
+static enum status expunge(struct imap_session *s, uint32_t *uids, size_t count, size_t *expunged_count)
 {
-	uint32_t *expunged;
-	struct mailbox_view_state state = mailbox_viewer_state(&s->viewer);
-	enum status status = mailbox_expunge(imap_store(s), imap_arena(s), s->selected_account, state.mailbox, uids, count,
-					     &expunged, expunged_count);
+	int64_t mailbox = mailbox_viewer_state(&s->viewer).mailbox;
+	enum status status = STATUS_OK;
 
-	if (status == STATUS_OK && *expunged_count > 0) {
-		imap_announce_account(s, s->selected_account);
-		imap_log_messages(s, "imap.expunged",
-				  &(struct imap_logged){imap_selected_name(s), expunged, *expunged_count, SLICE_EMPTY, NULL});
+	*expunged_count = 0;
+	if (!uids)
+		status = mailbox_deleted_uids(imap_store(s), imap_arena(s), s->selected_account, mailbox, &uids, &count);
+	for (size_t at = 0; at < count && status == STATUS_OK; at += IMAP_PART) {
+		size_t part = count - at < IMAP_PART ? count - at : IMAP_PART, expunged_part;
+		struct arena arena SCOPED_ARENA;
+		uint32_t *expunged;
+
+		imap_progress(s, at, count);
+		status = mailbox_expunge(imap_store(s), &arena, s->selected_account, mailbox, uids + at, part, &expunged,
+					 &expunged_part);
+		*expunged_count += expunged_part;
+		if (expunged_part > 0)
+			imap_log_messages(s, "imap.expunged",
+					  &(struct imap_logged){imap_selected_name(s), expunged, expunged_part, SLICE_EMPTY, NULL});
 	}
+	if (*expunged_count > 0)
+		imap_announce_account(s, s->selected_account);
 	return status;
 }
 

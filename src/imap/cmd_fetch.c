@@ -374,25 +374,21 @@ static void mark_seen(struct fetch *f, struct imap_command *command, const struc
 	struct flag_request request = {.change = FLAGS_ADD, .flags = FLAG_SEEN, .unchanged_since = UINT64_MAX};
 	uint32_t *uids = unseen_uids(s, set, &request.uid_count);
 	enum status status;
-	uint64_t modseq;
 
 	if (request.uid_count == 0)
 		return;
 	request.uids = uids;
 	request.seen_by = imap_seen_by(s, s->selected_account);
-	status = mailbox_change_flags(imap_store(s), imap_arena(s), s->selected_account,
-				      mailbox_viewer_state(&s->viewer).mailbox, &request, NULL, NULL, &modseq);
+	status = imap_change_flags(s, &request, &command->own, NULL, NULL);
 	if (status != STATUS_OK) {
+		command->own = (struct view_own_change){0};
 		LOG_WARNING(s->context->log, "imap.not_marked_seen", LOG_INT("session", s->env->id),
 			    LOG_STR("status", status_name(status)));
 		return;
 	}
-	imap_refresh(s);
-	imap_announce_account(s, s->selected_account);
 	f->marked = uids;
 	f->marked_count = request.uid_count;
 	f->marked_items = FETCH_FLAGS | (s->condstore ? FETCH_MODSEQ : 0) | (s->qresync ? imap_uid_item(s) : 0);
-	command->own = (struct view_own_change){.uids = uids, .count = request.uid_count, .modseq = modseq};
 }
 
 /* ---- CHANGEDSINCE: RFC 7162 section 3.1.4.1, 3.2.6 ---- */

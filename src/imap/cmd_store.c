@@ -112,19 +112,20 @@ static void tell_flags(struct imap_session *s, const struct imap_command *comman
 	}
 }
 
-/* The targets but for those that were left alone. */
-static struct imap_set stored_set(struct imap_session *s, const struct targets *targets)
+/* Those that were left alone are no targets any more. */
+static void leave_modified(struct targets *targets)
 {
-	uint32_t *uids = ARENA_ARRAY(imap_arena(s), uint32_t, targets->count + 1);
 	size_t count = 0, at = 0;
 
 	for (size_t i = 0; i < targets->count; i++) {
 		while (at < targets->modified_count && targets->modified[at] < targets->uids[i])
 			at++;
-		if (at == targets->modified_count || targets->modified[at] != targets->uids[i])
-			uids[count++] = targets->uids[i];
+		if (at < targets->modified_count && targets->modified[at] == targets->uids[i])
+			continue;
+		targets->uids[count] = targets->uids[i];
+		targets->flags[count++] = targets->flags[i];
 	}
-	return imap_set_of(imap_arena(s), uids, count);
+	targets->count = count;
 }
 
 static enum status change_flags(struct imap_session *s, struct imap_command *command, const struct store_request *request,
@@ -139,27 +140,22 @@ static enum status change_flags(struct imap_session *s, struct imap_command *com
 		.kept = ~rights_flags(s->rights),
 		.seen_by = imap_seen_by(s, s->selected_account),
 	};
-	uint64_t modseq = 0;
-	enum status status = mailbox_change_flags(imap_store(s), imap_arena(s), s->selected_account,
-						  mailbox_viewer_state(&s->viewer).mailbox, &change, &targets->modified,
-						  &targets->modified_count, &modseq);
+	struct view_own_change own;
+	enum status status = imap_change_flags(s, &change, &own, &targets->modified, &targets->modified_count);
 	struct imap_set stored = request->set;
 
 	if (status != STATUS_OK)
 		return status;
-	imap_refresh(s);
-	if (modseq > 0)
-		imap_announce_account(s, s->selected_account);
-	if (targets->modified_count > 0)
-		stored = stored_set(s, targets);
+	if (targets->modified_count > 0) {
+		leave_modified(targets);
+		stored = imap_set_of(imap_arena(s), targets->uids, targets->count);
+	}
 	if (!request->silent || s->condstore)
 		tell_flags(s, command, request, &stored);
-	command->own = (struct view_own_change){
-		.uids = targets->uids,
-		.flags = request->silent ? targets->flags : NULL,
-		.count = targets->count,
-		.modseq = modseq,
-	};
+	command->own = own;
+	command->own.uids = targets->uids;
+	command->own.flags = request->silent ? targets->flags : NULL;
+	command->own.count = targets->count;
 	return STATUS_OK;
 }
 

@@ -194,6 +194,51 @@ enum status imap_flags_to_bits(struct imap_session *s, int64_t account, const st
 	return STATUS_OK;
 }
 
+static void note_modified(uint32_t *modified, size_t *count, const uint32_t *part, size_t part_count)
+{
+	if (part_count > 0)
+		memcpy(modified + *count, part, part_count * sizeof(*part));
+	*count += part_count;
+}
+
+enum status imap_change_flags(struct imap_session *s, const struct flag_request *request, struct view_own_change *own,
+			      uint32_t **modified, size_t *modified_count)
+{
+	int64_t mailbox = mailbox_viewer_state(&s->viewer).mailbox;
+	enum status status = STATUS_OK;
+
+	*own = (struct view_own_change){.uids = request->uids, .count = request->uid_count};
+	if (modified) {
+		*modified_count = 0;
+		*modified = arena_try_alloc(imap_arena(s), (request->uid_count + 1) * sizeof(**modified));
+		if (!*modified)
+			return STATUS_LIMIT;
+	}
+	for (size_t at = 0; at < request->uid_count && status == STATUS_OK; at += IMAP_PART) {
+		struct flag_request part = *request;
+		struct arena arena SCOPED_ARENA;
+		uint32_t *left_alone;
+		size_t left_count;
+		uint64_t modseq;
+
+		imap_progress(s, at, request->uid_count);
+		part.uids += at;
+		part.uid_count = part.uid_count - at < IMAP_PART ? part.uid_count - at : IMAP_PART;
+		status = mailbox_change_flags(imap_store(s), &arena, s->selected_account, mailbox, &part, &left_alone, &left_count,
+					      &modseq);
+		if (modified)
+			note_modified(*modified, modified_count, left_alone, left_count);
+		imap_refresh(s);
+		if (modseq == 0)
+			continue;
+		own->first_modseq = own->first_modseq ? own->first_modseq : modseq;
+		own->last_modseq = modseq;
+	}
+	if (own->last_modseq > 0)
+		imap_announce_account(s, s->selected_account);
+	return status;
+}
+
 /* ---- news: RFC 9051 section 7.5 ---- */
 
 static void tell_changed(struct imap_session *s, const struct view_news *news)

@@ -296,6 +296,14 @@ bool imap_walk_next(struct imap_walk *walk);
 /* The uids of a set, those unknown to the session left out. NULL: too many for the arena. */
 uint32_t *imap_uids(struct imap_session *s, const struct imap_set *set, size_t *count);
 
+/* What may be done in parts (STORE, EXPUNGE, MOVE: not COPY, RFC 9051 section 6.4.7) is a transaction for each so many messages: so the others
+ * who write wait for a part only, and memory is bounded by it. */
+#define IMAP_PART 5000
+/* mailbox_change_flags for the selected mailbox, in parts; the view is brought up to date, and the change announced. When it fails the first
+ * parts may have been done. *own: what the session answers for, but for its flags; modified: left alone because of unchanged_since. */
+MUST_CHECK enum status imap_change_flags(struct imap_session *s, const struct flag_request *request, struct view_own_change *own,
+					 uint32_t **modified, size_t *modified_count);
+
 struct fetch_request;
 /* FETCH responses that nobody has asked for at this moment; they set no \Seen. */
 MUST_CHECK enum status imap_put_messages(struct imap_session *s, const struct fetch_request *request,

@@ -7,7 +7,7 @@
 
 #define NAME_MAX_BYTES 1000
 #define LEVELS_MAX     32
-#define MAILBOXES_MAX  10000
+#define MAILBOXES_MAX  100000
 
 /* ---- names ---- */
 
@@ -257,6 +257,13 @@ static int64_t count_mailboxes(struct db *db, int64_t account)
 	return count;
 }
 
+/* Counting takes as long as there are mailboxes: it is left out while fewer were ever made than there may be. */
+static bool has_too_many(struct db *db, const struct account_row *account)
+{
+	return account->next_mailbox + LEVELS_MAX > MAILBOXES_MAX &&
+	       count_mailboxes(db, account->id) + LEVELS_MAX > MAILBOXES_MAX;
+}
+
 /* Makes the levels above `name` that are missing. */
 static enum status ensure_above(struct db *db, struct account_row *account, struct slice name)
 {
@@ -309,7 +316,7 @@ enum status mailbox_ensure(struct db *db, struct account_row *account, struct sl
 		inherit_rights(db, account->id, prepared, *id);
 		return make_selectable(db, account, *id);
 	}
-	if (db_status(db) == STATUS_OK && count_mailboxes(db, account->id) + LEVELS_MAX > MAILBOXES_MAX)
+	if (db_status(db) == STATUS_OK && has_too_many(db, account))
 		return STATUS_LIMIT;
 	*made = true;
 	enum status status = ensure_above(db, account, prepared);

@@ -129,6 +129,9 @@ MUST_CHECK enum status mailbox_change_flags(struct store *store, struct arena *a
  * to any more go too. */
 MUST_CHECK enum status mailbox_expunge(struct store *store, struct arena *arena, int64_t account, int64_t id,
 				       const uint32_t *uids, size_t uid_count, uint32_t **expunged, size_t *expunged_count);
+/* Which have \Deleted, ascending: for who expunges in parts. */
+MUST_CHECK enum status mailbox_deleted_uids(struct store *store, struct arena *arena, int64_t account, int64_t id,
+					    uint32_t **uids, size_t *count);
 /* The same between accounts, or by somebody who isn't the owner. */
 struct copy_request {
 	int64_t from_account, from, to_account, to;

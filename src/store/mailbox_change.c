@@ -51,6 +51,20 @@ static void find_below(struct db *db, struct arena *arena, int64_t account, stru
 	db_done(&query);
 }
 
+static bool has_below(struct db *db, struct arena *arena, int64_t account, struct slice name)
+{
+	struct below below = below_of(arena, name);
+	struct db_query query = db_query(db, "SELECT 1 FROM mailbox WHERE account = $1 AND name >= $2 AND name < $3 LIMIT 1");
+
+	db_bind_i64(&query, account);
+	db_bind_text(&query, below.from);
+	db_bind_text(&query, below.to);
+	bool found = db_row(&query);
+
+	db_done(&query);
+	return found;
+}
+
 static bool name_is_taken(struct db *db, int64_t account, struct slice name)
 {
 	struct db_query query = db_query(db, "SELECT 1 FROM mailbox WHERE account = $1 AND name = $2");
@@ -67,6 +81,8 @@ static bool name_is_taken(struct db *db, int64_t account, struct slice name)
 
 struct delete_work {
 	int64_t account, mailbox;
+	int64_t now_ms; /* before those of its messages: what was expunged since then comes back with it */
+	size_t left;    /* messages, after remove_some */
 };
 
 static void delete_row(struct db *db, int64_t account, int64_t mailbox)
@@ -87,21 +103,37 @@ static void make_level(struct db *db, int64_t account, int64_t mailbox)
 	db_run(&query);
 }
 
+/* A large mailbox is emptied in parts first: nobody waits for all of it. What is small is left to the last transaction. */
+static enum status remove_some(struct db *db, void *context)
+{
+	struct delete_work *work = context;
+	struct arena arena SCOPED_ARENA;
+	struct list entries = LIST(&arena, struct mailbox_entry);
+	struct account_row *account = counters_account(db, work->account);
+	struct mailbox_row *mailbox = account ? counters_mailbox(db, work->account, work->mailbox) : NULL;
+
+	if (!mailbox)
+		return counters_missing(db);
+	messages_read_some(db, work->account, work->mailbox, 0, MESSAGES_AT_ONCE, &entries);
+	messages_remove(db, account, mailbox, entries.items, entries.count);
+	work->left = entries.count > 0 ? mailbox->messages : 0;
+	return entries.failed ? STATUS_LIMIT : db_status(db);
+}
+
 static enum status delete_mailbox(struct db *db, void *context)
 {
 	const struct delete_work *work = context;
 	struct arena arena SCOPED_ARENA;
-	struct list entries = LIST(&arena, struct mailbox_entry), children = LIST(&arena, struct child);
+	struct list entries = LIST(&arena, struct mailbox_entry);
 	struct account_row *account = counters_account(db, work->account);
 	struct mailbox_row *mailbox = account ? counters_mailbox(db, work->account, work->mailbox) : NULL;
-	/* Before those of its messages: what was expunged since then comes back with it. */
-	int64_t now_ms = clock_wall_ms();
 
 	if (!mailbox)
 		return counters_missing(db);
-	find_below(db, &arena, work->account, name_of(db, &arena, work->account, work->mailbox), &children);
+	bool has_children = has_below(db, &arena, work->account, name_of(db, &arena, work->account, work->mailbox));
+
 	/* RFC 9051 section 6.3.5: a mere level that has levels below can't be deleted. */
-	if (!mailbox->selectable && children.count > 0)
+	if (!mailbox->selectable && has_children)
 		return STATUS_REFUSED;
 	messages_read(db, work->account, work->mailbox, NULL, 0, &entries);
 	messages_remove(db, account, mailbox, entries.items, entries.count);
@@ -110,12 +142,12 @@ static enum status delete_mailbox(struct db *db, void *context)
 	annotation_forget_mailbox(db, work->account, work->mailbox);
 	url_key_forget_mailbox(db, work->account, work->mailbox);
 	if (db_keeps_deleted(db) && mailbox->selectable)
-		deleted_keep_mailbox(db, work->account, work->mailbox, now_ms);
+		deleted_keep_mailbox(db, work->account, work->mailbox, work->now_ms);
 	mailbox->highest_modseq = counters_modseq(db, account);
 	change_note_mailbox(db, work->account, mailbox->highest_modseq, work->mailbox,
-			    children.count > 0 ? CHANGE_MAILBOX : CHANGE_MAILBOX_GONE);
+			    has_children ? CHANGE_MAILBOX : CHANGE_MAILBOX_GONE);
 	counters_drop(db);
-	if (children.count > 0)
+	if (has_children)
 		make_level(db, work->account, work->mailbox);
 	else
 		delete_row(db, work->account, work->mailbox);
@@ -124,9 +156,15 @@ static enum status delete_mailbox(struct db *db, void *context)
 
 enum status mailbox_delete(struct store *store, int64_t account, int64_t id)
 {
-	struct delete_work work = {account, id};
+	struct delete_work work = {account, id, clock_wall_ms(), 0};
+	struct arena arena SCOPED_ARENA;
+	struct mailbox mailbox;
+	enum status status = id == MAILBOX_INBOX_ID ? STATUS_REFUSED : mailbox_get(store, &arena, account, id, &mailbox);
 
-	return id == MAILBOX_INBOX_ID ? STATUS_REFUSED : db_write(store->pool, delete_mailbox, &work);
+	work.left = status == STATUS_OK ? mailbox.messages : 0;
+	while (status == STATUS_OK && work.left > MESSAGES_AT_ONCE)
+		status = db_write(store->pool, remove_some, &work);
+	return status == STATUS_OK ? db_write(store->pool, delete_mailbox, &work) : status;
 }
 
 /* ---- rename ---- */
@@ -148,11 +186,24 @@ static void set_name(struct db *db, struct account_row *account, int64_t mailbox
 	change_note_mailbox(db, account->id, modseq, mailbox, CHANGE_MAILBOX);
 }
 
-/* RFC 9051 section 6.3.6: INBOX's messages move into the new mailbox; INBOX stays, and so do those below it. */
-static enum status rename_inbox(struct db *db, struct account_row *account, struct slice new_name)
+static enum status move_some(struct db *db, struct account_row *account, struct mailbox_row *from, struct mailbox_row *to)
 {
 	struct arena arena SCOPED_ARENA;
 	struct list entries = LIST(&arena, struct mailbox_entry);
+	uint32_t *uids = ARENA_ARRAY(&arena, uint32_t, MESSAGES_AT_ONCE);
+
+	messages_read_some(db, account->id, from->id, 0, MESSAGES_AT_ONCE, &entries);
+	if (entries.failed || db_status(db) != STATUS_OK)
+		return entries.failed ? STATUS_LIMIT : db_status(db);
+	/* A counter that is ahead of what there is, is no reason to go in circles. */
+	if (entries.count == 0 && from->messages > 0)
+		return STATUS_BUG;
+	return messages_copy(db, account, from, to, entries.items, NULL, entries.count, true, uids);
+}
+
+/* RFC 9051 section 6.3.6: INBOX's messages move into the new mailbox; INBOX stays, and so do those below it. */
+static enum status rename_inbox(struct db *db, struct account_row *account, struct slice new_name)
+{
 	int64_t id;
 	bool made;
 	enum status status = mailbox_ensure(db, account, new_name, SLICE_EMPTY, &id, &made);
@@ -165,10 +216,10 @@ static enum status rename_inbox(struct db *db, struct account_row *account, stru
 	if (!to)
 		return counters_missing(db);
 	annotation_copy(db, account->id, MAILBOX_INBOX_ID, id);
-	messages_read(db, account->id, MAILBOX_INBOX_ID, NULL, 0, &entries);
-	uint32_t *uids = ARENA_ARRAY(&arena, uint32_t, entries.count);
-
-	return messages_copy(db, account, from, to, entries.items, NULL, entries.count, true, uids);
+	do {
+		status = move_some(db, account, from, to);
+	} while (status == STATUS_OK && from->messages > 0);
+	return status;
 }
 
 /* RFC 9051 section 6.3.6: the levels above the new name are made. */

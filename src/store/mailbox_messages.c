@@ -335,7 +335,8 @@ static void change_entries(struct db *db, struct flag_work *work, struct account
 static enum status change_flags(struct db *db, void *context)
 {
 	struct flag_work *work = context;
-	struct list entries = LIST(work->arena, struct mailbox_entry);
+	struct arena arena SCOPED_ARENA;
+	struct list entries = LIST(&arena, struct mailbox_entry);
 
 	work->modified = LIST(work->arena, uint32_t);
 	work->seen_changed = LIST(work->arena, uint32_t);
@@ -370,6 +371,31 @@ enum status mailbox_change_flags(struct store *store, struct arena *arena, int64
 
 /* ---- expunge ---- */
 
+enum status mailbox_deleted_uids(struct store *store, struct arena *arena, int64_t account, int64_t id, uint32_t **uids,
+				 size_t *count)
+{
+	struct db *db SCOPED_DB = db_acquire(store->pool);
+	struct list list = LIST(arena, uint32_t);
+	uint32_t *uid;
+
+	if (!db)
+		return STATUS_TEMPORARY;
+	/* The counter tells the usual case without a look at the messages. */
+	struct db_query query = db_query(db, "SELECT e.uid FROM mailbox m CROSS JOIN mailbox_email e WHERE m.account = $1 AND m.id = $2"
+					     " AND m.deleted > 0 AND e.account = m.account AND e.mailbox = m.id"
+					     " AND (e.flags & $3) <> 0 ORDER BY e.uid");
+
+	db_bind_i64(&query, account);
+	db_bind_i64(&query, id);
+	db_bind_i64(&query, FLAG_DELETED);
+	while (db_row(&query) && (uid = list_add(&list)))
+		*uid = (uint32_t)db_i64(&query, 0);
+	db_done(&query);
+	*uids = list.items;
+	*count = list.count;
+	return list.failed ? STATUS_LIMIT : db_status(db);
+}
+
 struct expunge_work {
 	struct arena *arena;
 	int64_t account, mailbox;
@@ -393,7 +419,8 @@ static void keep_deleted(struct list *entries)
 static enum status expunge(struct db *db, void *context)
 {
 	struct expunge_work *work = context;
-	struct list entries = LIST(work->arena, struct mailbox_entry);
+	struct arena arena SCOPED_ARENA;
+	struct list entries = LIST(&arena, struct mailbox_entry);
 	struct account_row *account = counters_account(db, work->account);
 	struct mailbox_row *mailbox = account ? counters_mailbox(db, work->account, work->mailbox) : NULL;
 
@@ -431,7 +458,6 @@ enum status mailbox_expunge(struct store *store, struct arena *arena, int64_t ac
 /* ---- copy and move ---- */
 
 struct copy_work {
-	struct arena *arena;
 	int64_t account, from, to;
 	const uint32_t *uids;
 	size_t uid_count;
@@ -441,10 +467,29 @@ struct copy_work {
 	uint32_t uid_validity;
 };
 
+/* So many at a time: their rows needn't be in memory all together. */
+static enum status copy_piece(struct db *db, struct copy_work *work, struct account_row *account, struct mailbox_row *from,
+			      struct mailbox_row *to, const uint32_t *uids, size_t uid_count)
+{
+	struct arena arena SCOPED_ARENA;
+	struct list entries = LIST(&arena, struct mailbox_entry);
+
+	messages_read(db, work->account, work->from, uids, uid_count, &entries);
+	if (entries.failed)
+		return STATUS_LIMIT;
+	for (size_t i = 0; i < entries.count; i++)
+		work->source[work->count + i] = ((struct mailbox_entry *)entries.items)[i].uid;
+	enum status status = messages_copy(db, account, from, to, entries.items, NULL, entries.count, work->move,
+					   work->target + work->count);
+
+	work->count += entries.count;
+	return status;
+}
+
 static enum status copy(struct db *db, void *context)
 {
 	struct copy_work *work = context;
-	struct list entries = LIST(work->arena, struct mailbox_entry);
+	enum status status = STATUS_OK;
 	struct account_row *account = counters_account(db, work->account);
 	struct mailbox_row *from = account ? counters_mailbox(db, work->account, work->from) : NULL;
 	struct mailbox_row *to = from ? counters_mailbox(db, work->account, work->to) : NULL;
@@ -454,24 +499,25 @@ static enum status copy(struct db *db, void *context)
 		return counters_missing(db);
 	if (!to->selectable)
 		return STATUS_NOT_FOUND;
-	messages_read(db, work->account, work->from, work->uids, work->uid_count, &entries);
-	if (entries.failed)
-		return STATUS_LIMIT;
-	work->source = ARENA_ARRAY(work->arena, uint32_t, entries.count);
-	work->target = ARENA_ARRAY(work->arena, uint32_t, entries.count);
-	for (size_t i = 0; i < entries.count; i++)
-		work->source[i] = ((struct mailbox_entry *)entries.items)[i].uid;
-	work->count = entries.count;
 	work->uid_validity = to->uid_validity;
-	return messages_copy(db, account, from, to, entries.items, NULL, entries.count, work->move, work->target);
+	for (size_t at = 0; at < work->uid_count && status == STATUS_OK; at += MESSAGES_AT_ONCE) {
+		size_t left = work->uid_count - at;
+
+		status = copy_piece(db, work, account, from, to, work->uids + at, left < MESSAGES_AT_ONCE ? left : MESSAGES_AT_ONCE);
+	}
+	return status;
 }
 
 enum status mailbox_copy(struct store *store, struct arena *arena, int64_t account, int64_t from, int64_t to,
 			 const uint32_t *uids, size_t uid_count, bool move, uint32_t **source, uint32_t **target, size_t *count,
 			 uint32_t *uid_validity)
 {
-	struct copy_work work = {
-		.arena = arena, .account = account, .from = from, .to = to, .uids = uids, .uid_count = uid_count, .move = move};
+	struct copy_work work = {.account = account, .from = from, .to = to, .uids = uids, .uid_count = uid_count, .move = move};
+
+	work.source = arena_try_alloc(arena, (uid_count + 1) * sizeof(*work.source));
+	work.target = arena_try_alloc(arena, (uid_count + 1) * sizeof(*work.target));
+	if (!work.source || !work.target)
+		return STATUS_LIMIT;
 	enum status status = uid_count > 0 ? db_write(store->pool, copy, &work) : STATUS_OK;
 
 	*count = status == STATUS_OK ? work.count : 0;

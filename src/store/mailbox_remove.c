@@ -30,9 +30,19 @@ static enum status remove_messages(struct db *db, void *context)
 enum status mailbox_remove(struct store *store, int64_t account, int64_t id, const uint32_t *uids, size_t uid_count,
 			   size_t *removed)
 {
-	struct remove_work work = {.account = account, .mailbox = id, .uids = uids, .uid_count = uid_count};
-	enum status status = uid_count > 0 ? db_write(store->pool, remove_messages, &work) : STATUS_OK;
+	enum status status = STATUS_OK;
 
-	*removed = status == STATUS_OK ? work.removed : 0;
+	*removed = 0;
+	while (uid_count > 0 && status == STATUS_OK) {
+		struct remove_work work = {.account = account, .mailbox = id, .uids = uids, .uid_count = uid_count};
+
+		if (work.uid_count > MESSAGES_AT_ONCE)
+			work.uid_count = MESSAGES_AT_ONCE;
+		status = db_write(store->pool, remove_messages, &work);
+		if (status == STATUS_OK)
+			*removed += work.removed;
+		uids += work.uid_count;
+		uid_count -= work.uid_count;
+	}
 	return status;
 }

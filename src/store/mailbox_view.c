@@ -581,7 +581,7 @@ static bool is_own(const struct mailbox_viewer *viewer, const struct view_own_ch
 {
 	size_t at;
 
-	if (!own || own->modseq != entry->modseq)
+	if (!own || entry->modseq < own->first_modseq || entry->modseq > own->last_modseq)
 		return false;
 	at = uid_at(own->uids, own->count, entry->uid);
 	return at < own->count && own->uids[at] == entry->uid && (!own->flags || own->flags[at] == flags_of(viewer, entry));

@@ -108,12 +108,12 @@ struct view_message {
  * again from behind the last. */
 size_t mailbox_viewer_read(struct mailbox_viewer *viewer, uint32_t from, uint32_t to, struct view_message *out, size_t max);
 
-/* What a session has done itself and answers for: with that modseq and exactly these flags it isn't news. */
+/* What a session has done itself and answers for: with these modseqs and exactly these flags it isn't news. */
 struct view_own_change {
 	const uint32_t *uids;  /* ascending */
 	const uint64_t *flags; /* what they should be now; NULL: no matter, the session tells them as they are */
 	size_t count;
-	uint64_t modseq;
+	uint64_t first_modseq, last_modseq; /* it may have been done in parts */
 };
 struct view_news {
 	uint32_t *expunged; /* sequence numbers, each as it is when those before it in the array are gone: descending */

@@ -47,6 +47,21 @@ void messages_read(struct db *db, int64_t account, int64_t mailbox, const uint32
 		read_range(db, account, mailbox, run.uids[0], run.uids[run.count - 1], &run, entries);
 }
 
+void messages_read_some(struct db *db, int64_t account, int64_t mailbox, uint32_t after, size_t max, struct list *entries)
+{
+	struct mailbox_entry *entry;
+	struct db_query query = db_query(db, "SELECT uid, flags, modseq, size, email, received_ms FROM mailbox_email"
+					     " WHERE account = $1 AND mailbox = $2 AND uid > $3 ORDER BY uid LIMIT $4");
+
+	db_bind_i64(&query, account);
+	db_bind_i64(&query, mailbox);
+	db_bind_i64(&query, after);
+	db_bind_i64(&query, (int64_t)max);
+	while (db_row(&query) && (entry = list_add(entries)))
+		take_entry(&query, entry);
+	db_done(&query);
+}
+
 void messages_read_range(struct db *db, int64_t account, int64_t mailbox, uint32_t first, uint32_t last, struct list *entries)
 {
 	read_range(db, account, mailbox, first, last, NULL, entries);

@@ -3,8 +3,14 @@
 
 #include "store/store_internal.h"
 
+/* A work on many messages reads them so many at a time; one that may be done in parts is a transaction for each, so that nobody
+ * waits for long. */
+#define MESSAGES_AT_ONCE 5000
+
 /* Reads the entries with those uids (NULL: all), by uid, into a list of struct mailbox_entry. */
 void messages_read(struct db *db, int64_t account, int64_t mailbox, const uint32_t *uids, size_t count, struct list *entries);
+/* The first `max` of those behind `after`. */
+void messages_read_some(struct db *db, int64_t account, int64_t mailbox, uint32_t after, size_t max, struct list *entries);
 /* All from `first` to `last`. */
 void messages_read_range(struct db *db, int64_t account, int64_t mailbox, uint32_t first, uint32_t last, struct list *entries);
 /* Takes them out of the mailbox and lets go of their emails, or keeps them for those who want them back (deleted.h). */

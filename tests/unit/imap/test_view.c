@@ -439,12 +439,12 @@ static void test_own_changes_are_no_news(void **state)
 	struct fixture *f = *state;
 	uint32_t uids[2] = {model.entries[0].uid, model.entries[2].uid};
 	uint64_t flags[2] = {FLAG_SEEN, FLAG_SEEN};
-	struct view_own_change own = {uids, flags, 2, 0};
+	struct view_own_change own = {uids, flags, 2, 0, 0};
 	struct view_news news;
 
 	model_flag(0, FLAG_SEEN);
 	model.entries[2].flags = FLAG_SEEN;
-	model.entries[2].modseq = own.modseq = model.modseq;
+	model.entries[2].modseq = own.first_modseq = own.last_modseq = model.modseq;
 	model_log(uids[1], false);
 	refresh(f, &f->a);
 	mailbox_viewer_take(&f->a.viewer, &f->arena, true, &own, &news);
@@ -453,16 +453,26 @@ static void test_own_changes_are_no_news(void **state)
 	assert_int_equal(news.changed_count, 2);
 	/* what came out otherwise than expected is news */
 	model_flag(0, FLAG_SEEN | FLAG_FLAGGED);
-	own.modseq = model.modseq;
+	own.first_modseq = own.last_modseq = model.modseq;
 	refresh(f, &f->a);
 	mailbox_viewer_take(&f->a.viewer, &f->arena, true, &own, &news);
 	assert_int_equal(news.changed_count, 1);
 	own.flags = NULL;
 	model_flag(2, 0);
-	own.modseq = model.modseq;
+	own.first_modseq = own.last_modseq = model.modseq;
 	refresh(f, &f->a);
 	mailbox_viewer_take(&f->a.viewer, &f->arena, true, &own, &news);
 	assert_int_equal(news.changed_count, 0);
+	/* done in parts, between which somebody else has changed another message */
+	model_flag(0, FLAG_SEEN);
+	own.first_modseq = model.modseq;
+	model_flag(1, FLAG_ANSWERED);
+	model_flag(2, FLAG_SEEN);
+	own.last_modseq = model.modseq;
+	refresh(f, &f->a);
+	mailbox_viewer_take(&f->a.viewer, &f->arena, true, &own, &news);
+	assert_int_equal(news.changed_count, 1);
+	assert_int_equal(news.changed[0].uid, model.entries[1].uid);
 }
 
 /* More changes than the journal holds are found by looking through all. */
