@@ -10,8 +10,7 @@ struct threading {
 	bool uid;
 	bool references;
 	struct arena kept, scratch;
-	struct thread_message *messages;
-	size_t count;
+	struct thread_builder *builder;
 };
 
 static void read_subject(struct threading *t, struct thread_message *message, struct slice envelope)
@@ -22,30 +21,30 @@ static void read_subject(struct threading *t, struct thread_message *message, st
 	buf_init(&key, &t->scratch, 0);
 	if (subject.data)
 		text_collation_key(&key, subject_base(&t->scratch, subject, &message->is_reply));
-	message->subject = slice_dup(&t->kept, buf_slice(&key));
+	message->subject = buf_slice(&key);
 }
 
 static bool add_message(void *context, const struct view_message *found, const struct email *email)
 {
 	struct threading *t = context;
-	struct thread_message *message = &t->messages[t->count++];
-
-	*message = (struct thread_message){
+	struct thread_message message = {
 		.number = t->uid ? found->uid : found->sequence,
 		.sequence = found->sequence,
 		.sent_ms = sort_sent_ms(email->sent_ms, found->received_ms),
 		.received_ms = found->received_ms,
 	};
-	read_subject(t, message, email->envelope);
+	bool goes_on;
+
+	read_subject(t, &message, email->envelope);
 	if (t->references) {
 		struct slice reply = envelope_text(&t->scratch, email->envelope, ENVELOPE_IN_REPLY_TO);
 
-		message->id = slice_dup(&t->kept, email->message_id);
-		message->references =
-			slice_dup(&t->kept, thread_references(email->references, reply.data ? reply : SLICE_EMPTY));
+		message.id = email->message_id;
+		message.references = thread_references(email->references, reply.data ? reply : SLICE_EMPTY);
 	}
+	goes_on = thread_add(t->builder, &message);
 	arena_reset(&t->scratch);
-	return !arena_is_full(&t->kept);
+	return goes_on;
 }
 
 static enum status put_threads(struct imap_session *s, struct threading *t, const struct search_hits *hits,
@@ -57,11 +56,9 @@ static enum status put_threads(struct imap_session *s, struct threading *t, cons
 	t->references = algorithm != THREAD_ORDEREDSUBJECT;
 	if (t->references)
 		wanted |= EMAIL_MESSAGE_ID | EMAIL_REFERENCES;
-	t->messages = arena_try_alloc(&t->kept, (hits->count + 1) * sizeof(*t->messages));
-	if (!t->messages)
-		return STATUS_LIMIT;
+	t->builder = thread_begin(&t->kept, algorithm);
 	status = imap_gather(s, hits, wanted, add_message, t);
-	return status == STATUS_OK ? thread_put(threads, &t->kept, algorithm, t->messages, t->count) : status;
+	return status == STATUS_OK ? thread_end(threads, t->builder) : status;
 }
 
 enum next imap_thread(struct imap_session *s, struct imap_command *command)

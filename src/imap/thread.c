@@ -70,9 +70,10 @@ struct slice thread_references(struct slice references, struct slice in_reply_to
 
 /* ---- REFERENCES, step 1 ---- */
 
-struct builder {
+struct thread_builder {
 	struct thread_tree tree;
 	struct arena *arena;
+	enum thread_algorithm algorithm;
 	struct thread_link *links;
 	size_t links_capacity;
 	uint32_t *table; /* nodes by their ids */
@@ -80,7 +81,15 @@ struct builder {
 	uint8_t key[16];
 };
 
-static bool grow_links(struct builder *b)
+/* Nobody but us knows the key: that two of a mailbox's ids have the same 64 bits doesn't happen. */
+static uint64_t hash_of(const struct thread_builder *b, struct slice text)
+{
+	uint64_t hash = text.len ? siphash(b->key, text) : 0;
+
+	return text.len && hash == 0 ? 1 : hash;
+}
+
+static bool grow_links(struct thread_builder *b)
 {
 	void *more;
 
@@ -97,68 +106,66 @@ static bool grow_links(struct builder *b)
 	return true;
 }
 
-static uint32_t add_node(struct builder *b, uint32_t message)
+static uint32_t add_node(struct thread_builder *b, uint32_t message)
 {
 	uint32_t node = thread_tree_add(&b->tree, message);
 
 	return node && grow_links(b) ? node : 0;
 }
 
-static uint32_t *find_slot(struct builder *b, uint64_t hash, struct slice id)
+static uint32_t *find_slot(struct thread_builder *b, uint64_t id)
 {
-	size_t at = hash & (b->table_size - 1);
+	size_t at = id & (b->table_size - 1);
 
-	for (;; at = (at + 1) & (b->table_size - 1)) {
-		const struct thread_node *node = b->table[at] ? &b->tree.nodes[b->table[at]] : NULL;
-
-		if (!node || (node->hash == hash && slice_eq(node->id, id)))
-			return &b->table[at];
-	}
+	while (b->table[at] && b->tree.nodes[b->table[at]].id != id)
+		at = (at + 1) & (b->table_size - 1);
+	return &b->table[at];
 }
 
 /* At most half full. */
-static bool grow_table(struct builder *b)
+static bool grow_table(struct thread_builder *b)
 {
 	size_t size = b->table_size ? b->table_size * 2 : 256;
+	void *more;
 
 	if (b->table_size > 2 * (b->tree.count + 1))
 		return true;
-	b->table = arena_try_alloc(b->arena, size * sizeof(*b->table));
-	if (!b->table) {
+	more = arena_try_grow(b->arena, b->table, b->table_size * sizeof(*b->table), size * sizeof(*b->table));
+	if (!more) {
 		b->tree.failed = true;
 		return false;
 	}
+	b->table = more;
 	memset(b->table, 0, size * sizeof(*b->table));
 	b->table_size = size;
 	for (uint32_t n = 1; n < b->tree.count; n++) {
-		if (b->tree.nodes[n].id.len)
-			*find_slot(b, b->tree.nodes[n].hash, b->tree.nodes[n].id) = n;
+		if (b->tree.nodes[n].id)
+			*find_slot(b, b->tree.nodes[n].id) = n;
 	}
 	return true;
 }
 
 /* The node of that id, made if it is new. 0: no memory. */
-static uint32_t node_of(struct builder *b, struct slice id)
+static uint32_t node_of(struct thread_builder *b, struct slice text)
 {
-	uint64_t hash = siphash(b->key, id);
+	uint64_t id = hash_of(b, text);
 	uint32_t *slot, node;
 
 	if (!grow_table(b))
 		return 0;
-	slot = find_slot(b, hash, id);
+	slot = find_slot(b, id);
 	if (*slot)
 		return *slot;
 	node = add_node(b, 0);
 	if (!node)
 		return 0;
-	b->tree.nodes[node].hash = hash;
 	b->tree.nodes[node].id = id;
 	*slot = node;
 	return node;
 }
 
 /* `child` is a root. */
-static void join(struct builder *b, uint32_t child, uint32_t parent)
+static void join(struct thread_builder *b, uint32_t child, uint32_t parent)
 {
 	if (child == parent || thread_links_root(b->links, parent) == child)
 		return;
@@ -167,7 +174,7 @@ static void join(struct builder *b, uint32_t child, uint32_t parent)
 }
 
 /* Step 1.A. The last of the references; 0: there are none. */
-static uint32_t link_references(struct builder *b, struct slice references)
+static uint32_t link_references(struct thread_builder *b, struct slice references)
 {
 	uint32_t last = 0;
 
@@ -185,25 +192,25 @@ static uint32_t link_references(struct builder *b, struct slice references)
 }
 
 /* A message without an id, or with one that another has, is one of its own. */
-static uint32_t node_for(struct builder *b, size_t index)
+static uint32_t node_for(struct thread_builder *b, struct slice message_id)
 {
-	struct slice id = normal_id(b->arena, b->tree.messages[index].id);
-	uint32_t node = id.len ? node_of(b, id) : 0;
+	struct slice id = normal_id(b->arena, message_id);
+	uint32_t node = id.len ? node_of(b, id) : 0, message = (uint32_t)b->tree.message_count;
 
 	if (!node || b->tree.nodes[node].message)
-		return add_node(b, (uint32_t)index + 1);
-	b->tree.nodes[node].message = (uint32_t)index + 1;
+		return add_node(b, message);
+	b->tree.nodes[node].message = message;
 	return node;
 }
 
 /* Step 1.B: the message's own references decide, whatever others said of it. */
-static void add_message(struct builder *b, size_t index)
+static void add_message(struct thread_builder *b, const struct thread_message *message)
 {
-	uint32_t node = node_for(b, index), last;
+	uint32_t node = node_for(b, message->id), last;
 
 	if (!node)
 		return;
-	last = link_references(b, b->tree.messages[index].references);
+	last = link_references(b, message->references);
 	if (b->tree.failed)
 		return;
 	if (b->tree.nodes[node].parent) {
@@ -280,15 +287,16 @@ static void prune(struct thread_tree *tree)
 struct root {
 	uint32_t node;
 	uint32_t order;                       /* among the roots */
-	const struct thread_message *message; /* whose subject is the thread's */
+	const struct thread_entry *message;   /* whose subject is the thread's */
 };
 
 static int compare_roots(const void *a, const void *b)
 {
 	const struct root *left = a, *right = b;
-	int order = slice_compare(left->message->subject, right->message->subject);
 
-	return order ? order : (left->order > right->order) - (left->order < right->order);
+	if (left->message->subject != right->message->subject)
+		return left->message->subject < right->message->subject ? -1 : 1;
+	return (left->order > right->order) - (left->order < right->order);
 }
 
 static bool is_there(const struct thread_tree *tree, uint32_t node)
@@ -353,9 +361,9 @@ static struct root *list_roots(struct thread_tree *tree, size_t *count)
 		firsts[places[i - 1].parent] = places[i - 1].node;
 	for (size_t i = 0; i < place_count && places[i].parent == 0; i++) {
 		uint32_t node = places[i].node, speaker = is_there(tree, node) ? node : firsts[node];
-		const struct thread_message *message = &tree->messages[tree->nodes[speaker].message - 1];
+		const struct thread_entry *message = &tree->messages[tree->nodes[speaker].message - 1];
 
-		if (message->subject.len)
+		if (message->subject)
 			roots[(*count)++] = (struct root){node, (uint32_t)i, message};
 	}
 	return roots;
@@ -375,7 +383,7 @@ static void merge_subjects(struct thread_tree *tree)
 	if (count > 1)
 		qsort(roots, count, sizeof(*roots), compare_roots);
 	for (size_t i = 0; i < count; i = end) {
-		for (end = i + 1; end < count && slice_eq(roots[end].message->subject, roots[i].message->subject); end++)
+		for (end = i + 1; end < count && roots[end].message->subject == roots[i].message->subject; end++)
 			;
 		merge_group(tree, moved, roots + i, end - i);
 	}
@@ -389,34 +397,34 @@ static void merge_subjects(struct thread_tree *tree)
 
 /* ---- the algorithms ---- */
 
-static enum status put_by_references(struct buf *out, struct builder *b, size_t count, bool subjects)
+static enum status put_by_references(struct buf *out, struct thread_builder *b, bool subjects)
 {
-	for (size_t i = 0; i < count && !b->tree.failed; i++)
-		add_message(b, i);
-	if (!b->tree.failed && count)
+	bool any = b->tree.message_count > 0;
+
+	if (!b->tree.failed && any)
 		prune(&b->tree);
-	if (!b->tree.failed && count && subjects)
+	if (!b->tree.failed && any && subjects)
 		merge_subjects(&b->tree);
 	return thread_tree_put(out, &b->tree, !subjects);
 }
 
 static int compare_subjects(const void *a, const void *b)
 {
-	const struct thread_message *left = *(const struct thread_message *const *)a;
-	const struct thread_message *right = *(const struct thread_message *const *)b;
-	int order = slice_compare(left->subject, right->subject);
+	const struct thread_entry *left = *(const struct thread_entry *const *)a;
+	const struct thread_entry *right = *(const struct thread_entry *const *)b;
 
-	if (order)
-		return order;
+	if (left->subject != right->subject)
+		return left->subject < right->subject ? -1 : 1;
 	if (left->sent_ms != right->sent_ms)
 		return left->sent_ms < right->sent_ms ? -1 : 1;
 	return (left->sequence > right->sequence) - (left->sequence < right->sequence);
 }
 
-/* The first message of a subject, and the others below it. */
-static enum status put_by_subject(struct buf *out, struct thread_tree *tree, size_t count)
+/* The first message of a subject, and the others below it. In which order the subjects are looked at is no matter. */
+static enum status put_by_subject(struct buf *out, struct thread_tree *tree)
 {
-	const struct thread_message **sorted = arena_try_alloc(tree->arena, (count + 1) * sizeof(struct thread_message *));
+	size_t count = tree->message_count;
+	const struct thread_entry **sorted = arena_try_alloc(tree->arena, (count + 1) * sizeof(struct thread_entry *));
 	uint32_t first = 0;
 
 	if (!sorted)
@@ -424,11 +432,11 @@ static enum status put_by_subject(struct buf *out, struct thread_tree *tree, siz
 	for (size_t i = 0; i < count; i++)
 		sorted[i] = &tree->messages[i];
 	if (count > 1)
-		qsort(sorted, count, sizeof(struct thread_message *), compare_subjects);
+		qsort(sorted, count, sizeof(struct thread_entry *), compare_subjects);
 	for (size_t i = 0; i < count && !tree->failed; i++) {
 		uint32_t node = thread_tree_add(tree, (uint32_t)(sorted[i] - tree->messages) + 1);
 
-		if (i == 0 || !slice_eq(sorted[i]->subject, sorted[i - 1]->subject))
+		if (i == 0 || sorted[i]->subject != sorted[i - 1]->subject)
 			first = node;
 		else if (node)
 			tree->nodes[node].parent = first;
@@ -436,15 +444,39 @@ static enum status put_by_subject(struct buf *out, struct thread_tree *tree, siz
 	return thread_tree_put(out, tree, false);
 }
 
-enum status thread_put(struct buf *out, struct arena *arena, enum thread_algorithm algorithm,
-		       const struct thread_message *messages, size_t count)
+struct thread_builder *thread_begin(struct arena *arena, enum thread_algorithm algorithm)
 {
-	struct builder builder = {.arena = arena, .tree = {.arena = arena, .messages = messages}};
+	struct thread_builder *b = ARENA_NEW(arena, struct thread_builder);
 
-	if (count > UINT32_MAX / 4)
-		return STATUS_LIMIT;
-	if (algorithm == THREAD_ORDEREDSUBJECT)
-		return put_by_subject(out, &builder.tree, count);
-	random_bytes(builder.key, sizeof(builder.key));
-	return put_by_references(out, &builder, count, algorithm == THREAD_REFERENCES);
+	b->tree.arena = b->arena = arena;
+	b->algorithm = algorithm;
+	random_bytes(b->key, sizeof(b->key));
+	return b;
+}
+
+bool thread_add(struct thread_builder *b, const struct thread_message *message)
+{
+	struct thread_tree *tree = &b->tree;
+
+	if (tree->failed || !thread_tree_room(tree, (void **)&tree->messages, tree->message_count, &tree->message_capacity,
+					      sizeof(*tree->messages)))
+		return false;
+	tree->messages[tree->message_count++] = (struct thread_entry){
+		.number = message->number,
+		.sequence = message->sequence,
+		.sent_ms = message->sent_ms,
+		.received_ms = message->received_ms,
+		.subject = hash_of(b, message->subject),
+		.is_reply = message->is_reply,
+	};
+	if (b->algorithm != THREAD_ORDEREDSUBJECT)
+		add_message(b, message);
+	return !tree->failed;
+}
+
+enum status thread_end(struct buf *out, struct thread_builder *b)
+{
+	if (b->algorithm == THREAD_ORDEREDSUBJECT)
+		return put_by_subject(out, &b->tree);
+	return put_by_references(out, b, b->algorithm == THREAD_REFERENCES);
 }

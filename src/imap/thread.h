@@ -3,7 +3,7 @@
  * REFS is REFERENCES without looking at subjects, and with the threads in the order of their latest arrival.
  *
  * Time is n log n for n messages and ids: whether a link would make a loop is asked of a link-cut tree, since a walk up to the
- * root would be quadratic for who sends chains.
+ * root would be quadratic for who sends chains. Memory is some 200 bytes for each message: ids and subjects are kept as keyed hashes only.
  */
 #pragma once
 
@@ -18,8 +18,12 @@ struct thread_message {
 	bool is_reply;
 };
 
-/* Appends "(1)(2 3)(4 (5)(6 7))". `arena` for the work: LIMIT when it is full. Messages in the order of their sequence numbers. */
-MUST_CHECK enum status thread_put(struct buf *out, struct arena *arena, enum thread_algorithm algorithm,
-				  const struct thread_message *messages, size_t count);
+struct thread_builder;
+/* `arena` for the work. */
+struct thread_builder *thread_begin(struct arena *arena, enum thread_algorithm algorithm);
+/* Messages in the order of their sequence numbers; the texts needn't live on. False: the arena is full. */
+MUST_CHECK bool thread_add(struct thread_builder *builder, const struct thread_message *message);
+/* Appends "(1)(2 3)(4 (5)(6 7))". LIMIT: there was no memory. */
+MUST_CHECK enum status thread_end(struct buf *out, struct thread_builder *builder);
 /* RFC 5256 section 3: the ids that count. References and In-Reply-To as the store keeps them together; `in_reply_to` the field. */
 struct slice thread_references(struct slice references, struct slice in_reply_to);

@@ -2,20 +2,27 @@
 
 #include <stdlib.h>
 
+bool thread_tree_room(struct thread_tree *tree, void **array, size_t count, size_t *capacity, size_t item_size)
+{
+	size_t more = *capacity + *capacity / 2 + 64;
+	void *grown;
+
+	if (count < *capacity)
+		return true;
+	grown = more < UINT32_MAX / 2 ? arena_try_grow(tree->arena, *array, *capacity * item_size, more * item_size) : NULL;
+	if (!grown) {
+		tree->failed = true;
+		return false;
+	}
+	*array = grown;
+	*capacity = more;
+	return true;
+}
+
 uint32_t thread_tree_add(struct thread_tree *tree, uint32_t message)
 {
-	if (tree->count == tree->capacity) {
-		size_t capacity = tree->capacity ? tree->capacity * 2 : 64;
-		void *more = arena_try_grow(tree->arena, tree->nodes, tree->capacity * sizeof(*tree->nodes),
-					    capacity * sizeof(*tree->nodes));
-
-		if (!more || capacity > UINT32_MAX / 2) {
-			tree->failed = true;
-			return 0;
-		}
-		tree->nodes = more;
-		tree->capacity = capacity;
-	}
+	if (!thread_tree_room(tree, (void **)&tree->nodes, tree->count + 1, &tree->capacity, sizeof(*tree->nodes)))
+		return 0;
 	if (tree->count == 0)
 		tree->nodes[tree->count++] = (struct thread_node){.is_gone = true};
 	tree->nodes[tree->count] = (struct thread_node){.message = message};
@@ -98,7 +105,7 @@ static bool take_last_arrivals(const struct thread_tree *tree, struct thread_pla
 	}
 	for (uint32_t n = 1; n < tree->count; n++) {
 		struct thread_place *root = &places[roots[n]];
-		const struct thread_message *message;
+		const struct thread_entry *message;
 
 		if (!tree->nodes[n].message)
 			continue;
@@ -119,7 +126,7 @@ struct thread_place *thread_tree_places(struct thread_tree *tree, bool by_arriva
 	memset(places, 0, (tree->count + 1) * sizeof(*places));
 	for (uint32_t n = 1; n < tree->count; n++) {
 		const struct thread_node *node = &tree->nodes[n];
-		const struct thread_message *message = node->message ? &tree->messages[node->message - 1] : NULL;
+		const struct thread_entry *message = node->message ? &tree->messages[node->message - 1] : NULL;
 
 		places[n] =
 			(struct thread_place){node->parent, n, message ? message->sequence : 0, message ? message->sent_ms : 0};

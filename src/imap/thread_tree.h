@@ -8,17 +8,27 @@ struct thread_node {
 	uint32_t parent;
 	uint32_t message; /* its index and 1; 0: it isn't there */
 	bool is_gone;     /* nothing to tell of it, no children */
-	uint64_t hash;
-	struct slice id;
+	uint64_t id;      /* hashed; 0: none */
+};
+
+/* What is remembered of a message. */
+struct thread_entry {
+	uint32_t number, sequence;
+	int64_t sent_ms, received_ms;
+	uint64_t subject; /* hashed; 0: none */
+	bool is_reply;
 };
 
 struct thread_tree {
 	struct arena *arena;
-	const struct thread_message *messages;
+	struct thread_entry *messages;
+	size_t message_count, message_capacity;
 	struct thread_node *nodes;
 	size_t count, capacity;
 	bool failed; /* no more memory */
 };
+/* An array's room for one more, grown by half. False when there is no more memory. */
+MUST_CHECK bool thread_tree_room(struct thread_tree *tree, void **array, size_t count, size_t *capacity, size_t item_size);
 /* 0 when there is no more memory. */
 uint32_t thread_tree_add(struct thread_tree *tree, uint32_t message);
 

@@ -84,31 +84,62 @@ static size_t uid_at(const uint32_t *uids, size_t count, uint32_t uid)
 	return low;
 }
 
+static void forget_pending(struct mailbox_view *view, struct mailbox_viewer *viewer)
+{
+	struct view_pending *pending = viewer->pending;
+
+	viewer->pending = NULL;
+	if (!pending || --pending->references > 0)
+		return;
+	HASH_DEL(view->pendings, pending);
+	free(pending->uids);
+	free(pending);
+}
+
+static struct view_pending *new_pending(struct mailbox_view *view, const struct pending_key *key, size_t count)
+{
+	struct view_pending *pending = view_must_alloc(calloc(1, sizeof(*pending)));
+
+	pending->key = *key;
+	pending->uids = view_must_alloc(reallocarray(NULL, count, sizeof(*pending->uids)));
+	for (size_t i = 0; i < view->tombstone_count; i++) {
+		if (view->tombstones[i].number > key->told)
+			pending->uids[pending->count++] = view->tombstones[i].uid;
+	}
+	HASH_ADD(hh, view->pendings, key, sizeof(pending->key), pending);
+	return pending;
+}
+
 /* The expunges that the viewer wasn't told of, as a sorted list of their own: so the told ones before a uid are counted by two
  * binary searches. */
 static void make_pending(struct mailbox_view *view, struct mailbox_viewer *viewer)
 {
+	struct pending_key key = {viewer->told_expunge, view->expunge_number};
+	struct view_pending *pending;
 	size_t count = 0;
 
 	if (viewer->pending_expunge == view->expunge_number)
 		return;
 	viewer->pending_expunge = view->expunge_number;
-	for (size_t i = 0; i < view->tombstone_count; i++)
-		count += view->tombstones[i].number > viewer->told_expunge;
-	free(viewer->pending);
-	viewer->pending = count ? view_must_alloc(reallocarray(NULL, count, sizeof(*viewer->pending))) : NULL;
-	viewer->pending_count = 0;
-	for (size_t i = 0; i < view->tombstone_count; i++) {
-		if (view->tombstones[i].number > viewer->told_expunge)
-			viewer->pending[viewer->pending_count++] = view->tombstones[i].uid;
-	}
+	forget_pending(view, viewer);
+	HASH_FIND(hh, view->pendings, &key, sizeof(key), pending);
+	for (size_t i = 0; i < view->tombstone_count && !pending; i++)
+		count += view->tombstones[i].number > key.told;
+	if (count > 0)
+		pending = new_pending(view, &key, count);
+	if (pending)
+		pending->references++;
+	viewer->pending = pending;
 }
 
-static void forget_pending(struct mailbox_viewer *viewer)
+static size_t pending_count(const struct mailbox_viewer *viewer)
 {
-	free(viewer->pending);
-	viewer->pending = NULL;
-	viewer->pending_count = 0;
+	return viewer->pending ? viewer->pending->count : 0;
+}
+
+static size_t pending_below(const struct mailbox_viewer *viewer, uint32_t uid)
+{
+	return viewer->pending ? uid_at(viewer->pending->uids, viewer->pending->count, uid) : 0;
 }
 
 size_t view_told_below(struct mailbox_view *view, struct mailbox_viewer *viewer, uint32_t uid)
@@ -116,7 +147,7 @@ size_t view_told_below(struct mailbox_view *view, struct mailbox_viewer *viewer,
 	if (view->tombstone_count == 0)
 		return 0;
 	make_pending(view, viewer);
-	return tombstone_at(view, uid) - uid_at(viewer->pending, viewer->pending_count, uid);
+	return tombstone_at(view, uid) - pending_below(viewer, uid);
 }
 
 static uint32_t sequence_of(struct mailbox_view *view, struct mailbox_viewer *viewer, size_t index)
@@ -142,6 +173,7 @@ static void journal_add(struct mailbox_view *view, const struct mailbox_entry *e
 	}
 	view->journal = view_grown(view->journal, &view->journal_capacity, view->journal_count + 1, sizeof(*view->journal));
 	view->journal[view->journal_count++] = (struct change){entry->uid, entry->modseq};
+	view->journal_behind = view->viewer_count;
 }
 
 /* UIDs only grow, so what is new comes behind; an unknown uid in the middle can't be, and would move the numbers of others. */
@@ -182,6 +214,7 @@ static void apply_expunged(struct mailbox_view *view, struct arena *arena, const
 	view->tombstones = view_grown(view->tombstones, &view->tombstone_capacity, to, sizeof(*view->tombstones));
 	view->tombstone_count = to;
 	view->expunge_number++;
+	view->expunge_behind = view->viewer_count;
 	while (fresh_count > 0) {
 		if (old > 0 && view->tombstones[old - 1].uid > fresh[fresh_count - 1])
 			view->tombstones[--to] = view->tombstones[--old];
@@ -281,13 +314,26 @@ static enum status bring_up_to_date(struct mailbox_view *view, struct arena *are
 	return status;
 }
 
-/* Takes out the entries whose expunge all viewers were told of. */
+/* What all viewers were told of needn't be kept. */
+static void trim_journal(struct mailbox_view *view)
+{
+	if (view->journal_behind > 0)
+		return;
+	view->journal_first += view->journal_count;
+	view->journal_count = 0;
+}
+
+/* Takes out the entries whose expunge all viewers were told of. Tried when they may all have been told, and else for each so many that
+ * were: looking at all viewers each time would be quadratic. */
 static void compact(struct mailbox_view *view)
 {
 	const struct mailbox_viewer *viewer;
 	uint64_t told = UINT64_MAX;
 	size_t dead = 0, kept = 0, at = 0, to = 0;
 
+	if (view->tombstone_count == 0 || (view->expunge_behind > 0 && ++view->takes < view->viewer_count))
+		return;
+	view->takes = 0;
 	DL_FOREACH(view->viewers, viewer)
 	told = viewer->told_expunge < told ? viewer->told_expunge : told;
 	for (size_t i = 0; i < view->tombstone_count; i++)
@@ -348,7 +394,7 @@ static void tell_all(struct mailbox_view *view, struct mailbox_viewer *viewer)
 	viewer->told_modseq = viewer->synced_modseq = view->modseq;
 	viewer->told_uid_next = view->uid_next;
 	viewer->pending_expunge = view->expunge_number;
-	forget_pending(viewer);
+	forget_pending(view, viewer);
 }
 
 enum status mailbox_viewer_open_as(struct mailbox_view_cache *cache, struct arena *arena, int64_t account,
@@ -374,6 +420,7 @@ enum status mailbox_viewer_open_as(struct mailbox_view_cache *cache, struct aren
 		tell_all(view, viewer);
 		view_recent_heard(view, mailbox);
 		DL_APPEND(view->viewers, viewer);
+		view->viewer_count++;
 	}
 	bytes = view_bytes(view);
 	keep = view->loaded && !view->gone;
@@ -399,14 +446,17 @@ void mailbox_viewer_close(struct mailbox_viewer *viewer)
 		return;
 	pthread_mutex_lock(&view->mutex);
 	DL_DELETE(view->viewers, viewer);
-	forget_pending(viewer);
+	view->viewer_count--;
+	view->journal_behind -= viewer->told_change != view->journal_first + view->journal_count;
+	view->expunge_behind -= viewer->told_expunge != view->expunge_number;
+	forget_pending(view, viewer);
 	view_recent_forget(viewer);
 	free(viewer->seen);
 	viewer->seen = NULL;
 	compact(view);
+	trim_journal(view);
 	if (!view->viewers) {
-		view->journal_first += view->journal_count;
-		view->journal_count = view->journal_capacity = 0;
+		view->journal_capacity = 0;
 		free(view->journal);
 		view->journal = NULL;
 	}
@@ -564,17 +614,23 @@ size_t mailbox_viewer_read(struct mailbox_viewer *viewer, uint32_t from, uint32_
 
 static void take_expunged(struct mailbox_view *view, struct mailbox_viewer *viewer, struct arena *arena, struct view_news *news)
 {
+	size_t count;
+
 	make_pending(view, viewer);
-	news->expunged = ARENA_ARRAY(arena, uint32_t, viewer->pending_count + 1);
-	news->vanished = ARENA_ARRAY(arena, uint32_t, viewer->pending_count + 1);
-	for (size_t i = viewer->pending_count; i-- > 0;) {
-		if (viewer->pending[i] <= viewer->known_uid)
-			news->expunged[news->expunged_count++] = sequence_of(view, viewer, view_entry_at(view, viewer->pending[i]));
+	count = pending_count(viewer);
+	news->expunged = ARENA_ARRAY(arena, uint32_t, count + 1);
+	news->vanished = ARENA_ARRAY(arena, uint32_t, count + 1);
+	for (size_t i = count; i-- > 0;) {
+		uint32_t uid = viewer->pending->uids[i];
+
+		if (uid <= viewer->known_uid)
+			news->expunged[news->expunged_count++] = sequence_of(view, viewer, view_entry_at(view, uid));
 	}
 	for (size_t i = 0; i < news->expunged_count; i++)
-		news->vanished[i] = viewer->pending[i];
+		news->vanished[i] = viewer->pending->uids[i];
 	viewer->told_expunge = view->expunge_number;
-	forget_pending(viewer);
+	view->expunge_behind--;
+	forget_pending(view, viewer);
 }
 
 static bool is_own(const struct mailbox_viewer *viewer, const struct view_own_change *own, const struct mailbox_entry *entry)
@@ -657,20 +713,7 @@ static void take_changed(struct mailbox_view *view, struct mailbox_viewer *viewe
 		};
 	}
 	viewer->told_change = journal_end;
-}
-
-/* What all viewers were told of needn't be kept. */
-static void trim_journal(struct mailbox_view *view)
-{
-	const struct mailbox_viewer *viewer;
-	uint64_t told = view->journal_first + view->journal_count;
-
-	DL_FOREACH(view->viewers, viewer)
-	told = viewer->told_change < told ? viewer->told_change : told;
-	if (told == view->journal_first + view->journal_count) {
-		view->journal_first = told;
-		view->journal_count = 0;
-	}
+	view->journal_behind--;
 }
 
 void mailbox_viewer_take(struct mailbox_viewer *viewer, struct arena *arena, bool expunges, const struct view_own_change *own,
@@ -687,7 +730,7 @@ void mailbox_viewer_take(struct mailbox_viewer *viewer, struct arena *arena, boo
 		take_expunged(view, viewer, arena, news);
 	make_pending(view, viewer);
 	viewer->known_uid = last_uid(view) > known_uid ? last_uid(view) : known_uid;
-	viewer->messages = (uint32_t)(view->count - (view->tombstone_count - viewer->pending_count));
+	viewer->messages = (uint32_t)(view->count - (view->tombstone_count - pending_count(viewer)));
 	news->messages = viewer->messages;
 	news->grown = viewer->messages != before - news->expunged_count;
 	take_changed(view, viewer, arena, known_uid, own, news);

@@ -46,9 +46,8 @@ struct mailbox_viewer {
 	uint64_t told_modseq;               /* the view's modseq at that time */
 	uint64_t synced_modseq;             /* likewise, when nothing was held back */
 	uint32_t told_uid_next;             /* the view's uid_next when it was last told of anything */
-	uint32_t *pending;                  /* uids of expunges not told, ascending; made when needed */
-	size_t pending_count;
-	uint64_t pending_expunge; /* the view's expunge number that `pending` was made for */
+	struct view_pending *pending;       /* expunges not told; made when needed, shared with others who were told as much */
+	uint64_t pending_expunge;           /* the view's expunge number that `pending` was made for */
 	enum view_recent recency;
 	struct uid_range *recent; /* ascending, disjoint and not adjacent */
 	size_t recent_count, recent_capacity;

@@ -26,6 +26,17 @@ struct change {
 	uint64_t modseq;
 };
 
+/* Uids whose expunge a viewer wasn't told of, ascending. */
+struct view_pending {
+	struct pending_key {
+		uint64_t told, made_for; /* numbers of expunges */
+	} key;
+	uint32_t *uids;
+	size_t count;
+	unsigned references;
+	UT_hash_handle hh;
+};
+
 struct mailbox_view {
 	struct view_key key;
 	struct mailbox_view_cache *cache;
@@ -56,6 +67,11 @@ struct mailbox_view {
 	uint64_t keyword_bits;   /* that have names */
 	uint64_t keyword_modseq; /* when they were read; 0: never */
 	struct mailbox_viewer *viewers;
+	size_t viewer_count;
+	size_t journal_behind; /* viewers who weren't told of all of the journal */
+	size_t expunge_behind; /* who weren't told of the latest expunge */
+	size_t takes;          /* of expunges, since it was last tried to compact */
+	struct view_pending *pendings;
 };
 
 struct mailbox_view_cache {

@@ -7,6 +7,17 @@
 
 #define MESSAGES_MAX 300
 
+static enum status put_all(struct buf *out, struct arena *arena, enum thread_algorithm algorithm,
+			   const struct thread_message *messages, size_t count)
+{
+	struct thread_builder *builder = thread_begin(arena, algorithm);
+	bool goes_on = true;
+
+	for (size_t i = 0; i < count && goes_on; i++)
+		goes_on = thread_add(builder, &messages[i]);
+	return goes_on ? thread_end(out, builder) : STATUS_LIMIT;
+}
+
 static struct thread_message parse(struct arena *arena, struct slice line, uint32_t number)
 {
 	struct thread_message message = {.number = number, .sequence = number, .received_ms = number};
@@ -58,7 +69,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 		for (count = 0, rest = slice_of((const char *)data, size); rest.len && count < MESSAGES_MAX; count++)
 			messages[count] = parse(&arena, slice_cut(&rest, '\n'), (uint32_t)count + 1);
-		if (thread_put(&out, &arena, algorithm, messages, count) != STATUS_OK)
+		if (put_all(&out, &arena, algorithm, messages, count) != STATUS_OK)
 			abort();
 		check(buf_slice(&out), count);
 	}
