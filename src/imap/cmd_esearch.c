@@ -1,4 +1,6 @@
 /* ESEARCH, which searches several mailboxes: RFC 7377. */
+#include <stdlib.h>
+
 #include "imap/context.h"
 #include "imap/filter.h"
 #include "imap/search_run.h"
@@ -68,13 +70,17 @@ struct source {
 	struct mailbox mailbox;
 };
 
+static int compare_names(const void *a, const void *b)
+{
+	const struct slice *left = a, *right = b;
+
+	return slice_compare(*left, *right);
+}
+
+/* They are in the order of their bytes. */
 static bool has_name(const struct slice *names, size_t count, struct slice name)
 {
-	for (size_t i = 0; i < count; i++) {
-		if (slice_eq(names[i], name))
-			return true;
-	}
-	return false;
+	return count > 0 && bsearch(&name, names, count, sizeof(name), compare_names) != NULL;
 }
 
 /* Others' mailboxes, if they may be read. */
@@ -84,7 +90,7 @@ static enum status add_foreign(struct imap_session *s, struct source *sources, s
 	struct slice *names;
 	size_t name_count;
 	enum status status =
-		shared_count ? mailbox_subscriptions(imap_store(s), imap_arena(s), s->account, &names, &name_count) : STATUS_OK;
+		shared_count ? mailbox_subscriptions(imap_store(s), imap_arena(s), s->account, SLICE_EMPTY, &names, &name_count) : STATUS_OK;
 
 	for (size_t i = 0; i < shared_count && status == STATUS_OK; i++) {
 		struct source *source = &sources[*count];
@@ -164,7 +170,7 @@ static enum status search_other(struct imap_session *s, const struct imap_comman
 {
 	struct arena *kept = imap_arena(s), arena SCOPED_ARENA;
 	struct mailbox_viewer viewer;
-	enum status status = mailbox_viewer_open_as(s->context->views, imap_arena(s), source->account, &source->mailbox,
+	enum status status = mailbox_viewer_open_as(s->context->views, source->account, &source->mailbox,
 						    imap_seen_by(s, source->account), &viewer);
 
 	if (status != STATUS_OK)

@@ -270,13 +270,36 @@ struct sources {
 	size_t mailbox_count, name_count, shared_count;
 };
 
-static enum status load_sources(struct imap_session *s, bool with_subscriptions, struct sources *sources)
+/* What all names begin with that can match, and so all that is below them: an account may have very many others. */
+static struct slice common_prefix(const struct list_request *request)
+{
+	struct slice common = request->patterns[0];
+
+	for (size_t i = 0; i < request->pattern_count; i++) {
+		struct slice pattern = request->patterns[i];
+		size_t same = 0;
+
+		while (same < common.len && same < pattern.len && common.data[same] == pattern.data[same] &&
+		       pattern.data[same] != '*' && pattern.data[same] != '%')
+			same++;
+		common = slice_sub(common, 0, same);
+	}
+	/* Not in the middle of a character. */
+	while (common.len > 0 && !slice_is_utf8(common))
+		common = slice_sub(common, 0, common.len - 1);
+	return common;
+}
+
+static enum status load_sources(struct imap_session *s, const struct list_request *request, bool with_subscriptions,
+				struct sources *sources)
 {
 	struct arena *arena = imap_arena(s);
-	enum status status = mailbox_list(imap_store(s), arena, s->account, &sources->mailboxes, &sources->mailbox_count);
+	struct slice prefix = common_prefix(request);
+	enum status status =
+		mailbox_list_prefix(imap_store(s), arena, s->account, prefix, &sources->mailboxes, &sources->mailbox_count);
 
 	if (status == STATUS_OK && with_subscriptions)
-		status = mailbox_subscriptions(imap_store(s), arena, s->account, &sources->names, &sources->name_count);
+		status = mailbox_subscriptions(imap_store(s), arena, s->account, prefix, &sources->names, &sources->name_count);
 	if (status == STATUS_OK)
 		status = rights_shared(imap_store(s), arena, s->account, &sources->shared, &sources->shared_count);
 	if (status != STATUS_OK)
@@ -292,7 +315,7 @@ static enum status load_list(struct imap_session *s, const struct list_request *
 			     struct list *list)
 {
 	struct sources sources = {0};
-	enum status status = load_sources(s, with_subscriptions, &sources);
+	enum status status = load_sources(s, request, with_subscriptions, &sources);
 	size_t room = sources.mailbox_count + 1;
 
 	if (status != STATUS_OK)

@@ -107,16 +107,11 @@ enum next imap_create(struct imap_session *s, struct imap_command *command)
 
 static bool has_children(struct imap_session *s, const struct imap_place *place)
 {
+	struct slice below = slice_join(imap_arena(s), (struct slice[]){place->mailbox.name, SLICE("/")}, 2);
 	struct mailbox *mailboxes;
 	size_t count;
 
-	if (mailbox_list(imap_store(s), imap_arena(s), place->account, &mailboxes, &count) != STATUS_OK)
-		return false;
-	for (size_t i = 0; i < count; i++) {
-		if (imap_name_is_below(mailboxes[i].name, place->mailbox.name))
-			return true;
-	}
-	return false;
+	return mailbox_list_prefix(imap_store(s), imap_arena(s), place->account, below, &mailboxes, &count) == STATUS_OK && count > 0;
 }
 
 /* RFC 9051 section 6.3.5: a mailbox with children becomes a mere level, which can't be deleted as long as it has some. */

@@ -205,7 +205,7 @@ static enum status open_mailbox(struct imap_session *s, struct slice name, bool 
 	if (status == STATUS_OK && !place->mailbox.selectable)
 		status = STATUS_NOT_FOUND;
 	if (status == STATUS_OK)
-		status = mailbox_viewer_open_as(s->context->views, imap_arena(s), place->account, &place->mailbox,
+		status = mailbox_viewer_open_as(s->context->views, place->account, &place->mailbox,
 						imap_seen_by(s, place->account), &s->viewer);
 	if (status == STATUS_OK)
 		mailbox_viewer_set_recent(&s->viewer, recency(s, read_only, place->account != s->account));

@@ -110,7 +110,7 @@ static enum status read_all(struct imap_session *s, uint64_t modseq, struct know
 
 	*known = (struct known){.modseq = modseq};
 	if (status == STATUS_OK)
-		status = mailbox_subscriptions(imap_store(s), imap_arena(s), s->account, &names, &name_count);
+		status = mailbox_subscriptions(imap_store(s), imap_arena(s), s->account, SLICE_EMPTY, &names, &name_count);
 	if (status != STATUS_OK)
 		return status;
 	if (count > MAILBOXES_MAX || name_count > MAILBOXES_MAX)

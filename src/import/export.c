@@ -332,7 +332,7 @@ static enum status write_subscriptions(struct export *export, struct arena *aren
 	struct slice *names;
 	size_t count;
 	struct buf text;
-	enum status status = mailbox_subscriptions(export->store, arena, export->account, &names, &count);
+	enum status status = mailbox_subscriptions(export->store, arena, export->account, SLICE_EMPTY, &names, &count);
 
 	buf_init(&text, arena, 0);
 	buf_add_literal(&text, "V\t2\n\n");

@@ -94,9 +94,12 @@ static enum status find_by_role(struct importer *importer, struct arena *arena, 
 {
 	struct mailbox *mailboxes;
 	size_t count;
-	enum status status = mailbox_list(importer->store, arena, importer->account, &mailboxes, &count);
+	enum status status;
 
-	for (size_t i = 0; status == STATUS_OK && role.len > 0 && i < count; i++)
+	if (role.len == 0)
+		return STATUS_OK;
+	status = mailbox_list(importer->store, arena, importer->account, &mailboxes, &count);
+	for (size_t i = 0; status == STATUS_OK && i < count; i++)
 		if (slice_eq(mailboxes[i].role, role))
 			*name = mailboxes[i].name;
 	return status;

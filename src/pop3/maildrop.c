@@ -65,7 +65,7 @@ enum status pop3_open_maildrop(struct pop3_session *s)
 	enum status status = mailbox_find(s->context->store, pop3_arena(s), s->account, SLICE("INBOX"), &mailbox);
 
 	if (status == STATUS_OK)
-		status = mailbox_viewer_open(s->context->views, pop3_arena(s), s->account, &mailbox, &s->viewer);
+		status = mailbox_viewer_open(s->context->views, s->account, &mailbox, &s->viewer);
 	if (status != STATUS_OK)
 		return status;
 	struct mailbox_view_state state = mailbox_viewer_state(&s->viewer);

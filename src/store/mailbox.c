@@ -114,7 +114,20 @@ enum status mailbox_find(struct store *store, struct arena *arena, int64_t accou
 	return read_status(db, found);
 }
 
-enum status mailbox_list(struct store *store, struct arena *arena, int64_t account, struct mailbox **mailboxes, size_t *count)
+/* The last name that begins so: no name is longer, and there is no greater character. */
+static struct slice last_name(struct arena *arena, struct slice prefix)
+{
+	struct buf name;
+
+	buf_init(&name, arena, 0);
+	buf_add(&name, prefix);
+	while (name.len <= NAME_MAX_BYTES)
+		buf_add_literal(&name, "\xf4\x8f\xbf\xbf");
+	return buf_slice(&name);
+}
+
+enum status mailbox_list_prefix(struct store *store, struct arena *arena, int64_t account, struct slice prefix,
+				struct mailbox **mailboxes, size_t *count)
 {
 	struct db *db SCOPED_DB = db_acquire(store->pool);
 	struct list list = LIST(arena, struct mailbox);
@@ -122,15 +135,23 @@ enum status mailbox_list(struct store *store, struct arena *arena, int64_t accou
 
 	if (!db)
 		return STATUS_TEMPORARY;
-	struct db_query query = db_query(db, "SELECT " MAILBOX_COLUMNS " FROM mailbox m WHERE m.account = $1 ORDER BY m.name");
+	struct db_query query = db_query(db, "SELECT " MAILBOX_COLUMNS " FROM mailbox m WHERE m.account = $1 AND m.name >= $2"
+					     " AND m.name <= $3 ORDER BY m.name");
 
 	db_bind_i64(&query, account);
+	db_bind_text(&query, prefix);
+	db_bind_text(&query, last_name(arena, prefix));
 	while (db_row(&query) && (mailbox = list_add(&list)))
 		take_mailbox(&query, arena, account, mailbox);
 	db_done(&query);
 	*mailboxes = list.items;
 	*count = list.count;
 	return list.failed ? STATUS_LIMIT : db_status(db);
+}
+
+enum status mailbox_list(struct store *store, struct arena *arena, int64_t account, struct mailbox **mailboxes, size_t *count)
+{
+	return mailbox_list_prefix(store, arena, account, SLICE_EMPTY, mailboxes, count);
 }
 
 enum status mailbox_highest_modseq(struct store *store, int64_t account, int64_t id, uint64_t *modseq)
@@ -402,8 +423,8 @@ enum status mailbox_subscribe(struct store *store, int64_t account, struct slice
 	return db_write(store->pool, subscribe, &context);
 }
 
-enum status mailbox_subscriptions(struct store *store, struct arena *arena, int64_t account, struct slice **names,
-				  size_t *count)
+enum status mailbox_subscriptions(struct store *store, struct arena *arena, int64_t account, struct slice prefix,
+				  struct slice **names, size_t *count)
 {
 	struct db *db SCOPED_DB = db_acquire(store->pool);
 	struct list list = LIST(arena, struct slice);
@@ -411,9 +432,12 @@ enum status mailbox_subscriptions(struct store *store, struct arena *arena, int6
 
 	if (!db)
 		return STATUS_TEMPORARY;
-	struct db_query query = db_query(db, "SELECT name FROM subscription WHERE account = $1 ORDER BY name");
+	struct db_query query = db_query(db, "SELECT name FROM subscription WHERE account = $1 AND name >= $2 AND name <= $3"
+					     " ORDER BY name");
 
 	db_bind_i64(&query, account);
+	db_bind_text(&query, prefix);
+	db_bind_text(&query, last_name(arena, prefix));
 	while (db_row(&query) && (name = list_add(&list)))
 		*name = slice_dup(arena, db_slice(&query, 0));
 	db_done(&query);

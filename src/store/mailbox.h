@@ -31,6 +31,9 @@ struct mailbox {
 
 MUST_CHECK enum status mailbox_list(struct store *store, struct arena *arena, int64_t account, struct mailbox **mailboxes,
 				    size_t *count);
+/* Those whose names begin so: as quick as there are few of them. */
+MUST_CHECK enum status mailbox_list_prefix(struct store *store, struct arena *arena, int64_t account, struct slice prefix,
+					   struct mailbox **mailboxes, size_t *count);
 MUST_CHECK enum status mailbox_find(struct store *store, struct arena *arena, int64_t account, struct slice name,
 				    struct mailbox *mailbox);
 MUST_CHECK enum status mailbox_get(struct store *store, struct arena *arena, int64_t account, int64_t id,
@@ -48,9 +51,9 @@ MUST_CHECK enum status mailbox_delete(struct store *store, int64_t account, int6
 /* With its children; INBOX: its messages move into the new mailbox (RFC 9051 section 6.3.6). */
 MUST_CHECK enum status mailbox_rename(struct store *store, int64_t account, int64_t id, struct slice new_name);
 MUST_CHECK enum status mailbox_subscribe(struct store *store, int64_t account, struct slice name, bool subscribed);
-/* Names subscribed to, existing or not (RFC 9051 section 6.3.7). */
-MUST_CHECK enum status mailbox_subscriptions(struct store *store, struct arena *arena, int64_t account, struct slice **names,
-					     size_t *count);
+/* Names subscribed to, existing or not (RFC 9051 section 6.3.7), that begin so. */
+MUST_CHECK enum status mailbox_subscriptions(struct store *store, struct arena *arena, int64_t account, struct slice prefix,
+					     struct slice **names, size_t *count);
 
 /* Keywords of an account: name to bit and back. With `create`, a new one is given the next bit; LIMIT when there is none. */
 MUST_CHECK enum status keyword_find(struct store *store, int64_t account, struct slice name, bool create, unsigned *bit);

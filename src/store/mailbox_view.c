@@ -397,9 +397,10 @@ static void tell_all(struct mailbox_view *view, struct mailbox_viewer *viewer)
 	forget_pending(view, viewer);
 }
 
-enum status mailbox_viewer_open_as(struct mailbox_view_cache *cache, struct arena *arena, int64_t account,
-				   const struct mailbox *mailbox, int64_t seen_by, struct mailbox_viewer *viewer)
+enum status mailbox_viewer_open_as(struct mailbox_view_cache *cache, int64_t account, const struct mailbox *mailbox,
+				   int64_t seen_by, struct mailbox_viewer *viewer)
 {
+	struct arena arena SCOPED_ARENA;
 	struct mailbox_view *view = view_cache_acquire(cache, account, mailbox->id);
 	enum status status = STATUS_OK;
 	size_t bytes;
@@ -408,13 +409,13 @@ enum status mailbox_viewer_open_as(struct mailbox_view_cache *cache, struct aren
 	*viewer = (struct mailbox_viewer){.seen_by = seen_by};
 	pthread_mutex_lock(&view->mutex);
 	if (!view->loaded)
-		status = load(view, arena);
+		status = load(view, &arena);
 	else if (view->modseq != mailbox->highest_modseq)
-		status = bring_up_to_date(view, arena);
+		status = bring_up_to_date(view, &arena);
 	if (status == STATUS_OK && view->gone)
 		status = STATUS_NOT_FOUND;
 	if (status == STATUS_OK)
-		status = read_seen(view, viewer, arena);
+		status = read_seen(view, viewer, &arena);
 	if (status == STATUS_OK) {
 		viewer->view = view;
 		tell_all(view, viewer);
@@ -430,10 +431,10 @@ enum status mailbox_viewer_open_as(struct mailbox_view_cache *cache, struct aren
 	return status;
 }
 
-enum status mailbox_viewer_open(struct mailbox_view_cache *cache, struct arena *arena, int64_t account,
-				const struct mailbox *mailbox, struct mailbox_viewer *viewer)
+enum status mailbox_viewer_open(struct mailbox_view_cache *cache, int64_t account, const struct mailbox *mailbox,
+				struct mailbox_viewer *viewer)
 {
-	return mailbox_viewer_open_as(cache, arena, account, mailbox, 0, viewer);
+	return mailbox_viewer_open_as(cache, account, mailbox, 0, viewer);
 }
 
 void mailbox_viewer_close(struct mailbox_viewer *viewer)

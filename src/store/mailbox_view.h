@@ -57,13 +57,13 @@ struct mailbox_viewer {
 	uint64_t seen_modseq; /* the view's modseq that they were read for */
 };
 
-/* Opens `mailbox` as mailbox_find or mailbox_get have just described it, up to date and with everything told. The arena is for
- * the work only. NOT_FOUND: the mailbox has gone meanwhile. */
-MUST_CHECK enum status mailbox_viewer_open(struct mailbox_view_cache *cache, struct arena *arena, int64_t account,
-					   const struct mailbox *mailbox, struct mailbox_viewer *viewer);
+/* Opens `mailbox` as mailbox_find or mailbox_get have just described it, up to date and with everything told. NOT_FOUND: the mailbox has
+ * gone meanwhile. */
+MUST_CHECK enum status mailbox_viewer_open(struct mailbox_view_cache *cache, int64_t account, const struct mailbox *mailbox,
+					   struct mailbox_viewer *viewer);
 /* The same for somebody who isn't the owner: flags have \Seen as `seen_by` has it. */
-MUST_CHECK enum status mailbox_viewer_open_as(struct mailbox_view_cache *cache, struct arena *arena, int64_t account,
-					      const struct mailbox *mailbox, int64_t seen_by, struct mailbox_viewer *viewer);
+MUST_CHECK enum status mailbox_viewer_open_as(struct mailbox_view_cache *cache, int64_t account, const struct mailbox *mailbox,
+					      int64_t seen_by, struct mailbox_viewer *viewer);
 void mailbox_viewer_close(struct mailbox_viewer *viewer);
 static inline bool mailbox_viewer_is_open(const struct mailbox_viewer *viewer)
 {

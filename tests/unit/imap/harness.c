@@ -21,7 +21,8 @@
 #include "store/store_internal.h"
 
 /* No line that is waited for is longer. */
-#define LINE_TAIL 2000
+#define LINE_TAIL     2000
+#define COMMAND_BYTES ((size_t)64 * 1024 * 1024)
 
 enum slot_state { SLOT_FREE, SLOT_NEW, SLOT_OPEN, SLOT_CLOSED };
 
@@ -54,7 +55,13 @@ struct harness {
 	int wake;
 	struct slot slots[HARNESS_SESSIONS];
 	_Atomic int fault_countdown;
+	size_t command_bytes; /* 0: COMMAND_BYTES */
 };
+
+void harness_limit_command(struct harness *h, size_t bytes)
+{
+	h->command_bytes = bytes;
+}
 
 static enum slot_state state_of(struct harness *h, int number)
 {
@@ -137,7 +144,7 @@ static void begin_session(struct harness *h, struct slot *slot)
 	address.family = AF_INET;
 	memcpy(address.bytes, "\x7f\0\0\1", 4);
 	arena_init(&slot->session_arena, 1024 * 1024);
-	arena_init(&slot->command_arena, 64 * 1024 * 1024);
+	arena_init(&slot->command_arena, h->command_bytes ? h->command_bytes : COMMAND_BYTES);
 	slot->env = (struct session_env){
 		.engine = (struct engine *)h,
 		.conn = conn_new(slot->server, &address, &address),

@@ -19,6 +19,8 @@ int64_t harness_account(struct harness *h);
 struct imap_context *harness_context(struct harness *h); /* to be changed before the first session */
 /* Before the first session: the listener has a certificate (see fake_conn.c for what TLS is here). */
 void harness_offer_tls(struct harness *h);
+/* What a command of the sessions to come may take of memory; 0: the usual. */
+void harness_limit_command(struct harness *h, size_t bytes);
 /* What the engine would tell a parked session. */
 void harness_event(struct harness *h, int number, enum event_kind kind);
 /* The store's statement of that number from now on fails (1: the next; 0: none does). */

@@ -217,11 +217,11 @@ struct client {
 	size_t count;
 };
 
-static void client_open(struct client *client, struct mailbox_view_cache *cache, struct arena *arena)
+static void client_open(struct client *client, struct mailbox_view_cache *cache)
 {
 	struct mailbox mailbox = model_mailbox();
 
-	assert_int_equal(mailbox_viewer_open(cache, arena, 1, &mailbox, &client->viewer), STATUS_OK);
+	assert_int_equal(mailbox_viewer_open(cache, 1, &mailbox, &client->viewer), STATUS_OK);
 	client->count = model.count;
 	for (size_t i = 0; i < model.count; i++) {
 		client->uids[i] = model.entries[i].uid;
@@ -338,7 +338,7 @@ static void run_random(unsigned seed, int steps)
 	for (int i = 0; i < 50; i++)
 		model_append();
 	for (int i = 0; i < VIEWERS; i++)
-		client_open(&clients[i], cache, &arena);
+		client_open(&clients[i], cache);
 	for (int step = 0; step < steps; step++) {
 		struct client *client = &clients[rand() % VIEWERS];
 		int act = rand() % 20;
@@ -357,7 +357,7 @@ static void run_random(unsigned seed, int steps)
 		}
 		if (act == 16) {
 			mailbox_viewer_close(&client->viewer);
-			client_open(client, cache, &arena);
+			client_open(client, cache);
 			client_check_all(client);
 		}
 		arena_reset(&arena);
@@ -390,8 +390,8 @@ static int set_up(void **state)
 	f->cache = mailbox_view_cache_new(&no_store, 0);
 	for (int i = 0; i < 5; i++)
 		model_append();
-	client_open(&f->a, f->cache, &f->arena);
-	client_open(&f->b, f->cache, &f->arena);
+	client_open(&f->a, f->cache);
+	client_open(&f->b, f->cache);
 	*state = f;
 	return 0;
 }
@@ -505,7 +505,7 @@ static void test_mailbox_gone(void **state)
 	client_hear(&f->a, &f->arena, true, NULL);
 	assert_int_equal(f->a.count, 0);
 	assert_int_equal(mailbox_viewer_first_unseen(&f->a.viewer), 0);
-	assert_int_equal(mailbox_viewer_open(f->cache, &f->arena, 1, &mailbox, &other.viewer), STATUS_NOT_FOUND);
+	assert_int_equal(mailbox_viewer_open(f->cache, 1, &mailbox, &other.viewer), STATUS_NOT_FOUND);
 	assert_false(mailbox_viewer_is_open(&other.viewer));
 }
 
@@ -583,7 +583,7 @@ static void test_threads(void **state)
 	(void)state;
 	model_reset();
 	for (int i = 0; i < VIEWERS; i++)
-		client_open(&clients[i], cache, &arena);
+		client_open(&clients[i], cache);
 	for (int i = 0; i < VIEWERS; i++)
 		pthread_create(&threads[i], NULL, watch, &clients[i]);
 	pthread_create(&threads[VIEWERS], NULL, change, NULL);
@@ -609,19 +609,19 @@ static void test_cache(void **state)
 	model_reset();
 	for (int i = 0; i < 1000; i++)
 		model_append();
-	client_open(&client, cache, &arena);
+	client_open(&client, cache);
 	mailbox_viewer_close(&client.viewer);
 	assert_int_equal(mailbox_view_cache_counts(cache).views, 1);
 	assert_true(mailbox_view_cache_counts(cache).bytes >= 1000 * sizeof(struct mailbox_entry));
 	model_expunge(10);
-	client_open(&client, cache, &arena);
+	client_open(&client, cache);
 	client_check_all(&client);
 	mailbox_viewer_close(&client.viewer);
 	assert_int_equal(mailbox_view_cache_counts(cache).loads, 1);
 	mailbox_view_cache_free(cache);
 
 	cache = mailbox_view_cache_new(&no_store, 1000);
-	client_open(&client, cache, &arena);
+	client_open(&client, cache);
 	assert_int_equal(mailbox_view_cache_counts(cache).views, 1);
 	mailbox_viewer_close(&client.viewer);
 	assert_int_equal(mailbox_view_cache_counts(cache).views, 0);

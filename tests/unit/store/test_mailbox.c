@@ -174,7 +174,7 @@ static void test_subscriptions(void **state)
 	assert_int_equal(mailbox_subscribe(fixture->store, fixture->alice, SLICE("Not/There"), true), STATUS_OK);
 	assert_int_equal(mailbox_subscribe(fixture->store, fixture->alice, SLICE("Not/There"), true), STATUS_OK);
 	assert_int_equal(mailbox_subscribe(fixture->store, fixture->alice, SLICE("Junk"), false), STATUS_OK);
-	assert_int_equal(mailbox_subscriptions(fixture->store, &fixture->arena, fixture->alice, &names, &count), STATUS_OK);
+	assert_int_equal(mailbox_subscriptions(fixture->store, &fixture->arena, fixture->alice, SLICE_EMPTY, &names, &count), STATUS_OK);
 	assert_int_equal(count, 6);
 	assert_false(fixture_mailbox(fixture, fixture->alice, "Junk").subscribed);
 	assert_true(fixture_mailbox(fixture, fixture->alice, "Sent").subscribed);
