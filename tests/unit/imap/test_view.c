@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "store/mailbox_view.h"
+#include "store/mailbox_view_internal.h"
 #include "store/seen.h"
 #include "store/store_internal.h"
 
@@ -629,6 +629,51 @@ static void test_cache(void **state)
 	mailbox_view_cache_free(cache);
 }
 
+/* Many sessions that mustn't be told yet, as after FETCH, keep one list between them; and what all were told isn't kept. */
+static void test_crowd(void **state)
+{
+	enum { CROWD = 200, GONE = 500 };
+	static struct mailbox_viewer crowd[CROWD];
+	struct arena arena SCOPED_ARENA;
+	struct mailbox_view_cache *cache = mailbox_view_cache_new(&no_store, 0);
+	const struct mailbox_view *view;
+	struct view_message message;
+	struct view_news news;
+
+	(void)state;
+	model_reset();
+	for (int i = 0; i < 2 * GONE; i++)
+		model_append();
+	struct mailbox mailbox = model_mailbox();
+
+	for (int i = 0; i < CROWD; i++)
+		assert_int_equal(mailbox_viewer_open(cache, 1, &mailbox, &crowd[i]), STATUS_OK);
+	view = crowd[0].view;
+	for (int i = 0; i < GONE; i++)
+		model_expunge((size_t)i);
+	model_flag(7, FLAG_SEEN);
+	assert_int_equal(mailbox_viewer_refresh(&crowd[0], &arena), STATUS_OK);
+	for (int i = 0; i < CROWD; i++) {
+		mailbox_viewer_take(&crowd[i], &arena, false, NULL, &news);
+		assert_int_equal(news.changed_count, 1);
+		assert_int_equal(news.messages, 2 * GONE);
+		assert_int_equal(mailbox_viewer_read(&crowd[i], 1, UINT32_MAX, &message, 1), 1);
+	}
+	assert_int_equal(HASH_COUNT(view->pendings), 1);
+	assert_int_equal(view->journal_count, 0);
+	for (int i = 0; i < CROWD; i++) {
+		assert_int_equal(view->tombstone_count, GONE);
+		mailbox_viewer_take(&crowd[i], &arena, true, NULL, &news);
+		assert_int_equal(news.expunged_count, GONE);
+	}
+	assert_int_equal(view->tombstone_count, 0);
+	assert_int_equal(HASH_COUNT(view->pendings), 0);
+	assert_int_equal(view->count, GONE);
+	for (int i = 0; i < CROWD; i++)
+		mailbox_viewer_close(&crowd[i]);
+	mailbox_view_cache_free(cache);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -640,6 +685,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_store_down, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_keywords, set_up, tear_down),
 		cmocka_unit_test(test_cache),
+		cmocka_unit_test(test_crowd),
 		cmocka_unit_test(test_threads),
 	};
 
