@@ -32,7 +32,7 @@ enum fetch_text { FETCH_WHOLE, FETCH_HEADER, FETCH_HEADER_FIELDS, FETCH_HEADER_F
 struct fetch_section {
 	enum fetch_kind kind;
 	enum fetch_text text;
-	uint32_t numbers[IMAP_DEPTH_MAX];
+	uint32_t numbers[IMAP_PARTS_MAX];
 	unsigned number_count;
 	struct slice *fields;
 	size_t field_count;

@@ -48,10 +48,10 @@ struct slice fetch_header_of(struct slice bytes)
 		size_t end = slice_find_byte(slice_skip(bytes, at), '\n');
 		struct slice line = slice_sub(bytes, at, end == SLICE_NOT_FOUND ? bytes.len : at + end);
 
-		if (line.len == 0 || slice_eq(line, SLICE("\r")))
-			return slice_sub(bytes, 0, at);
 		if (end == SLICE_NOT_FOUND)
 			break;
+		if (line.len == 0 || slice_eq(line, SLICE("\r")))
+			return slice_sub(bytes, 0, at);
 		at += end + 1;
 	}
 	return bytes;
@@ -100,21 +100,24 @@ static struct slice header_bytes(struct fetch_source *source, struct arena *aren
 	return buf_slice(&header);
 }
 
-/* RFC 9051 section 6.4.5.1: the fields as they stand, and always the blank line. */
+/* RFC 9051 section 6.4.5.1: the fields as they stand, and the blank line, if there is one. Lines that are no field have none of the
+ * names. */
 static struct value fields_value(const struct fetch_section *section, struct fetch_source *source, struct arena *arena,
 				 uint64_t start, uint64_t end)
 {
-	struct slice rest = fetch_header_of(header_bytes(source, arena, start, end));
+	struct slice bytes = header_bytes(source, arena, start, end), rest = fetch_header_of(bytes);
+	bool has_blank_line = rest.len < bytes.len;
 	bool named = section->text == FETCH_HEADER_FIELDS;
 	struct header_field field;
 	struct buf text;
 
 	buf_init(&text, arena, 0);
-	while (header_next(&rest, &field)) {
+	while (header_next_line(&rest, &field)) {
 		if (field_is_named(section, field.name) == named)
 			buf_add(&text, field.whole);
 	}
-	buf_add_literal(&text, "\r\n");
+	if (has_blank_line)
+		buf_add_literal(&text, "\r\n");
 	return (struct value){.form = FORM_TEXT, .text = buf_slice(&text)};
 }
 

@@ -19,7 +19,8 @@
 #define IMAP_KEYWORDS_MAX 64  /* in one command */
 #define IMAP_NAME_MAX     1000
 #define IMAP_RANGES_MAX   50000
-#define IMAP_DEPTH_MAX    50
+#define IMAP_DEPTH_MAX    50  /* of brackets */
+#define IMAP_PARTS_MAX    101 /* numbers of a section: what message_parse makes at most, and the root */
 
 struct imap_parser {
 	struct slice rest;

@@ -59,7 +59,7 @@ static bool parse_section_spec(struct imap_parser *p, struct fetch_section *sect
 	while (ascii_is_digit(imap_peek(p))) {
 		uint32_t *number = &section->numbers[section->number_count];
 
-		if (section->number_count == IMAP_DEPTH_MAX)
+		if (section->number_count == IMAP_PARTS_MAX)
 			return imap_fault(p, SLICE("a section is nested too deeply"));
 		if (!imap_parse_u32(p, number))
 			return false;

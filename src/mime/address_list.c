@@ -21,6 +21,7 @@ struct phrase {
 	size_t last_word;     /* where it begins in the text: the local part, if "@" comes */
 	struct slice comment; /* the last one; data NULL: none */
 	bool is_plain, is_spaced;
+	bool is_quoted; /* it begins so */
 };
 
 static const struct slice absent = {NULL, 0};
@@ -61,6 +62,7 @@ static void append(struct phrase *phrase, bool spaced, struct slice word, bool i
 	if (plain->len == 0 && phrase->copy.len == 0) {
 		*plain = word;
 		phrase->is_plain = is_atom;
+		phrase->is_quoted = !is_atom;
 		return;
 	}
 	if (phrase->copy.len == 0 && phrase->is_plain && is_atom && word.data == plain->data + plain->len + spaced &&
@@ -147,16 +149,20 @@ static struct slice read_domain(struct lexer *lexer, struct slice *comment)
 		return slice_of(start, (size_t)(end - start));
 	buf_init(&domain, lexer->arena, 0);
 	buf_add(&domain, slice_of(start, (size_t)(end - start)));
+	/* Only a dot joins what white space parts. */
 	for (;;) {
-		struct slice atom = lexer_atom(lexer);
-
-		if (atom.len == 0 && !lexer_is_at(lexer, '.'))
-			return buf_slice(&domain);
-		if (atom.len == 0) {
+		if (lexer_is_at(lexer, '.')) {
+			buf_add_byte(&domain, '.');
 			lexer->at++;
-			atom = SLICE(".");
+		} else if (domain.len > 0 && domain.data[domain.len - 1] == '.') {
+			struct slice atom = lexer_atom(lexer);
+
+			if (atom.len == 0)
+				return buf_slice(&domain);
+			buf_add(&domain, atom);
+		} else {
+			return buf_slice(&domain);
 		}
-		buf_add(&domain, atom);
 		lexer_skip_space_keep(lexer, comment);
 	}
 }
@@ -183,10 +189,10 @@ static struct slice read_route(struct lexer *lexer, struct slice *comment)
 }
 
 /* To the separator, past what can't be read there. */
-static void pass_rest(struct lexer *lexer, struct slice *comment)
+static void pass_rest(struct lexer *lexer)
 {
 	for (;;) {
-		lexer_skip_space_keep(lexer, comment);
+		lexer_skip_space(lexer);
 		if (lexer->at == lexer->end || *lexer->at == ',' || *lexer->at == ';')
 			return;
 		if (*lexer->at == '"')
@@ -212,11 +218,11 @@ static void read_angle(struct reader *reader, struct phrase *phrase)
 		lexer->at++;
 		domain = read_domain(lexer, &phrase->comment);
 	}
-	pass_rest(lexer, &phrase->comment);
-	add_entry(reader, name.data ? name : phrase->comment, route, local, domain);
+	pass_rest(lexer);
+	add_entry(reader, name, route, local, domain);
 }
 
-/* A local part without brackets; "@" may follow. */
+/* A local part without brackets; "@" may follow. Without it one atom is a local part, and anything else somebody's name. */
 static void read_bare(struct reader *reader, struct phrase *phrase)
 {
 	struct lexer *lexer = &reader->lexer;
@@ -226,12 +232,13 @@ static void read_bare(struct reader *reader, struct phrase *phrase)
 	if (lexer_is_at(lexer, '@')) {
 		lexer->at++;
 		domain = read_domain(lexer, &phrase->comment);
-	} else {
-		local = text;
-		name = absent;
+	} else if (phrase->last_word > 0 || phrase->is_quoted) {
+		name = text;
+		local = SLICE_EMPTY;
 	}
-	pass_rest(lexer, &phrase->comment);
-	if (local.len > 0 || domain.len > 0)
+	lexer_skip_space_keep(lexer, &phrase->comment);
+	pass_rest(lexer);
+	if (name.len > 0 || local.len > 0 || domain.len > 0)
 		add_entry(reader, name.len > 0 ? name : phrase->comment, absent, local, domain);
 }
 

@@ -39,22 +39,28 @@ static bool is_blank_line(struct slice text)
 	return text.len > 0 && (text.data[0] == '\n' || (text.data[0] == '\r' && text.len > 1 && text.data[1] == '\n'));
 }
 
+bool header_next_line(struct slice *rest, struct header_field *field)
+{
+	struct slice whole, name = SLICE_EMPTY;
+	size_t colon;
+
+	if (rest->len == 0 || is_blank_line(*rest))
+		return false;
+	whole = slice_sub(*rest, 0, field_end(*rest));
+	colon = slice_find_byte(whole, ':');
+	*rest = slice_skip(*rest, whole.len);
+	/* RFC 5322 section 4.5.8: white space before the colon is obsolete, but was. */
+	if (colon != SLICE_NOT_FOUND && !memchr(whole.data, '\n', colon) && *whole.data != ' ' && *whole.data != '\t')
+		name = without_end_space(slice_sub(whole, 0, colon));
+	*field = (struct header_field){name, without_line_end(slice_skip(whole, name.len > 0 ? colon + 1 : 0)), whole};
+	return true;
+}
+
 bool header_next(struct slice *rest, struct header_field *field)
 {
-	while (rest->len > 0 && !is_blank_line(*rest)) {
-		struct slice whole = slice_sub(*rest, 0, field_end(*rest));
-		size_t colon = slice_find_byte(whole, ':');
-
-		*rest = slice_skip(*rest, whole.len);
-		/* RFC 5322 section 4.5.8: white space before the colon is obsolete, but was. */
-		if (colon == SLICE_NOT_FOUND || memchr(whole.data, '\n', colon))
-			continue;
-		struct slice name = without_end_space(slice_sub(whole, 0, colon));
-
-		if (name.len == 0 || name.data[0] == ' ' || name.data[0] == '\t')
-			continue;
-		*field = (struct header_field){name, without_line_end(slice_skip(whole, colon + 1)), whole};
-		return true;
+	while (header_next_line(rest, field)) {
+		if (field->name.len > 0)
+			return true;
 	}
 	return false;
 }

@@ -353,12 +353,6 @@ static void put_multipart(const struct writing *w, const struct message_part *pa
 {
 	for (const struct message_part *child = part->children; child; child = child->next)
 		put_part(w, child);
-	/* The grammar wants a part, so there is an empty one. */
-	if (!part->children)
-		buf_add(w->out,
-			w->is_extended
-				? SLICE("(\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 0 0 NIL NIL NIL NIL)")
-				: SLICE("(\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 0 0)"));
 	buf_add_byte(w->out, ' ');
 	put_string(w->out, part->subtype);
 	if (!w->is_extended)
@@ -383,6 +377,8 @@ static void put_type(const struct writing *w, const struct message_part *part)
 {
 	if (is_closed(part)) {
 		buf_add_literal(w->out, "\"application\" \"octet-stream\"");
+	} else if (part->kind == MESSAGE_PART_MESSAGE && slice_eq_nocase(part->subtype, SLICE("rfc822"))) {
+		buf_add_literal(w->out, "\"message\" \"rfc822\"");
 	} else {
 		put_string(w->out, part->type);
 		buf_add_byte(w->out, ' ');
@@ -431,18 +427,44 @@ static void put_part(const struct writing *w, const struct message_part *part)
 	buf_add_byte(w->out, ')');
 }
 
+/* Whether it says nothing but what holds without saying (RFC 2045 section 5.2), in whatever letters. */
+static bool is_plain_ascii(const struct message_part *part)
+{
+	const struct mime_parameter *charset = part->parameters;
+
+	return slice_eq_nocase(part->type, SLICE("text")) && slice_eq_nocase(part->subtype, SLICE("plain")) &&
+	       (part->parameter_count == 0 || (part->parameter_count == 1 && slice_eq(charset->name, SLICE("charset")) &&
+					       slice_eq_nocase(charset->wire_value, SLICE("us-ascii")))) &&
+	       (part->encoding.len == 0 || slice_eq_nocase(part->encoding, SLICE("7bit"))) && !part->content_id.data &&
+	       !part->description.data && !part->md5.data && !part->disposition.data && !part->language.data &&
+	       !part->location.data;
+}
+
+static void put_root(const struct writing *w)
+{
+	struct message_part root = *w->message->root;
+
+	if (is_plain_ascii(&root)) {
+		root.type = SLICE("text");
+		root.subtype = SLICE("plain");
+		root.encoding = SLICE_EMPTY;
+		root.parameter_count = 0;
+	}
+	put_part(w, &root);
+}
+
 void imap_body(struct buf *out, struct arena *arena, const struct message *message)
 {
 	unsigned addresses_left = ADDRESSES_MAX;
 
-	put_part(&(struct writing){out, arena, message, false, &addresses_left, NULL}, message->root);
+	put_root(&(struct writing){out, arena, message, false, &addresses_left, NULL});
 }
 
 void imap_body_structure(struct buf *out, struct arena *arena, const struct message *message)
 {
 	unsigned addresses_left = ADDRESSES_MAX;
 
-	put_part(&(struct writing){out, arena, message, true, &addresses_left, NULL}, message->root);
+	put_root(&(struct writing){out, arena, message, true, &addresses_left, NULL});
 }
 
 void imap_part_structure(struct buf *out, struct arena *arena, const struct message *message, const struct message_part *part,

@@ -8,7 +8,7 @@
 #include "mime/part.h"
 #include "mime/scan.h"
 
-#define DEPTH_DEFAULT         50
+#define DEPTH_DEFAULT         99
 #define DEPTH_MAX             100
 #define PARTS_DEFAULT         10000
 #define HEADER_BYTES_DEFAULT  (1024 * 1024)
@@ -56,15 +56,31 @@ static bool begins_with_dashes(const struct parser *parser)
 	return parser->end - parser->at >= 2 && parser->at[0] == '-' && parser->at[1] == '-';
 }
 
-/* RFC 2046 section 5.1.1: it suffices that the line begins with the boundary. Of several the longest counts, of those the innermost. */
+/* Whether the line, which begins with the boundary, is nothing else: "foo--" ends "foo", even if there is a boundary "foo-". */
+static bool is_exact(struct slice line, struct slice boundary)
+{
+	struct slice rest = slice_skip(line, boundary.len);
+	size_t lf;
+
+	if (slice_starts_with(rest, SLICE("--")))
+		rest = slice_skip(rest, 2);
+	lf = slice_starts_with(rest, SLICE("\r")) ? 1 : 0;
+	return rest.len == lf || rest.data[lf] == '\n';
+}
+
+/* RFC 2046 section 5.1.1: it suffices that the line begins with the boundary. Of several the innermost that is all of the line counts, else
+ * the longest, of those the innermost. */
 static struct boundary *boundary_here(const struct parser *parser)
 {
 	struct slice line = slice_of(parser->at + 2, (size_t)(parser->end - parser->at) - 2);
 	struct boundary *best = NULL;
 
 	for (struct boundary *boundary = parser->boundaries; boundary; boundary = boundary->outer) {
-		if ((!best || boundary->text.len > best->text.len) && slice_starts_with(line, boundary->text))
-			best = boundary;
+		if ((best && boundary->text.len <= best->text.len) || !slice_starts_with(line, boundary->text))
+			continue;
+		best = boundary;
+		if (is_exact(line, boundary->text))
+			break;
 	}
 	return best;
 }
@@ -198,9 +214,15 @@ static struct boundary *parse_multipart(struct parser *parser, struct message_pa
 	parser->boundaries = own;
 	found = pass_to_boundary(parser);
 	while (found == own && !is_closing(parser, own) && may_have_parts(parser, depth)) {
-		struct message_part *child = part_new(parser);
+		struct message_part *child;
 
 		pass_line(parser);
+		/* A boundary that is all of the last line begins nothing. */
+		if (parser->at[-1] != '\n') {
+			found = NULL;
+			break;
+		}
+		child = part_new(parser);
 		*link = child;
 		link = &child->next;
 		part->child_count++;
@@ -224,8 +246,6 @@ static struct boundary *parse_body(struct parser *parser, struct message_part *p
 {
 	const struct mime_parameter *boundary;
 
-	if (part->kind != MESSAGE_PART_LEAF && !may_have_parts(parser, depth))
-		part->kind = MESSAGE_PART_LEAF;
 	switch (part->kind) {
 	case MESSAGE_PART_MULTIPART:
 		boundary = parameter_find(part->parameters, part->parameter_count, SLICE("boundary"));
@@ -236,6 +256,17 @@ static struct boundary *parse_body(struct parser *parser, struct message_part *p
 		break;
 	}
 	return pass_to_boundary(parser);
+}
+
+/* IMAP's grammar wants a part in each multipart, so there is one that can be asked for. */
+static void add_empty_part(struct parser *parser, struct message_part *part)
+{
+	struct message_part *child = part_new(parser);
+
+	part_conclude(child, false);
+	child->header_start = child->body_start = child->body_end = part->body_start;
+	part->children = child;
+	part->child_count = 1;
 }
 
 /* Nothing in `part` may lie behind `end`: where two boundaries follow each other the last part's place is in the line end between. */
@@ -281,9 +312,13 @@ static struct boundary *parse_part(struct parser *parser, struct message_part *p
 	part_conclude(part, in_digest);
 	part->body_start = offset(parser);
 	lines_before = parser->lines;
+	if (part->kind != MESSAGE_PART_LEAF && !may_have_parts(parser, depth))
+		part->kind = MESSAGE_PART_LEAF;
 	/* A message has its inside even where its place is empty. */
 	if (!found || part->kind == MESSAGE_PART_MESSAGE)
 		found = parse_body(parser, part, depth);
+	if (part->kind == MESSAGE_PART_MULTIPART && !part->children)
+		add_empty_part(parser, part);
 	end_body(parser, part, found != NULL, lines_before);
 	return found;
 }

@@ -15,7 +15,7 @@
 #include "base/slice.h"
 
 struct message_limits {
-	unsigned max_depth;         /* of nested multiparts and messages; 0: 50 */
+	unsigned max_depth;         /* of nested multiparts and messages; 0: 99 */
 	unsigned max_parts;         /* 0: 10,000 */
 	unsigned max_header_bytes;  /* of one part's header: the field that passes it is the last, the rest is body; 0: 1 MB */
 	unsigned max_header_fields; /* 0: 5,000 */
@@ -38,7 +38,7 @@ struct mime_parameter {
 
 enum message_part_kind {
 	MESSAGE_PART_LEAF,
-	MESSAGE_PART_MULTIPART, /* may have no children: the boundary was announced but never came */
+	MESSAGE_PART_MULTIPART, /* with an empty text as its only child if the boundary was announced but never came */
 	MESSAGE_PART_MESSAGE,   /* message/rfc822, message/global: has one child */
 };
 
@@ -75,6 +75,8 @@ struct message *message_parse(struct arena *arena, struct slice bytes, const str
 
 /* Iterates over a header block (as [header_start, body_start) of a part): false at its end. Malformed lines are passed over. */
 bool header_next(struct slice *rest, struct header_field *field);
+/* Likewise, but with the malformed lines, which have an empty name. */
+bool header_next_line(struct slice *rest, struct header_field *field);
 /* The value of the first field of that name (folded, as it stands); data NULL: absent. */
 struct slice header_find(struct slice header, struct slice name);
 /* Unfolded (RFC 5322 section 2.2.3), trimmed. */

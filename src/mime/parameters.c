@@ -167,7 +167,7 @@ static struct slice starred(struct arena *arena, struct slice name)
 	return slice_join(arena, parts, 2);
 }
 
-/* RFC 2231 section 4.1. In the wire form all sections are percent-encoded if one is. */
+/* RFC 2231 section 4.1. In the wire form all sections are percent-encoded if one is, and if the first isn't no charset is known. */
 static void join_sections(struct arena *arena, const struct piece *sections, unsigned count, struct mime_parameter *parameter)
 {
 	bool is_extended = false;
@@ -176,6 +176,8 @@ static void join_sections(struct arena *arena, const struct piece *sections, uns
 	for (unsigned i = 0; i < count; i++)
 		is_extended |= sections[i].is_extended;
 	buf_init(&wire, arena, 0);
+	if (is_extended && !sections[0].is_extended)
+		buf_add_literal(&wire, "''");
 	for (unsigned i = 0; i < count; i++) {
 		if (is_extended && !sections[i].is_extended)
 			add_percent_encoded(&wire, sections[i].value);
@@ -254,7 +256,7 @@ static struct slice percent_decode(struct arena *arena, struct slice text)
 	return slice_of(start, (size_t)(to - start));
 }
 
-/* "charset'language'text" to UTF-8 (RFC 2231 section 4). Lenient: without the quotes it is UTF-8. */
+/* "charset'language'text" to UTF-8 (RFC 2231 section 4). Lenient: without a charset it is UTF-8. */
 static struct slice decode_extended(struct arena *arena, struct slice value)
 {
 	struct slice rest = value, charset = slice_cut(&rest, '\'');
@@ -267,7 +269,7 @@ static struct slice decode_extended(struct arena *arena, struct slice value)
 		slice_cut(&rest, '\'');
 	}
 	buf_init(&out, arena, 0);
-	charset_to_utf8(&out, charset, percent_decode(arena, rest));
+	charset_to_utf8(&out, charset.len > 0 ? charset : SLICE("utf-8"), percent_decode(arena, rest));
 	return buf_slice(&out);
 }
 

@@ -22,12 +22,27 @@ static void take_type(struct arena *arena, struct message_part *part, struct sli
 	*parameters_left -= part->parameter_count;
 }
 
+static bool is_known_encoding(struct slice encoding)
+{
+	static const struct slice known[] = {{"7bit", 4}, {"8bit", 4}, {"binary", 6}, {"base64", 6}, {"quoted-printable", 16}};
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+		if (slice_eq_nocase(encoding, known[i]))
+			return true;
+	}
+	return false;
+}
+
 static void take_encoding(struct arena *arena, struct message_part *part, struct slice value)
 {
 	struct lexer lexer = lexer_of(arena, value);
 
 	lexer_skip_space(&lexer);
 	part->encoding = lexer_token(&lexer);
+	lexer_skip_space(&lexer);
+	/* Lenient: "base64; x=y" is base64. Where what stands there is nobody's encoding, it is none. */
+	if (lexer.at < lexer.end && !is_known_encoding(part->encoding))
+		part->encoding = (struct slice){NULL, 0};
 }
 
 /* RFC 2183 section 2. Lenient: a type in quotes; and where it is missing a file name stays known (as an attachment's, which is what
@@ -79,7 +94,7 @@ void part_take_field(struct arena *arena, struct message_part *part, struct slic
 			take_text(&part->location, value);
 		break;
 	case 11:
-		if (!part->disposition.data && slice_eq_nocase(what, SLICE("Disposition")))
+		if (slice_eq_nocase(what, SLICE("Disposition")))
 			take_disposition(arena, part, value, parameters_left);
 		else if (slice_eq_nocase(what, SLICE("Description")))
 			take_text(&part->description, value);

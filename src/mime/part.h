@@ -3,7 +3,8 @@
 
 #include "mime/message.h"
 
-/* Takes a field into `part` if it is one that matters here; the first of a name counts. The value may be folded. At most
+/* Takes a field into `part` if it is one that matters here; the first of a name counts, but the last
+ * Content-Disposition, as elsewhere. The value may be folded. At most
  * *parameters_left parameters are taken, and counted off. */
 void part_take_field(struct arena *arena, struct message_part *part, struct slice name, struct slice value,
 		     unsigned *parameters_left);

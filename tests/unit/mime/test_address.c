@@ -75,7 +75,18 @@ static void lists(void **state)
 		{";", ""},
 		{"<>", "-|-||"},
 		{"alice", "-|-|alice|"},
-		{"alice smith", "-|-|alice smith|"},
+		/* one atom is a mailbox, anything else somebody's name */
+		{"alice smith", "alice smith|-||"},
+		{"\"alice\"", "alice|-||"},
+		{"alice (Smith)", "Smith|-|alice|"},
+		{"alice smith (x), a@b", "alice smith|-||;-|-|a|b"},
+		/* behind brackets, or behind what can't be read, a comment is no name */
+		{"<a@b> (Alice)", "-|-|a|b"},
+		{"a@b (Alice) x (y)", "Alice|-|a|b"},
+		{"a@[192.0.2.1] (Alice)", "Alice|-|a|[192.0.2.1]"},
+		/* only a dot joins what white space parts */
+		{"a@b .c d@e", "-|-|a|b.c"},
+		{"a@b. c", "-|-|a|b.c"},
 		{"alice@", "-|-|alice|"},
 		{"@example.org", "-|-||example.org"},
 		{"a b@c", "a|-|b|c"},
@@ -88,7 +99,7 @@ static void lists(void **state)
 		{"g: h: a@b;, c@d", "-|-|g|-;-|-|a|b;-|-|-|-;-|-|c|d"},
 		{":;", "-|-||-;-|-|-|-"},
 		{"a@b;c@d", "-|-|a|b;-|-|c|d"},
-		{"\"open <a@b>", "-|-|open <a@b>|"},
+		{"\"open <a@b>", "open <a@b>|-||"},
 		{"a@b (open", "open|-|a|b"},
 		{"x <a@b", "x|-|a|b"},
 		{"x <a@b> y, z@w", "x|-|a|b;-|-|z|w"},

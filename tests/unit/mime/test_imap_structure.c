@@ -47,7 +47,7 @@ static void rfc_9051_example(void **state)
 		"((NIL NIL \"minutes\" \"CNRI.Reston.VA.US\")(\"John Klensin\" NIL \"KLENSIN\" \"MIT.EDU\")) NIL NIL "
 		"\"<B27397-0100000@cac.washington.ed>\")");
 	assert_slice(&arena, body(&arena, header, false),
-		     "(\"TEXT\" \"PLAIN\" (\"CHARSET\" \"US-ASCII\") NIL NIL \"7bit\" 0 0)");
+		     "(\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 0 0)");
 }
 
 static void envelopes(void **state)
@@ -74,6 +74,10 @@ static void envelopes(void **state)
 		{"To: g: a@b;\n",
 		 "(NIL NIL NIL NIL NIL ((NIL NIL \"g\" NIL)(NIL NIL \"a\" \"b\")(NIL NIL NIL NIL)) NIL NIL NIL NIL)"},
 		{"To: <@r:a@b>\n", "(NIL NIL NIL NIL NIL ((NIL \"@r\" \"a\" \"b\")) NIL NIL NIL NIL)"},
+		{"From: Alice Smith\n",
+		 "(NIL NIL ((\"Alice Smith\" NIL \"MISSING_MAILBOX\" \"MISSING_DOMAIN\")) ((\"Alice Smith\" NIL "
+		 "\"MISSING_MAILBOX\" "
+		 "\"MISSING_DOMAIN\")) ((\"Alice Smith\" NIL \"MISSING_MAILBOX\" \"MISSING_DOMAIN\")) NIL NIL NIL NIL NIL)"},
 		{"To: a\n", "(NIL NIL NIL NIL NIL ((NIL NIL \"a\" \"MISSING_DOMAIN\")) NIL NIL NIL NIL)"},
 		{"To: a@b\nTo: c@d\n", "(NIL NIL NIL NIL NIL ((NIL NIL \"a\" \"b\")(NIL NIL \"c\" \"d\")) NIL NIL NIL NIL)"},
 		{"To: \"a \\\"b\\\"\" <c@d>\n", "(NIL NIL NIL NIL NIL (({5}\r\na \"b\" NIL \"c\" \"d\")) NIL NIL NIL NIL)"},
@@ -136,6 +140,29 @@ static void structures(void **state)
 		{"Content-Disposition: \"inline\"\nContent-Language: en (English), , de;q=1 x\nContent-Location: a\n b\n\n",
 		 "(\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 0 0 NIL (\"inline\" NIL) (\"en\" \"de\") \"a "
 		 "b\")"},
+		/* plain 7-bit texts and messages are always in the same letters, nothing else is */
+		{"Content-Type: Text/Plain\nContent-Transfer-Encoding: 7BIT\nContent-Language: en\n\nx",
+		 "(\"Text\" \"Plain\" (\"charset\" \"us-ascii\") NIL NIL \"7BIT\" 1 0 NIL NIL (\"en\") NIL)"},
+		{"Content-Type: Text/Plain\nContent-Transfer-Encoding: 7BIT\n\nx",
+		 "(\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 1 0 NIL NIL NIL NIL)"},
+		{"Content-Type: Text/Plain; charset=UTF-8\n\nx",
+		 "(\"Text\" \"Plain\" (\"charset\" \"UTF-8\") NIL NIL \"7bit\" 1 0 NIL NIL NIL NIL)"},
+		{"Content-Type: MESSAGE/RFC822\n\n",
+		 "(\"message\" \"rfc822\" NIL NIL NIL \"7bit\" 0 (NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL) "
+		 "(\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 0 0 NIL NIL NIL NIL) 0 NIL NIL NIL NIL)"},
+		/* behind a known encoding anything may stand; else the field is none */
+		{"Content-Type: a/b\nContent-Transfer-Encoding: base64; x=y\n\n",
+		 "(\"a\" \"b\" NIL NIL NIL \"base64\" 0 NIL NIL NIL NIL)"},
+		{"Content-Type: a/b\nContent-Transfer-Encoding: 8 bit\n\n",
+		 "(\"a\" \"b\" NIL NIL NIL \"7bit\" 0 NIL NIL NIL NIL)"},
+		{"Content-Type: a/b\nContent-Transfer-Encoding: text/html\nContent-Transfer-Encoding: x-y (z)\n\n",
+		 "(\"a\" \"b\" NIL NIL NIL \"x-y\" 0 NIL NIL NIL NIL)"},
+		/* of several the last */
+		{"Content-Type: a/b\nContent-Disposition: inline; a=b\nContent-Disposition: attachment\n\n",
+		 "(\"a\" \"b\" NIL NIL NIL \"7bit\" 0 NIL (\"attachment\" NIL) NIL NIL)"},
+		/* RFC 2231 section 7: a value that is in no charset says so */
+		{"Content-Type: a/b; n*0=\"a b\"; n*1*=%20c\n\n",
+		 "(\"a\" \"b\" (\"n*\" \"''a%20b%20c\") NIL NIL \"7bit\" 0 NIL NIL NIL NIL)"},
 		{"Content-Type: message/global\nContent-Transfer-Encoding: base64\n\neA==",
 		 "(\"application\" \"octet-stream\" NIL NIL NIL \"base64\" 4 NIL NIL NIL NIL)"},
 	};
@@ -179,6 +206,7 @@ static void parameters(void **state)
 		{"a/b; n*1=c; n*0=a; n*0=b", "n", "ac"},
 		{"a/b; a*0=1; b*0=2; c=3; d=4; e=5; f=6; g=7; h=8; a*1=9; b*1=0", "b", "20"},
 		{"a/b; n*0*=utf-8''%e2%82; n*1*=%ac", "n", "€"},
+		{"a/b; n*0=\"a'b \"; n*1*=%e2%82%ac", "n", "a'b €"},
 		{"a/b; n*0*=utf-8''%e4x; n*1=\"100%\"", "n", "\xef\xbf\xbdx100%"},
 		/* what mailers did before, and do */
 		{"a/b; n=\"=?utf-8?q?=E2=82=AC?=\"", "n", "€"},
