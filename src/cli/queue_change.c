@@ -258,13 +258,12 @@ static enum status bounce(struct cli *cli, const struct queue_filter *filter, vo
 static void begin_bouncing(struct cli *cli, struct bouncing *bouncing, const char *reason)
 {
 	const struct config *config = cli->config;
-	struct slice separator = slice_from_cstr(config->smtp.recipient_separator);
 	const struct slice node[] = {SLICE("bounce "), random_token(&cli->arena, 16)};
 
 	*bouncing = (struct bouncing){
 		.options = {.hostname = slice_from_cstr(config->hostname),
 			    .smarthost = slice_from_cstr(config->relay.smarthost),
-			    .separator = separator.len > 0 ? separator.data[0] : '\0',
+			    .details = detail_rules_of(config->smtp.recipient_separator, config->smtp.detail_folders),
 			    .double_bounce_to = slice_from_cstr(config->relay.double_bounce)},
 		.claim = {.node = slice_join(&cli->arena, node, 2), .lease_ms = CLAIM_LEASE_MS},
 		.reason = slice_from_cstr(reason ? reason : DEFAULT_REASON),

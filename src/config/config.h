@@ -104,6 +104,7 @@ struct config {
 		char **xclient_from, **xforward_from; /* may tell who the client is; default none */
 		unsigned xclient_from_count, xforward_from_count;
 		char *recipient_separator; /* "+" */
+		char *detail_folders;      /* "off", "permitted", "all" */
 		char *vrfy, *expn, *etrn;  /* "never", "trusted", "always" */
 		char *origin;              /* the domain of incomplete addresses of local programs; none: hostname */
 		char **local_senders;      /* "USER:SENDER": which senders local users may use */

@@ -230,6 +230,10 @@ const struct setting settings[] = {
 	 "user@example.org. Empty: no such addresses.",
 	 .kind = SETTING_TEXT, AT(smtp.recipient_separator), .check = check_separator, .default_text = "+",
 	 .allowed = "one of + - _ = . or nothing"},
+	{"smtp.detail_folders",
+	 "Whether the detail names a folder: user+folder@example.org comes into that mailbox, if there is one. permitted: if the sender has the "
+	 "right p on it (`posthorn mailbox share`; anyone: strangers too); all: whoever sends; off: all mail comes into INBOX.",
+	 .kind = SETTING_CHOICE, AT(smtp.detail_folders), .default_text = "off", .allowed = "off|permitted|all"},
 	{"smtp.vrfy", "Whom VRFY tells which addresses exist; trusted: trusted networks, and who has authenticated.", .kind = SETTING_CHOICE,
 	 AT(smtp.vrfy), .default_text = "never", .allowed = "never|trusted|always"},
 	{"smtp.expn", "Whom EXPN tells where an alias leads; the same choices.", .kind = SETTING_CHOICE, AT(smtp.expn),

@@ -65,16 +65,26 @@ static enum expand_outcome fits(const struct account *account, uint64_t size)
 	return EXPAND_OK;
 }
 
-static enum expand_outcome take_account(struct expansion *x, const struct account *account)
+/* An account's folders are places of their own. */
+static enum expand_outcome take_account(struct expansion *x, const struct account *account, struct slice address)
 {
+	struct slice folder = SLICE_EMPTY, key = slice_lower(x->arena, account->address);
 	struct expand_local *local;
 
 	if (!account->enabled)
 		return EXPAND_DISABLED;
+	if (x->find_folder &&
+	    x->find_folder(x->context, x->arena, account, address, x->sender_account, &folder) != STATUS_OK)
+		return EXPAND_TEMPORARY;
+	if (folder.len > 0)
+		key = slice_join(x->arena, (const struct slice[]){key, SLICE("/"), folder}, 3);
 	x->own_locals++;
-	if (take(x, slice_lower(x->arena, account->address))) {
+	if (take(x, key)) {
 		local = ARENA_NEW(x->arena, struct expand_local);
 		local->account = *account;
+		local->address = address;
+		local->folder = folder;
+		local->key = key;
 		local->recipient = x->recipient;
 		DL_APPEND(x->locals, local);
 		x->local_count++;
@@ -184,7 +194,7 @@ static enum expand_outcome look_up_and_take(struct expansion *x, struct slice ad
 		return EXPAND_TEMPORARY;
 	switch (entry.kind) {
 	case DIRECTORY_ACCOUNT:
-		return take_account(x, &entry.account);
+		return take_account(x, &entry.account, address);
 	case DIRECTORY_ALIAS:
 		if (depth == 0 && x->sender.data && !may_write_to(x, &entry))
 			return EXPAND_NOT_ALLOWED;
@@ -243,7 +253,7 @@ void expansion_return_to(struct expansion *x, const struct expand_mark *mark)
 	while (x->locals && x->locals->prev != mark->local) {
 		struct expand_local *last = x->locals->prev;
 
-		give_back(x, slice_lower(x->arena, last->account.address));
+		give_back(x, last->key);
 		DL_DELETE(x->locals, last);
 		x->local_count--;
 	}

@@ -27,6 +27,9 @@ enum expand_outcome {
 
 struct expand_local {
 	struct account account;
+	struct slice address; /* under which it was met: perhaps with a detail */
+	struct slice folder;  /* a mailbox's name; empty: INBOX */
+	struct slice key;    /* under which it was taken */
 	const struct deliver_recipient *recipient; /* that of the envelope which led here first */
 	struct expand_local *prev, *next;
 };
@@ -46,11 +49,17 @@ struct expand_dropped {
 
 typedef enum status (*expand_look_up)(void *context, struct arena *arena, struct slice address, struct directory_entry *entry);
 
+/* The folder that an account's mail to that address goes to (store/detail.h); `sender` is an account, or 0. */
+typedef enum status (*expand_find_folder)(void *context, struct arena *arena, const struct account *account, struct slice address,
+					  int64_t sender, struct slice *folder);
+
 struct expand_node;
 struct expansion {
 	struct arena *arena;
 	expand_look_up look_up;
+	expand_find_folder find_folder; /* NULL: all goes to INBOX */
 	void *context;
+	int64_t sender_account; /* who has authenticated; 0: nobody */
 	uint64_t size;       /* of the message; 0: not known */
 	struct slice sender; /* who may write to a list is looked at only if its data isn't NULL */
 	bool may_relay;

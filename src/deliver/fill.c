@@ -36,17 +36,17 @@ void fill_targets(const struct fill *fill, struct slice sender, struct delivery 
 	delivery->target_count = fill->expansion->local_count;
 	for (const struct expand_local *local = fill->expansion->locals; local; local = local->next, target++) {
 		target->account = local->account.id;
-		target->mailbox = SLICE_EMPTY;
+		target->mailbox = local->folder;
 		target->headers = headers_for(
 			fill->arena, verp_sender(fill->arena, sender, delivery->timing.verp, local->account.address), local);
 	}
 }
 
-/* For a mailbox here, whose message has to wait for its time. */
+/* For a mailbox here, whose message has to wait for its time. Where it has been let into a folder its address says which. */
 static void queue_local(const struct expand_local *local, struct queue_target *target)
 {
 	*target = (struct queue_target){
-		.recipient = local->account.address,
+		.recipient = local->folder.len > 0 ? local->address : local->account.address,
 		.original_recipient = local->recipient->original,
 		.notify = local->recipient->notify,
 		.next_hop = QUEUE_HOP_LOCAL,

@@ -57,7 +57,7 @@ struct deliver_service *deliver_service_new(const struct deliver_service_options
 	*service = (struct deliver_service){.options = *options, .store = store, .ipc = ipc, .log = log};
 	if (service->options.max_message_size == 0)
 		service->options.max_message_size = MESSAGE_SIZE_DEFAULT;
-	service->cache = directory_cache_new(store, options->separator);
+	service->cache = directory_cache_new(store, options->details.separator);
 	service->users = (struct unix_users){ipc, options->unix_domains};
 	service->policy = policy_new(&(struct policy_options){options->smarthost, options->srs}, store);
 	return service;
@@ -99,41 +99,21 @@ static enum status look_up(void *context, struct arena *arena, struct slice addr
 	}
 }
 
+static enum status find_folder(void *context, struct arena *arena, const struct account *account, struct slice address,
+			       int64_t sender, struct slice *folder)
+{
+	const struct deliver_service *service = context;
+
+	return detail_folder(service->store, arena, &service->options.details, account, address, sender, folder);
+}
+
 static void begin_expansion(struct deliver_service *service, struct arena *arena, struct expansion *expansion)
 {
 	expansion_init(expansion, arena, look_up, service);
+	expansion->find_folder = find_folder;
 	expansion->has_local = service->options.has_local;
 	if (service->options.max_expansion > 0)
 		expansion->max_visits = service->options.max_expansion;
-}
-
-static enum verdict_id verdict_of(enum expand_outcome outcome)
-{
-	switch (outcome) {
-	case EXPAND_OK:
-		return VERDICT_RECIPIENT_OK;
-	case EXPAND_NOTHING:
-		return VERDICT_ALIAS_LEADS_NOWHERE;
-	case EXPAND_UNKNOWN:
-		return VERDICT_UNKNOWN_USER;
-	case EXPAND_DISABLED:
-		return VERDICT_DISABLED;
-	case EXPAND_LARGER_THAN_DOMAIN:
-		return VERDICT_LARGER_THAN_DOMAIN;
-	case EXPAND_LARGER_THAN_MAILBOX:
-		return VERDICT_LARGER_THAN_MAILBOX;
-	case EXPAND_OVER_QUOTA:
-		return VERDICT_OVER_QUOTA;
-	case EXPAND_TOO_MANY:
-		return VERDICT_ALIAS_TOO_LARGE;
-	case EXPAND_NOT_ALLOWED:
-		return VERDICT_NOT_ALLOWED;
-	case EXPAND_RELAY_DENIED:
-		return VERDICT_RELAY_DENIED;
-	case EXPAND_TEMPORARY:
-		break;
-	}
-	return VERDICT_TEMPORARY;
 }
 
 static bool normalise(struct arena *arena, struct slice text, struct slice *address)
@@ -294,6 +274,7 @@ static enum verdict_id judge_recipient(struct deliver_service *service, struct a
 	expansion.size = size;
 	expansion.may_relay = sender->may_relay;
 	expansion.sender = sender_of(sender);
+	expansion.sender_account = sender->account;
 	enum verdict_id id = recipient_address(service, arena, recipient, &single.address);
 
 	if (id != VERDICT_RECIPIENT_OK)
@@ -402,6 +383,7 @@ static enum verdict_id route(struct work *work)
 	struct deliver_recipient *recipients = ARENA_ARRAY(work->arena, struct deliver_recipient, count);
 
 	work->expansion.size = work->bytes.len;
+	work->expansion.sender_account = sender->account;
 	work->was_routed = true;
 	begin_notices(work);
 	for (size_t i = 0; i < count; i++) {

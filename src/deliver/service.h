@@ -4,12 +4,12 @@
 #include "deliver/deliver.h"
 #include "ipc/ipc.h"
 #include "local/local.h"
-#include "store/store.h"
+#include "store/detail.h"
 
 struct deliver_service;
 
 struct deliver_service_options {
-	char separator;         /* plus-addressing; 0: none */
+	struct detail_rules details; /* plus-addressing */
 	unsigned max_expansion; /* recipients that one may expand to; 0: 1,000 */
 	uint64_t max_message_size;
 	struct slice smarthost; /* next hop of all that is not local; empty: the recipient's domain */

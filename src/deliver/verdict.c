@@ -36,3 +36,32 @@ struct deliver_verdict verdict_make(enum verdict_id id)
 		.text = slice_from_cstr(verdicts[id].text),
 	};
 }
+
+enum verdict_id verdict_of(enum expand_outcome outcome)
+{
+	switch (outcome) {
+	case EXPAND_OK:
+		return VERDICT_RECIPIENT_OK;
+	case EXPAND_NOTHING:
+		return VERDICT_ALIAS_LEADS_NOWHERE;
+	case EXPAND_UNKNOWN:
+		return VERDICT_UNKNOWN_USER;
+	case EXPAND_DISABLED:
+		return VERDICT_DISABLED;
+	case EXPAND_LARGER_THAN_DOMAIN:
+		return VERDICT_LARGER_THAN_DOMAIN;
+	case EXPAND_LARGER_THAN_MAILBOX:
+		return VERDICT_LARGER_THAN_MAILBOX;
+	case EXPAND_OVER_QUOTA:
+		return VERDICT_OVER_QUOTA;
+	case EXPAND_TOO_MANY:
+		return VERDICT_ALIAS_TOO_LARGE;
+	case EXPAND_NOT_ALLOWED:
+		return VERDICT_NOT_ALLOWED;
+	case EXPAND_RELAY_DENIED:
+		return VERDICT_RELAY_DENIED;
+	case EXPAND_TEMPORARY:
+		break;
+	}
+	return VERDICT_TEMPORARY;
+}

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "deliver/deliver.h"
+#include "deliver/expand.h"
 
 enum verdict_id {
 	VERDICT_SENDER_OK,
@@ -28,3 +29,5 @@ enum verdict_id {
 	VERDICT_NONE,
 };
 struct deliver_verdict verdict_make(enum verdict_id id);
+/* What an expansion came to. */
+enum verdict_id verdict_of(enum expand_outcome outcome);

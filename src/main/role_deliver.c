@@ -35,12 +35,11 @@ static void announced(void *context, struct slice kind, struct slice payload)
 static struct deliver_service_options options_from(struct role_setup *setup)
 {
 	const struct config *config = setup->config;
-	struct slice separator = slice_from_cstr(config->smtp.recipient_separator);
 
 	return (struct deliver_service_options){
 		.unix_domains = role_unix_domains(setup),
 		.has_local = config->local.domains_count > 0 || config->local.targets_count > 0,
-		.separator = separator.len > 0 ? separator.data[0] : '\0',
+		.details = detail_rules_of(config->smtp.recipient_separator, config->smtp.detail_folders),
 		.max_message_size = config->limits.message_size,
 		.smarthost = slice_from_cstr(config->relay.smarthost),
 		.hostname = slice_from_cstr(config->hostname),

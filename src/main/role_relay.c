@@ -211,7 +211,6 @@ static struct slice tls_reports_from(struct role_setup *setup)
 static struct relay_options options_from(struct role_setup *setup)
 {
 	const struct config *config = setup->config;
-	struct slice separator = slice_from_cstr(config->smtp.recipient_separator);
 	uint32_t port = 25;
 	struct relay_options options = {
 		.hostname = slice_from_cstr(config->hostname),
@@ -232,7 +231,7 @@ static struct relay_options options_from(struct role_setup *setup)
 		.tls_reports_from = tls_reports_from(setup),
 		.tls_reports_spread_ms = config->relay.tls_reports_spread_s * INT64_C(1000),
 		.local_wait_ms = ((int)config->local.time_limit_s + 60) * 1000,
-		.separator = separator.len > 0 ? separator.data[0] : '\0',
+		.details = detail_rules_of(config->smtp.recipient_separator, config->smtp.detail_folders),
 	};
 
 	if (!relay_tls_parse(slice_from_cstr(config->relay.smarthost_tls), &options.smarthost_tls))

@@ -19,20 +19,27 @@ struct making {
 	struct delivery *delivery;
 };
 
-static void add_account(struct making *m, const struct account *account, struct slice address)
+/* Whoever sends a notification is a stranger to the sender's folders. */
+static enum status add_account(struct making *m, const struct account *account, struct slice address)
 {
 	struct delivery *delivery = m->delivery;
+	struct slice folder;
 	struct buf headers;
+	enum status status;
 
 	for (size_t i = 0; i < delivery->target_count; i++)
 		if (delivery->targets[i].account == account->id)
-			return;
+			return STATUS_OK;
 	if (delivery->target_count == TARGETS_MAX)
-		return;
+		return STATUS_OK;
+	status = detail_folder(m->store, m->arena, &m->options->details, account, address, 0, &folder);
+	if (status != STATUS_OK)
+		return status;
 	buf_init(&headers, m->arena, 0);
 	buf_printf(&headers, "Return-Path: <>\r\nDelivered-To: %.*s\r\n", SLICE_ARG(reply_one_line(m->arena, address)));
 	delivery->targets[delivery->target_count++] =
-		(struct delivery_target){.account = account->id, .headers = buf_slice(&headers)};
+		(struct delivery_target){.account = account->id, .mailbox = folder, .headers = buf_slice(&headers)};
+	return STATUS_OK;
 }
 
 static enum status add_remote(struct making *m, struct slice address)
@@ -97,13 +104,13 @@ static enum status add_targets(struct making *m, struct slice address, unsigned 
 	if (status == STATUS_OK)
 		return add_remote(m, original);
 	if (status == STATUS_NOT_FOUND)
-		status = directory_look_up(m->store, m->arena, address, m->options->separator, &entry);
+		status = directory_look_up(m->store, m->arena, address, m->options->details.separator, &entry);
 	if (status != STATUS_OK)
 		return status;
 	if (add_unix_user(m, address, &entry))
 		return STATUS_OK;
 	if (entry.kind == DIRECTORY_ACCOUNT)
-		add_account(m, &entry.account, address);
+		status = add_account(m, &entry.account, address);
 	else if (entry.kind == DIRECTORY_NOT_LOCAL || entry.kind == DIRECTORY_RELAY)
 		status = add_remote(m, address);
 	for (size_t i = 0; entry.kind == DIRECTORY_ALIAS && i < entry.target_count && status == STATUS_OK; i++) {

@@ -5,12 +5,12 @@
 #include "local/local.h"
 #include "base/log.h"
 #include "relay/outcome.h"
-#include "store/directory.h"
+#include "store/detail.h"
 
 struct bounce_options {
 	struct slice hostname;
 	struct slice smarthost; /* next hop of remote senders; empty: their domain */
-	char separator;
+	struct detail_rules details;
 	struct slice double_bounce_to; /* whom notifications go to that have no other address; empty: nobody */
 	struct local_domains unix_domains;
 };

@@ -40,7 +40,8 @@ static enum status look_up(struct handing *h, struct recipient *recipient)
 {
 	const struct queue_item *item = &recipient->item;
 	struct directory_entry entry;
-	enum status status = directory_look_up(h->local->options.store, &h->parcel.arena, item->recipient, '\0', &entry);
+	enum status status = directory_look_up(h->local->options.store, &h->parcel.arena, item->recipient,
+						h->local->options.bounce.details.separator, &entry);
 
 	if (status != STATUS_OK)
 		return status;
@@ -138,7 +139,25 @@ static struct slice headers_for(struct arena *arena, const struct queue_item *it
 	return buf_slice(&out);
 }
 
-static void fill_mailboxes(struct handing *h, int64_t now_ms)
+/* The folder that a recipient's address names: the deliver role has let it in there. */
+static enum status find_folder(struct handing *h, const struct queue_item *item, struct slice *folder)
+{
+	const struct local_options *options = &h->local->options;
+	struct detail_rules rules = options->bounce.details;
+	struct account account;
+	enum status status;
+
+	*folder = SLICE_EMPTY;
+	if (rules.folders == DETAIL_FOLDERS_OFF)
+		return STATUS_OK;
+	rules.folders = DETAIL_FOLDERS_ALL;
+	status = directory_get_account(options->store, &h->parcel.arena, item->account, &account);
+	if (status == STATUS_OK)
+		status = detail_folder(options->store, &h->parcel.arena, &rules, &account, item->recipient, 0, folder);
+	return status == STATUS_NOT_FOUND ? STATUS_OK : status;
+}
+
+static enum status fill_mailboxes(struct handing *h, int64_t now_ms)
 {
 	struct arena *arena = &h->parcel.arena;
 	const struct queue_item *item = &h->parcel.recipients->item;
@@ -150,10 +169,17 @@ static void fill_mailboxes(struct handing *h, int64_t now_ms)
 		.bytes = h->bytes,
 		.targets = ARENA_ARRAY(arena, struct delivery_target, h->parcel.count),
 	};
-	for (const struct recipient *at = h->parcel.recipients; at; at = at->next)
-		if (at->state == RECIPIENT_DELIVERED)
-			h->mailboxes.targets[h->mailboxes.target_count++] =
-				(struct delivery_target){.account = at->item.account, .headers = headers_for(arena, &at->item)};
+	for (const struct recipient *at = h->parcel.recipients; at; at = at->next) {
+		struct slice folder;
+
+		if (at->state != RECIPIENT_DELIVERED)
+			continue;
+		if (find_folder(h, &at->item, &folder) != STATUS_OK)
+			return STATUS_TEMPORARY;
+		h->mailboxes.targets[h->mailboxes.target_count++] = (struct delivery_target){
+			.account = at->item.account, .mailbox = folder, .headers = headers_for(arena, &at->item)};
+	}
+	return STATUS_OK;
 }
 
 /* The recipient of the target that stood in the way. NULL: none did. */
@@ -176,11 +202,12 @@ static enum status try_once(struct handing *h)
 	const struct local_options *options = &h->local->options;
 	int64_t now_ms = clock_wall_ms();
 
-	fill_mailboxes(h, now_ms);
-	outcome_settle(&options->policy, &h->parcel, now_ms, &h->settlement);
-	enum status status =
-		bounce_make(&options->bounce, options->store, options->log, &h->parcel, &h->settlement, now_ms, &h->bounce);
+	enum status status = fill_mailboxes(h, now_ms);
 
+	if (status != STATUS_OK)
+		return status;
+	outcome_settle(&options->policy, &h->parcel, now_ms, &h->settlement);
+	status = bounce_make(&options->bounce, options->store, options->log, &h->parcel, &h->settlement, now_ms, &h->bounce);
 	if (status == STATUS_OK)
 		status = queue_finish_local(options->store, h->settlement.results, h->settlement.count, &h->mailboxes,
 					    h->bounce);

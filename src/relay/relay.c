@@ -171,7 +171,7 @@ static void set_up_policies(struct relay *relay)
 
 static struct bounce_options bounce_options(const struct relay *relay)
 {
-	return (struct bounce_options){relay->options.hostname, relay->options.smarthost, relay->options.separator,
+	return (struct bounce_options){relay->options.hostname, relay->options.smarthost, relay->options.details,
 				       relay->options.double_bounce_to, relay->options.unix_domains};
 }
 

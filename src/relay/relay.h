@@ -21,6 +21,7 @@
 #include "base/slice.h"
 #include "local/local.h"
 #include "net/dns.h"
+#include "store/detail.h"
 
 struct dns;
 struct ipc;
@@ -90,7 +91,7 @@ struct relay_options {
 	struct slice tls_reports_from; /* who reports on TLS (RFC 8460); empty: no reports are sent */
 	int64_t tls_reports_spread_ms; /* they are sent within that time after a day's end */
 	int local_wait_ms;     /* how long the local role may take for one delivery; 6 min */
-	char separator;        /* plus-addressing of local senders, as the deliver role has it; 0: none */
+	struct detail_rules details; /* of local addresses, as the deliver role has them */
 	struct relay_timeouts timeouts;
 };
 

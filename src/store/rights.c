@@ -74,17 +74,23 @@ static void take_row(struct db_query *query, int identifier, int rights, struct 
 		granted->given |= (unsigned)db_i64(query, rights);
 }
 
-static unsigned read_rights(struct db *db, int64_t viewer, int64_t account, int64_t mailbox)
+static void read_granted(struct db *db, int64_t viewer, int64_t account, int64_t mailbox, struct granted *granted)
 {
-	struct granted granted = {0};
 	struct db_query query = db_query(db, ABOUT_VIEWER("r.identifier, r.rights", "r.account = $2 AND r.mailbox = $3"));
 
 	db_bind_i64(&query, viewer);
 	db_bind_i64(&query, account);
 	db_bind_i64(&query, mailbox);
 	while (db_row(&query))
-		take_row(&query, 0, 1, &granted);
+		take_row(&query, 0, 1, granted);
 	db_done(&query);
+}
+
+static unsigned read_rights(struct db *db, int64_t viewer, int64_t account, int64_t mailbox)
+{
+	struct granted granted = {0};
+
+	read_granted(db, viewer, account, mailbox, &granted);
 	return granted.given & ~granted.taken;
 }
 
@@ -99,6 +105,37 @@ enum status rights_of(struct store *store, int64_t viewer, int64_t account, int6
 	if (!db)
 		return STATUS_TEMPORARY;
 	*rights = read_rights(db, viewer, account, mailbox);
+	return db_status(db);
+}
+
+static void read_anyone(struct db *db, int64_t account, int64_t mailbox, struct granted *granted)
+{
+	struct db_query query = db_query(db, "SELECT r.identifier, r.rights FROM account a JOIN mailbox_right r"
+					     " ON r.identifier IN ('@@' || a.domain, '-@@' || a.domain)"
+					     " WHERE a.id = $1 AND r.account = $1 AND r.mailbox = $2");
+
+	db_bind_i64(&query, account);
+	db_bind_i64(&query, mailbox);
+	while (db_row(&query))
+		take_row(&query, 0, 1, granted);
+	db_done(&query);
+}
+
+enum status rights_to_post(struct store *store, int64_t sender, int64_t account, int64_t mailbox, bool *may)
+{
+	struct granted granted = {0};
+
+	*may = true;
+	if (sender == account)
+		return STATUS_OK;
+	struct db *db SCOPED_DB = db_acquire(store->pool);
+
+	if (!db)
+		return STATUS_TEMPORARY;
+	read_anyone(db, account, mailbox, &granted);
+	if (sender != 0)
+		read_granted(db, sender, account, mailbox, &granted);
+	*may = granted.given & ~granted.taken & RIGHT_POST;
 	return db_status(db);
 }
 

@@ -53,6 +53,9 @@ MUST_CHECK enum status rights_of(struct store *store, int64_t viewer, int64_t ac
 /* On the nearest mailbox above the name that there is (RFC 4314 section 4, CREATE). */
 MUST_CHECK enum status rights_above(struct store *store, int64_t viewer, int64_t account, struct slice name, unsigned *rights);
 
+/* Has who sends mail to a mailbox the right p on it? `sender`: an account, or 0: a stranger, who has what "anyone" has. */
+MUST_CHECK enum status rights_to_post(struct store *store, int64_t sender, int64_t account, int64_t mailbox, bool *may);
+
 /* All mailboxes of others that the viewer has the right l on, by account and name. */
 struct shared_mailbox {
 	int64_t account;

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from harness import letter, tokens_in
+from harness import letter, tokens_in, wait_for
 from test_imap_clients import mbsync, mbsync_config
 
 ALICE, BOB, TEAM = "alice@example.test", "bob@example.test", "team@example.test"
@@ -160,3 +160,37 @@ def test_annotations(make_server):
     assert metadata(alice, "GETMETADATA", "Archive", "/private/vendor/x/colour")[1] == [b'"Archive" ("/private/vendor/x/colour" "red")']
     assert metadata(alice, "GETMETADATA", "Archive", "/private/comment")[1] == [b'"Archive" ("/private/comment" NIL)']
     server.cli("check")
+
+
+def count(server, user, mailbox):
+    client = server.imap(user)
+    _, found = client.status(mailbox, "(MESSAGES)")
+    client.logout()
+    return int(re.search(rb"MESSAGES (\d+)", found[0]).group(1))
+
+
+def test_folders_by_address(make_server):
+    """The right p: who may send mail into a folder; held mail too."""
+    server = make_server("smtp:\n  detail_folders: permitted\n")
+    server.cli("mailbox", "create", ALICE, "Lists")
+    server.cli("account", "add", TEAM, "--shared")
+    server.cli("mailbox", "create", TEAM, "Invoices")
+    server.cli("mailbox", "share", TEAM, "Invoices", ALICE, "read")
+    to_list, to_invoices = "alice+Lists@example.test", "team+Invoices@example.test"
+    bring(server, to_list, ["a1"])
+    assert (count(server, ALICE, "INBOX"), count(server, ALICE, "Lists")) == (1, 0)
+    server.cli("mailbox", "share", ALICE, "Lists", "anyone", "p")
+    server.cli("mailbox", "share", TEAM, "Invoices", BOB, "p")
+    bring(server, to_list, ["a2"])
+    bring(server, to_invoices, ["a3"])
+    client = server.smtp("submission", BOB)
+    client.sendmail(BOB, [to_invoices, to_list], letter("a4", to_invoices, BOB))
+    client.sendmail(BOB, [to_list], letter("a5", to_list, BOB), mail_options=["HOLDFOR=1"])
+    client.quit()
+    assert (count(server, ALICE, "INBOX"), count(server, ALICE, f'"Shared Folders/{TEAM}/Invoices"')) == (1, 1)
+    wait_for(lambda: count(server, ALICE, "Lists") == 3, 30, "the held one")
+    # A bounce goes where its address says.
+    client = server.smtp("submission", ALICE)
+    client.sendmail(to_list, ["nobody@example.invalid"], letter("a6", "nobody@example.invalid", ALICE))
+    client.quit()
+    wait_for(lambda: count(server, ALICE, "Lists") == 4, 60, "the bounce")

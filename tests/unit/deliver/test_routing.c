@@ -58,7 +58,7 @@ static int setup(void **state)
 {
 	static struct world world;
 	static const struct slice unix_domains[] = {{"unix.test", 9}};
-	struct deliver_service_options options = {.separator = '+', .hostname = SLICE("mx.example.test"), .require_sender_match = true,
+	struct deliver_service_options options = {.details = {.separator = '+'}, .hostname = SLICE("mx.example.test"), .require_sender_match = true,
 						  .srs = true, .has_local = true, .unix_domains = {unix_domains, 1, '+'}};
 	void *fixture;
 

@@ -7,6 +7,7 @@
 
 #include "deliver/service.h"
 #include "deliver/wire.h"
+#include "store/rights.h"
 #include "store_fixture.h"
 
 #define FAULTS_MAX 200
@@ -93,7 +94,7 @@ static void fill_directory(struct world *world)
 static int setup(void **state)
 {
 	static struct world world;
-	struct deliver_service_options options = {.separator = '+',
+	struct deliver_service_options options = {.details = {.separator = '+'},
 						  .hostname = SLICE("mx.example.test"),
 						  .require_sender_match = true,
 						  .max_message_size = 1000000};
@@ -657,6 +658,104 @@ static void test_memfd(void **state)
 	assert_int_equal(count_delivered(world), 1);
 }
 
+/* ---- folders by address (store/detail.h) ---- */
+
+static void use_details(struct world *world, enum detail_folders folders)
+{
+	struct deliver_service_options options = {.details = {'+', folders}, .hostname = SLICE("mx.example.test")};
+
+	deliver_service_free(world->service);
+	world->service = deliver_service_new(&options, world->fixture->store, &world->ipc, &world->fixture->log);
+}
+
+static int64_t lie_in(struct world *world, const char *mailbox)
+{
+	struct mailbox found;
+
+	assert_int_equal(mailbox_find(world->fixture->store, &world->arena, world->fixture->alice, slice_from_cstr(mailbox), &found),
+			 STATUS_OK);
+	return found.messages;
+}
+
+static void bring_to(struct world *world, int64_t account, const char *first, const char *second)
+{
+	static char names[32][8];
+	static int number;
+	struct letter message = {names[number % 32], {first, second}, NULL, account};
+
+	snprintf(names[number % 32], sizeof names[0], "D%d", number);
+	number++;
+	assert_int_equal(bring(world, &world->arena, &message), OK_MESSAGE);
+}
+
+/* RFC 4314 section 2.1: the right p. */
+static void test_detail_folders(void **state)
+{
+	struct world *world = *state;
+	struct store *store = world->fixture->store;
+	int64_t alice = world->fixture->alice, bob = world->fixture->bob, lists;
+
+	assert_int_equal(mailbox_create(store, alice, SLICE("Lists/c"), SLICE_EMPTY, &lists), STATUS_OK);
+	assert_int_equal(directory_add_alias(store, SLICE("club@example.test"), SLICE("alice+Lists/c@example.test")), STATUS_OK);
+	bring_to(world, 0, "alice+Lists/c@example.test", NULL);
+	assert_int_equal(lie_in(world, "INBOX"), 1);
+
+	use_details(world, DETAIL_FOLDERS_PERMITTED);
+	bring_to(world, 0, "alice+Lists/c@example.test", NULL);
+	bring_to(world, bob, "alice+Lists/c@example.test", NULL);
+	assert_int_equal(lie_in(world, "INBOX"), 3);
+	bring_to(world, alice, "Alice+Lists/c@Example.Test", NULL);
+	assert_int_equal(lie_in(world, "Lists/c"), 1);
+	assert_int_equal(acl_change(store, alice, lists, SLICE("bob@example.test"), ACL_REPLACE, RIGHT_POST), STATUS_OK);
+	bring_to(world, bob, "alice+Lists/c@example.test", NULL);
+	bring_to(world, 0, "alice+Lists/c@example.test", NULL);
+	assert_int_equal(lie_in(world, "Lists/c"), 2);
+	assert_int_equal(lie_in(world, "INBOX"), 4);
+	assert_int_equal(acl_change(store, alice, lists, SLICE("anyone"), ACL_REPLACE, RIGHT_POST), STATUS_OK);
+	assert_int_equal(acl_change(store, alice, lists, SLICE("-bob@example.test"), ACL_REPLACE, RIGHT_POST), STATUS_OK);
+	bring_to(world, 0, "club@example.test", NULL);
+	bring_to(world, bob, "club@example.test", NULL);
+	assert_int_equal(lie_in(world, "Lists/c"), 3);
+	assert_int_equal(lie_in(world, "INBOX"), 5);
+
+	/* once in each place; what isn't there, or can't hold messages, is INBOX */
+	use_details(world, DETAIL_FOLDERS_ALL);
+	bring_to(world, 0, "alice+Lists/c@example.test", "club@example.test");
+	bring_to(world, 0, "alice+Lists/c@example.test", "alice+lists@example.test");
+	assert_int_equal(lie_in(world, "Lists/c"), 5);
+	assert_int_equal(lie_in(world, "INBOX"), 6);
+	bring_to(world, 0, "alice+INBOX@example.test", "alice+@example.test");
+	bring_to(world, 0, "alice++Lists/c@example.test", "alice+Lists//c@example.test");
+	assert_int_equal(lie_in(world, "Lists/c"), 5);
+	assert_int_equal(lie_in(world, "INBOX"), 8);
+	fixture_check_invariants(world->fixture);
+}
+
+/* What is held keeps its folder in its address. */
+static void test_detail_held(void **state)
+{
+	struct world *world = *state;
+	int64_t lists;
+	struct deliver_recipient recipient = {SLICE("alice+Lists@example.test"), SLICE_EMPTY, 0};
+	struct deliver_envelope envelope = {.queue_id = SLICE("H1"),
+					    .sender = {.address = SLICE("s@example.org"), .login = SLICE_EMPTY},
+					    .envelope_id = SLICE_EMPTY,
+					    .held_why = SLICE("why"),
+					    .is_held = true,
+					    .recipients = &recipient,
+					    .recipient_count = 1,
+					    .trace_from = SLICE("smtp")};
+	struct buf payload;
+
+	assert_int_equal(mailbox_create(world->fixture->store, world->fixture->alice, SLICE("Lists"), SLICE_EMPTY, &lists), STATUS_OK);
+	use_details(world, DETAIL_FOLDERS_ALL);
+	buf_init(&payload, &world->arena, 0);
+	deliver_pack_envelope(&payload, false, &envelope);
+	pack_slice(&payload, fixture_message(&world->arena, "H1", 500));
+	assert_int_equal(ask(world, &world->arena, DELIVER_REQUEST_MESSAGE, buf_slice(&payload), -1), OK_MESSAGE);
+	assert_int_equal(count(world, "SELECT count(*) FROM queue_recipient WHERE length(recipient) = 24"), 1);
+}
+
 /* A role that holds sockets may have been taken over: what it sends is refused without harm, wherever it is cut. */
 static void test_bad_frames(void **state)
 {
@@ -707,6 +806,8 @@ int main(int argc, char **argv)
 		WORLD_TEST(test_who),
 		WORLD_TEST(test_memfd),
 		WORLD_TEST(test_bad_frames),
+		WORLD_TEST(test_detail_folders),
+		WORLD_TEST(test_detail_held),
 	};
 
 	return FIXTURE_MAIN(argc, argv, "deliver/service", tests);

@@ -40,7 +40,7 @@ static void conclude(struct relay_fixture *f, struct notice *notice, enum recipi
 
 static enum status make(struct relay_fixture *f, struct notice *notice, struct slice smarthost)
 {
-	const struct bounce_options options = {SLICE("me.example.test"), smarthost, '+'};
+	const struct bounce_options options = {SLICE("me.example.test"), smarthost, {.separator = '+'}};
 
 	return bounce_make(&options, f->store->store, &f->store->log, notice->parcel, &notice->settlement, clock_wall_ms(),
 			   &notice->bounce);

@@ -60,7 +60,7 @@ static void set_up(struct setting *s, struct relay_fixture *f, size_t letters)
 		.store = f->store->store,
 		.log = &f->store->log,
 		.policy = {RETRY_MS, 1, 5 * 24 * 3600 * 1000LL, -1},
-		.bounce = {SLICE("me.example.test"), SLICE_EMPTY, '+'},
+		.bounce = {SLICE("me.example.test"), SLICE_EMPTY, {.separator = '+'}},
 		.done = take_back,
 		.context = s,
 	};
