@@ -96,6 +96,7 @@ struct config {
 		unsigned proxy_from_count;
 		unsigned received_hops; /* loop: default 100 (RFC 5321 section 6.3) */
 		unsigned command_timeout_s, session_timeout_s,
+			quota_notice, /* percent; 0: none */
 			idle_timeout_s; /* 300, 7200 (SMTP), 1800 (IMAP, RFC 9051: 30 min) */
 	} limits;
 	struct {

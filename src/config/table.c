@@ -213,6 +213,8 @@ const struct setting settings[] = {
 	 SECONDS(5, 3600), AT(limits.command_timeout_s), .default_text = "5m"},
 	{"limits.session_timeout", "How long an SMTP session may last in all.", SECONDS(60, 604800),
 	 AT(limits.session_timeout_s), .default_text = "2h"},
+	{"limits.quota_notice", "Percentage of a quota from which on the account is told by mail that it is nearly full; 0: it isn't.", NUMBER(0, 100),
+	 AT(limits.quota_notice), .default_text = "90"},
 	{"limits.idle_timeout", "How long an IMAP session may be idle (RFC 9051 asks for at least 30m).", SECONDS(60, 604800),
 	 AT(limits.idle_timeout_s), .default_text = "30m"},
 

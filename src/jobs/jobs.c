@@ -9,6 +9,7 @@
 #include "base/thread.h"
 #include "ipc/ipc.h"
 #include "ipc/pack.h"
+#include "jobs/quota_notice.h"
 #include "store/bans.h"
 #include "store/greylist.h"
 #include "store/deleted.h"
@@ -132,12 +133,24 @@ static void expire_in_time(struct jobs *jobs)
 	expire(jobs);
 }
 
+static void tell_of_quotas(const struct jobs *jobs)
+{
+	const struct quota_notices notices = {.store = jobs->store,
+					      .ipc = jobs->options.ipc,
+					      .hostname = jobs->options.hostname,
+					      .percent = jobs->options.quota_percent,
+					      .log = jobs->log};
+
+	quota_notices_send(&notices);
+}
+
 static void *run(void *context)
 {
 	struct jobs *jobs = context;
 
 	while (rest(jobs, jobs->options.interval_ms)) {
 		expire_in_time(jobs);
+		tell_of_quotas(jobs);
 		clear(jobs, "jobs.change_log_trimmed", change_log_trim, jobs->options.change_log_days);
 		clear_older(jobs, "jobs.deleted_purged", deleted_purge, jobs->options.deleted_days);
 		clear(jobs, "jobs.traces_forgotten", trace_forget, jobs->options.trace_days);

@@ -29,6 +29,8 @@ struct jobs_options {
 	size_t expire_count;
 	int expire_interval_ms;   /* 0: an hour */
 	struct ipc *ipc;          /* is told whose mailboxes have changed; may be NULL */
+	struct slice hostname;
+	unsigned quota_percent;   /* of a quota, from which on its owner is told (quota_notice.h); 0: never */
 	int interval_ms;          /* between rounds; 0: 5 minutes. The first begins one interval after the start. */
 	unsigned rows_at_once;    /* 0: 500 */
 	int rest_ms;              /* between two steps of a round; 0: 50 */

@@ -39,6 +39,8 @@ int role_run_jobs(struct role_setup *setup)
 	                               .ban_days = setup->config->ban.remember_days,
 	                               .sending_days = 2, /* the day in which an alarm isn't raised again, and more */
 	                               .greylist_days = setup->config->greylist.remember_days,
+	                               .hostname = slice_from_cstr(setup->config->hostname),
+	                               .quota_percent = setup->config->limits.quota_notice,
 	                               .expire = expiry_from(setup->config, &arena),
 	                               .expire_count = setup->config->retention.expire_count};
 	struct error error = {0};

@@ -18,6 +18,7 @@
 #include "store/schema/0014_sharing.h"
 #include "store/schema/0015_annotation.h"
 #include "store/schema/0016_url_key.h"
+#include "store/schema/0017_quota_told.h"
 
 #define TRIES 3
 
@@ -38,6 +39,7 @@ static const char *const migrations[] = {
 	MIGRATION_0014_SHARING,
 	MIGRATION_0015_ANNOTATION,
 	MIGRATION_0016_URL_KEY,
+	MIGRATION_0017_QUOTA_TOLD,
 };
 
 #define NEWEST ((int64_t)(sizeof migrations / sizeof migrations[0]))

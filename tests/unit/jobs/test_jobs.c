@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "jobs/jobs.h"
+#include "jobs/quota_notice.h"
 #include "store/deleted.h"
 #include "store/expiry.h"
 #include "store/queue.h"
@@ -85,6 +86,11 @@ enum status expiry_expunge(struct store *store, struct expiry_place place, int64
 	atomic_fetch_add(&store->expired_places, 1);
 	store->expired_before_ms = before_ms;
 	return clear(store, &store->change_rows, max, removed);
+}
+
+void quota_notices_send(const struct quota_notices *notices)
+{
+	assert_int_equal(notices->percent, 0);
 }
 
 static struct log make_log(void)

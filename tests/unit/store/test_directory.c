@@ -1,4 +1,5 @@
 /* Domains, accounts, aliases, and the look-up of routing. */
+#include "store/quota_watch.h"
 #include "store_fixture.h"
 
 static struct directory_entry look_up(struct fixture *fixture, const char *address)
@@ -149,10 +150,46 @@ static void test_look_up(void **state)
 	assert_int_not_equal(look_up(fixture, "alice+x@example.test").account.id, fixture->alice);
 }
 
+static size_t full_ones(struct fixture *fixture, unsigned percent)
+{
+	struct quota_full *full;
+	size_t count;
+
+	assert_int_equal(quota_find_full(fixture->store, &fixture->arena, percent, 10, &full, &count), STATUS_OK);
+	if (count > 0) {
+		assert_int_equal(full[0].account, fixture->alice);
+		assert_true(slice_eq(full[0].address, SLICE("alice@example.test")));
+	}
+	return count;
+}
+
+static void test_whose_quota_is_nearly_used_up(void **state)
+{
+	struct fixture *fixture = *state;
+	struct store *store = fixture->store;
+
+	fixture_deliver(fixture, fixture->alice, fixture_message(&fixture->arena, "x", 9000));
+	assert_int_equal(full_ones(fixture, 90), 0); /* no quota */
+	assert_int_equal(directory_set_quota(store, SLICE("alice@example.test"), 20000, 0), STATUS_OK);
+	assert_int_equal(full_ones(fixture, 90), 0);
+	assert_int_equal(full_ones(fixture, 40), 1);
+	assert_int_equal(directory_set_quota(store, SLICE("alice@example.test"), INT64_MAX, 1), STATUS_OK);
+	assert_int_equal(full_ones(fixture, 90), 1); /* by messages */
+	assert_int_equal(quota_set_told(store, fixture->alice), STATUS_OK);
+	assert_int_equal(full_ones(fixture, 90), 0);
+	assert_int_equal(quota_forget_told(store, 85), STATUS_OK); /* full still */
+	assert_int_equal(full_ones(fixture, 90), 0);
+	assert_int_equal(directory_set_quota(store, SLICE("alice@example.test"), 0, 100), STATUS_OK);
+	assert_int_equal(quota_forget_told(store, 85), STATUS_OK);
+	assert_int_equal(full_ones(fixture, 1), 1);
+	assert_int_equal(directory_enable_account(store, SLICE("alice@example.test"), false), STATUS_OK);
+	assert_int_equal(full_ones(fixture, 1), 0);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		FIXTURE_TEST(test_domains),
+		FIXTURE_TEST(test_whose_quota_is_nearly_used_up), FIXTURE_TEST(test_domains),
 		FIXTURE_TEST(test_accounts),
 		FIXTURE_TEST(test_new_account_has_mailboxes),
 		FIXTURE_TEST(test_remove_account),

@@ -1,0 +1,91 @@
+#include "jobs/quota_notice.h"
+
+#include "base/clock.h"
+#include "deliver/deliver.h"
+#include "mime/words.h"
+#include "store/quota_watch.h"
+
+#define AT_ONCE    100
+#define HYSTERESIS 5 /* percent, so that who is on the edge isn't told again and again */
+#define MB         1000000.0
+
+static unsigned percent_of(uint64_t used, uint64_t quota)
+{
+	return quota > 0 ? (unsigned)((double)used * 100 / (double)quota) : 0;
+}
+
+static void write_text(struct buf *out, const struct quota_full *full)
+{
+	if (full->quota_bytes > 0)
+		buf_printf(out, "Of %.1f MB, %.1f MB are used.\r\n", (double)full->quota_bytes / MB, (double)full->used_bytes / MB);
+	if (full->quota_messages > 0)
+		buf_printf(out, "Of %llu messages, %llu are there.\r\n", (unsigned long long)full->quota_messages,
+			   (unsigned long long)full->used_messages);
+	buf_add_literal(out, "\r\nWhen it is full no mail can come in, and who writes to you is told so. Please delete what you\r\n"
+			     "don't need any more, and empty the trash; or ask for more room.\r\n");
+}
+
+/* RFC 3834 section 5: nobody answers this by itself; the envelope's sender is the null path. */
+static struct slice write_message(const struct quota_notices *notices, struct arena *arena, const struct quota_full *full,
+				  struct slice queue_id)
+{
+	unsigned bytes = percent_of(full->used_bytes, full->quota_bytes),
+		 messages = percent_of(full->used_messages, full->quota_messages);
+	struct buf out;
+
+	buf_init(&out, arena, 0);
+	buf_printf(&out, "From: Posthorn <postmaster@%.*s>\r\nTo: %.*s\r\nDate: ", SLICE_ARG(notices->hostname), SLICE_ARG(full->address));
+	date_format(&out, clock_wall_ms(), 0);
+	buf_printf(&out, "\r\nMessage-ID: <%.*s@%.*s>\r\nSubject: Your mailbox is %u %% full\r\n", SLICE_ARG(queue_id),
+		   SLICE_ARG(notices->hostname), bytes > messages ? bytes : messages);
+	buf_add_literal(&out, "Auto-Submitted: auto-generated\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n"
+			      "Content-Transfer-Encoding: 8bit\r\n\r\n");
+	write_text(&out, full);
+	return buf_slice(&out);
+}
+
+/* A crash between the delivery and our note of it brings the same message again under the same queue id. */
+static bool bring(const struct quota_notices *notices, struct arena *arena, const struct quota_full *full)
+{
+	struct deliver_recipient to = {.address = full->address, .original = SLICE_EMPTY, .notify = NOTIFY_NEVER};
+	struct deliver_envelope envelope = {
+		.sender = {.address = SLICE_EMPTY, .login = SLICE_EMPTY, .may_relay = true},
+		.envelope_id = SLICE_EMPTY,
+		.again = true,
+		.body_8bit = true,
+		.forwarded_by = SLICE_EMPTY,
+		.recipients = &to,
+		.recipient_count = 1,
+		.trace_from = SLICE("quota"),
+	};
+	struct buf id;
+
+	buf_init(&id, arena, 0);
+	buf_printf(&id, "quota-%lld-%lld", (long long)full->account, (long long)(clock_wall_ms() / 86400000));
+	envelope.queue_id = buf_slice(&id);
+	struct deliver_verdict verdict =
+		deliver_message(notices->ipc, arena, &envelope, write_message(notices, arena, full, envelope.queue_id), -1);
+
+	LOG_INFO(notices->log, "jobs.quota_notice", LOG_STR("id", envelope.queue_id), LOG_STR("address", full->address),
+		 LOG_INT("used", full->used_bytes), LOG_INT("quota", full->quota_bytes), LOG_INT("code", verdict.code));
+	return verdict.status == STATUS_OK;
+}
+
+void quota_notices_send(const struct quota_notices *notices)
+{
+	struct arena arena SCOPED_ARENA;
+	struct quota_full *full;
+	size_t count;
+	enum status status;
+
+	if (notices->percent == 0)
+		return;
+	status = quota_forget_told(notices->store, notices->percent > HYSTERESIS ? notices->percent - HYSTERESIS : 1);
+	if (status == STATUS_OK)
+		status = quota_find_full(notices->store, &arena, notices->percent, AT_ONCE, &full, &count);
+	for (size_t i = 0; status == STATUS_OK && i < count; i++)
+		if (bring(notices, &arena, &full[i]))
+			status = quota_set_told(notices->store, full[i].account);
+	if (status != STATUS_OK)
+		LOG_WARNING(notices->log, "jobs.quota_notice", LOG_STR("status", status_name(status)));
+}
