@@ -7,17 +7,34 @@
 
 #define AT_ONCE    100
 #define HYSTERESIS 5 /* percent, so that who is on the edge isn't told again and again */
-#define MB         1000000.0
 
 static unsigned percent_of(uint64_t used, uint64_t quota)
 {
 	return quota > 0 ? (unsigned)((double)used * 100 / (double)quota) : 0;
 }
 
+static void put_size(struct buf *out, uint64_t bytes)
+{
+	static const char *const units[] = {"kB", "MB", "GB", "TB"};
+	double size = (double)bytes / 1000;
+	size_t unit = 0;
+
+	while (size >= 1000 && unit + 1 < sizeof units / sizeof units[0]) {
+		size /= 1000;
+		unit++;
+	}
+	buf_printf(out, "%.1f %s", size, units[unit]);
+}
+
 static void write_text(struct buf *out, const struct quota_full *full)
 {
-	if (full->quota_bytes > 0)
-		buf_printf(out, "Of %.1f MB, %.1f MB are used.\r\n", (double)full->quota_bytes / MB, (double)full->used_bytes / MB);
+	if (full->quota_bytes > 0) {
+		buf_add_literal(out, "Of ");
+		put_size(out, full->quota_bytes);
+		buf_add_literal(out, ", ");
+		put_size(out, full->used_bytes);
+		buf_add_literal(out, " are used.\r\n");
+	}
 	if (full->quota_messages > 0)
 		buf_printf(out, "Of %llu messages, %llu are there.\r\n", (unsigned long long)full->quota_messages,
 			   (unsigned long long)full->used_messages);

@@ -110,7 +110,7 @@ static void what_is_said(void **state)
 	send_to(&store);
 	assert_non_null(strstr(store.message, "\r\nSubject: Your mailbox is 93 % full\r\n"));
 	assert_non_null(strstr(store.message, "\r\nAuto-Submitted: auto-generated\r\n"));
-	assert_non_null(strstr(store.message, "\r\n\r\nOf 2000.0 MB, 1866.0 MB are used.\r\nOf 1000 messages, 10 are there.\r\n"));
+	assert_non_null(strstr(store.message, "\r\n\r\nOf 2.0 GB, 1.9 GB are used.\r\nOf 1000 messages, 10 are there.\r\n"));
 }
 
 static void tried_again_while_it_cannot_be_delivered(void **state)
