@@ -20,7 +20,7 @@
 #include "store/sending.h"
 
 #define DEFAULT_INTERVAL_MS  (5 * 60 * 1000)
-#define DEFAULT_EXPIRE_MS    (60 * 60 * 1000)
+#define DEFAULT_HOUR_MS      (60 * 60 * 1000)
 #define DEFAULT_ROWS_AT_ONCE 500
 #define DEFAULT_REST_MS      50
 #define DAY_MS               INT64_C(86400000)
@@ -33,7 +33,7 @@ struct jobs {
 	pthread_mutex_t mutex;
 	pthread_cond_t stop;
 	bool stopping;
-	int64_t expire_at_ms; /* monotonic */
+	int64_t hour_ms; /* monotonic: when its work is to be done again */
 };
 
 /* What is cleared away: at most `max` rows that are older than `before_ms`. */
@@ -124,13 +124,31 @@ static void expire(struct jobs *jobs)
 		;
 }
 
-/* In the first round, and each hour. */
-static void expire_in_time(struct jobs *jobs)
+/* While there is one more account that keeps too much, or more of it. */
+static void bound_deleted(struct jobs *jobs)
 {
-	if (jobs->options.expire_count == 0 || clock_monotonic_ms() < jobs->expire_at_ms)
+	size_t removed, total = 0;
+	enum status status;
+
+	do {
+		status = deleted_bound(jobs->store, jobs->options.rows_at_once, &removed);
+		total += removed;
+	} while (status == STATUS_OK && removed > 0 && rest(jobs, jobs->options.rest_ms));
+	if (status != STATUS_OK)
+		LOG_WARNING(jobs->log, "jobs.deleted_bounded", LOG_STR("status", status_name(status)), LOG_INT("removed", total));
+	else if (total > 0)
+		LOG_INFO(jobs->log, "jobs.deleted_bounded", LOG_INT("removed", total));
+}
+
+/* In the first round, and each hour: what looks at all accounts. */
+static void work_of_the_hour(struct jobs *jobs)
+{
+	if (clock_monotonic_ms() < jobs->hour_ms)
 		return;
-	jobs->expire_at_ms = clock_monotonic_ms() + jobs->options.expire_interval_ms;
-	expire(jobs);
+	jobs->hour_ms = clock_monotonic_ms() + jobs->options.hour_ms;
+	if (jobs->options.expire_count > 0)
+		expire(jobs);
+	bound_deleted(jobs);
 }
 
 static void tell_of_quotas(const struct jobs *jobs)
@@ -149,7 +167,7 @@ static void *run(void *context)
 	struct jobs *jobs = context;
 
 	while (rest(jobs, jobs->options.interval_ms)) {
-		expire_in_time(jobs);
+		work_of_the_hour(jobs);
 		tell_of_quotas(jobs);
 		clear(jobs, "jobs.change_log_trimmed", change_log_trim, jobs->options.change_log_days);
 		clear_older(jobs, "jobs.deleted_purged", deleted_purge, jobs->options.deleted_days);
@@ -187,8 +205,8 @@ struct jobs *jobs_new(const struct jobs_options *options, struct store *store, c
 		jobs->options.interval_ms = DEFAULT_INTERVAL_MS;
 	if (jobs->options.rows_at_once == 0)
 		jobs->options.rows_at_once = DEFAULT_ROWS_AT_ONCE;
-	if (jobs->options.expire_interval_ms <= 0)
-		jobs->options.expire_interval_ms = DEFAULT_EXPIRE_MS;
+	if (jobs->options.hour_ms <= 0)
+		jobs->options.hour_ms = DEFAULT_HOUR_MS;
 	if (jobs->options.rest_ms <= 0)
 		jobs->options.rest_ms = DEFAULT_REST_MS;
 	jobs->store = store;

@@ -27,7 +27,7 @@ struct jobs_options {
 	unsigned greylist_days;   /* 0: kept for ever */
 	const struct jobs_expiry *expire; /* copied by nobody: outlives the jobs */
 	size_t expire_count;
-	int expire_interval_ms;   /* 0: an hour */
+	int hour_ms;              /* between rounds that look at all accounts; 0: an hour */
 	struct ipc *ipc;          /* is told whose mailboxes have changed; may be NULL */
 	struct slice hostname;
 	unsigned quota_percent;   /* of a quota, from which on its owner is told (quota_notice.h); 0: never */

@@ -323,6 +323,16 @@ static bool read_oldest(struct db *db, const struct purge_work *work, struct lis
 	return rows->count > 0;
 }
 
+static void drop_rows(struct db *db, const struct list *rows)
+{
+	const struct purged *items = rows->items;
+
+	for (size_t i = 0; i < rows->count && db_status(db) == STATUS_OK; i++) {
+		drop_deleted(db, items[i].account, items[i].mailbox, &items[i].entry);
+		email_forget(db, items[i].account, items[i].entry.email);
+	}
+}
+
 static enum status purge_some(struct db *db, void *context)
 {
 	struct purge_work *work = context;
@@ -343,12 +353,83 @@ static enum status purge_some(struct db *db, void *context)
 	items = rows.items;
 	if (items[0].account != work->account)
 		return db_status(db);
-	for (size_t i = 0; i < rows.count && db_status(db) == STATUS_OK; i++) {
-		drop_deleted(db, items[i].account, items[i].mailbox, &items[i].entry);
-		email_forget(db, items[i].account, items[i].entry.email);
-	}
+	drop_rows(db, &rows);
 	work->removed = rows.count;
 	return db_status(db);
+}
+
+struct bound_work {
+	int64_t account;
+	uint64_t excess; /* bytes */
+	size_t max, removed;
+};
+
+/* An account that keeps too much. False: there is none. */
+static bool find_excess(struct db *db, struct bound_work *work)
+{
+	struct db_query query = db_query(db, "SELECT a.id, d.bytes - a.quota_bytes FROM account a JOIN"
+					     " (SELECT account, CAST(sum(size) AS BIGINT) AS bytes FROM deleted_email GROUP BY account) d"
+					     " ON d.account = a.id WHERE a.quota_bytes > 0 AND d.bytes > a.quota_bytes LIMIT 1");
+	bool found = db_row(&query);
+
+	if (found) {
+		work->account = db_i64(&query, 0);
+		work->excess = (uint64_t)db_i64(&query, 1);
+	}
+	db_done(&query);
+	return found;
+}
+
+static void read_oldest_of(struct db *db, const struct bound_work *work, struct list *rows)
+{
+	struct purged *row;
+	uint64_t bytes = 0;
+	struct db_query query = db_query(db, "SELECT mailbox, uid, email, size FROM deleted_email WHERE account = $1"
+					     " ORDER BY deleted_ms, mailbox, uid LIMIT $2");
+
+	db_bind_i64(&query, work->account);
+	db_bind_i64(&query, (int64_t)work->max);
+	while (bytes < work->excess && db_row(&query) && (row = list_add(rows))) {
+		*row = (struct purged){work->account, db_i64(&query, 0),
+				       {.uid = (uint32_t)db_i64(&query, 1), .email = db_i64(&query, 2)}};
+		bytes += (uint64_t)db_i64(&query, 3);
+	}
+	db_done(&query);
+}
+
+static enum status bound_some(struct db *db, void *context)
+{
+	struct bound_work *work = context;
+	struct arena arena SCOPED_ARENA;
+	struct list rows = LIST(&arena, struct purged);
+
+	/* Its row is locked first, as by all who change its messages. */
+	(void)counters_account(db, work->account);
+	read_oldest_of(db, work, &rows);
+	drop_rows(db, &rows);
+	work->removed = rows.count;
+	return db_status(db);
+}
+
+enum status deleted_bound(struct store *store, size_t max, size_t *removed)
+{
+	struct bound_work work = {.max = max};
+	struct db *db = db_acquire(store->pool);
+	enum status status;
+	bool found;
+
+	*removed = 0;
+	if (!db)
+		return STATUS_TEMPORARY;
+	found = find_excess(db, &work);
+	status = db_status(db);
+	db_release(db);
+	if (status != STATUS_OK || !found)
+		return status;
+	status = db_write(store->pool, bound_some, &work);
+	if (status == STATUS_OK)
+		*removed = work.removed;
+	return status;
 }
 
 static enum status purge_mailboxes(struct db *db, void *context)

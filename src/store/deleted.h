@@ -39,5 +39,8 @@ MUST_CHECK enum status undelete_messages(struct store *store, const struct undel
 MUST_CHECK enum status undelete_mailbox(struct store *store, int64_t account, struct slice name, struct slice new_name,
 					size_t *count);
 
+/* Clean-up: of accounts that have a quota no more is kept than what the quota allows once more, or who fills and empties a mailbox could take
+ * all the room there is. The oldest go first, at most `max`. */
+MUST_CHECK enum status deleted_bound(struct store *store, size_t max, size_t *removed);
 /* Clean-up: forgets at most `max` that were deleted before `before_ms`. */
 MUST_CHECK enum status deleted_purge(struct store *store, int64_t before_ms, size_t max, size_t *removed);

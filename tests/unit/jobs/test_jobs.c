@@ -23,7 +23,7 @@ struct store {
 	_Atomic unsigned faults, steps;
 	_Atomic size_t largest_step;
 	_Atomic int64_t change_before_ms, trace_before_ms, deleted_before_ms, expired_before_ms;
-	_Atomic unsigned expired_places;
+	_Atomic unsigned expired_places, bounded;
 };
 
 static enum status clear(struct store *store, _Atomic size_t *rows, size_t max, size_t *removed)
@@ -56,6 +56,14 @@ enum status deleted_purge(struct store *store, int64_t before_ms, size_t max, si
 {
 	(void)max;
 	store->deleted_before_ms = before_ms;
+	*removed = 0;
+	return STATUS_OK;
+}
+
+enum status deleted_bound(struct store *store, size_t max, size_t *removed)
+{
+	assert_true(max > 0);
+	atomic_fetch_add(&store->bounded, 1);
 	*removed = 0;
 	return STATUS_OK;
 }
@@ -192,6 +200,7 @@ static void messages_expire_once_an_hour(void **state)
 		usleep(1000);
 	jobs_free(jobs);
 	assert_int_equal(store.expired_places, 3);
+	assert_int_equal(store.bounded, 1);
 	assert_int_equal(store.change_rows, 0);
 	assert_in_range(store.expired_before_ms, start_ms - 30 * DAY_MS, clock_wall_ms() - 30 * DAY_MS);
 }

@@ -99,6 +99,33 @@ static void test_quota_holds_for_what_comes_back(void **state)
 	assert_int_equal(fixture_number(fixture, "SELECT count(*) FROM deleted_email"), 1);
 }
 
+static void test_no_more_is_kept_than_a_quota(void **state)
+{
+	struct fixture *fixture = *state;
+	struct store *store = keeping(fixture);
+	struct deleted_message *messages;
+	uint32_t uids[6];
+	size_t count;
+
+	for (int i = 0; i < 6; i++)
+		uids[i] = fixture_deliver(fixture, fixture->alice, fixture_message(&fixture->arena, "x", 10000));
+	for (int i = 0; i < 6; i++)
+		expunge(fixture, 1, &uids[i], 1);
+	execute_sql(fixture, "UPDATE deleted_email SET deleted_ms = uid");
+	assert_int_equal(deleted_bound(store, 2, &count), STATUS_OK);
+	assert_int_equal(count, 0); /* there is no quota */
+	assert_int_equal(directory_set_quota(store, SLICE("alice@example.test"), 25000, 0), STATUS_OK);
+	for (size_t steps[] = {2, 2, 0}, i = 0; i < 3; i++) {
+		assert_int_equal(deleted_bound(store, 2, &count), STATUS_OK);
+		assert_int_equal(count, steps[i]);
+	}
+	assert_int_equal(deleted_messages(store, &fixture->arena, fixture->alice, 10, &messages, &count), STATUS_OK);
+	assert_int_equal(count, 2);
+	assert_int_equal(messages[0].uid, uids[5]);
+	assert_int_equal(messages[1].uid, uids[4]);
+	fixture_check_invariants(fixture);
+}
+
 /* ---- what has been there for long enough ---- */
 
 /* The places where something is expunged before `before_ms`, in steps of two. */
@@ -456,7 +483,7 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		FIXTURE_TEST(test_expunged_comes_back),
-		FIXTURE_TEST(test_messages_expire), FIXTURE_TEST(test_who_expires),
+		FIXTURE_TEST(test_no_more_is_kept_than_a_quota), FIXTURE_TEST(test_messages_expire), FIXTURE_TEST(test_who_expires),
 		FIXTURE_TEST(test_nothing_is_kept_when_off),
 		FIXTURE_TEST(test_quota_holds_for_what_comes_back),
 		FIXTURE_TEST(test_a_mailbox_comes_back),
