@@ -2,7 +2,7 @@
 
 #include "base/clock.h"
 #include "deliver/deliver.h"
-#include "mime/words.h"
+#include "mime/auto_message.h"
 #include "store/quota_watch.h"
 
 #define AT_ONCE    100
@@ -42,21 +42,21 @@ static void write_text(struct buf *out, const struct quota_full *full)
 			     "don't need any more, and empty the trash; or ask for more room.\r\n");
 }
 
-/* RFC 3834 section 5: nobody answers this by itself; the envelope's sender is the null path. */
 static struct slice write_message(const struct quota_notices *notices, struct arena *arena, const struct quota_full *full,
 				  struct slice queue_id)
 {
 	unsigned bytes = percent_of(full->used_bytes, full->quota_bytes),
 		 messages = percent_of(full->used_messages, full->quota_messages);
-	struct buf out;
+	struct buf out, subject;
 
 	buf_init(&out, arena, 0);
-	buf_printf(&out, "From: Posthorn <postmaster@%.*s>\r\nTo: %.*s\r\nDate: ", SLICE_ARG(notices->hostname), SLICE_ARG(full->address));
-	date_format(&out, clock_wall_ms(), 0);
-	buf_printf(&out, "\r\nMessage-ID: <%.*s@%.*s>\r\nSubject: Your mailbox is %u %% full\r\n", SLICE_ARG(queue_id),
-		   SLICE_ARG(notices->hostname), bytes > messages ? bytes : messages);
-	buf_add_literal(&out, "Auto-Submitted: auto-generated\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n"
-			      "Content-Transfer-Encoding: 8bit\r\n\r\n");
+	buf_init(&subject, arena, 0);
+	buf_printf(&subject, "Your mailbox is %u %% full", bytes > messages ? bytes : messages);
+	auto_message_header(&out, &(struct auto_message){.hostname = notices->hostname,
+							 .to = full->address,
+							 .queue_id = queue_id,
+							 .subject = buf_slice(&subject),
+							 .now_ms = clock_wall_ms()});
 	write_text(&out, full);
 	return buf_slice(&out);
 }

@@ -3,25 +3,19 @@
 #include "base/clock.h"
 #include "base/random.h"
 #include "deliver/wire.h"
-#include "mime/words.h"
+#include "mime/auto_message.h"
 
-/* RFC 3834 section 5: nobody answers this by itself; the envelope's sender is the null path. */
 static struct slice write_message(struct arena *arena, const struct alarm_sender *sender, const struct guard_alarm *alarm,
 				  struct slice queue_id)
 {
 	struct buf out;
 
 	buf_init(&out, arena, 0);
-	bool is_full = slice_find_byte(sender->recipient, '@') != SLICE_NOT_FOUND;
-
-	buf_printf(&out, "From: Posthorn <postmaster@%.*s>\r\nTo: %.*s%s%.*s\r\nDate: ", SLICE_ARG(sender->hostname),
-		   SLICE_ARG(sender->recipient), is_full ? "" : "@", SLICE_ARG(is_full ? SLICE_EMPTY : sender->hostname));
-	date_format(&out, clock_wall_ms(), 0);
-	buf_printf(&out, "\r\nMessage-ID: <%.*s@%.*s>\r\nSubject: An account sends too much\r\n", SLICE_ARG(queue_id),
-		   SLICE_ARG(sender->hostname));
-	buf_add_literal(&out,
-			"Auto-Submitted: auto-generated\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n"
-			"Content-Transfer-Encoding: 8bit\r\n\r\n");
+	auto_message_header(&out, &(struct auto_message){.hostname = sender->hostname,
+							 .to = sender->recipient,
+							 .queue_id = queue_id,
+							 .subject = SLICE("An account sends too much"),
+							 .now_ms = clock_wall_ms()});
 	buf_printf(&out,
 		   "The account %.*s wants to send more than one may in an hour (sending.messages_per_hour: %llu,\r\n"
 		   "sending.recipients_per_hour: %llu; 0 is any number). What is above that is refused for now. Nothing\r\n"
