@@ -446,7 +446,7 @@ static enum status narrow(struct fetch *f, const struct imap_set *ever, struct i
 
 	if (f->request.items & FETCH_MODSEQ)
 		imap_use_condstore(f->s);
-	if (f->request.changed_since == 0)
+	if (!f->request.is_conditional)
 		return clip(f, set);
 	if (f->request.vanished)
 		status = imap_put_vanished(f->s, ever, f->request.changed_since, 0);

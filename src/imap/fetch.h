@@ -48,7 +48,8 @@ struct fetch_request {
 	size_t section_count;
 	unsigned wanted; /* EMAIL_* that it takes */
 	bool sets_seen;
-	uint64_t changed_since; /* RFC 7162 section 3.1.4.1; 0: no matter */
+	bool is_conditional; /* RFC 7162 section 3.1.4.1: only what is newer than changed_since */
+	uint64_t changed_since;
 	bool vanished;
 	bool is_windowed; /* RFC 9394 section 3.4 */
 	struct search_window window;

@@ -277,9 +277,9 @@ static bool parse_modifier(struct imap_parser *p, struct fetch_request *request)
 	if (!imap_accept_word(p, SLICE("CHANGEDSINCE")))
 		return imap_fault(p, SLICE("there is no such modifier"));
 	request->items |= FETCH_MODSEQ;
-	if (!imap_parse_space(p) || !imap_parse_u64(p, &request->changed_since))
-		return false;
-	return request->changed_since > 0 || imap_fault(p, SLICE("mod-sequences begin with 1"));
+	request->is_conditional = true;
+	/* Lenient: 0 too, which Thunderbird says of a mailbox that it doesn't know yet. */
+	return imap_parse_space(p) && imap_parse_u64(p, &request->changed_since);
 }
 
 bool imap_parse_fetch_modifiers(struct imap_parser *p, struct fetch_request *request)
@@ -292,7 +292,7 @@ bool imap_parse_fetch_modifiers(struct imap_parser *p, struct fetch_request *req
 		if (!parse_modifier(p, request))
 			return false;
 	} while (imap_accept(p, ' '));
-	if (request->vanished && request->changed_since == 0)
+	if (request->vanished && !request->is_conditional)
 		return imap_fault(p, SLICE("VANISHED stands with CHANGEDSINCE"));
 	return imap_parse_byte(p, ')');
 }
