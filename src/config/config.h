@@ -193,6 +193,7 @@ struct config {
 		char *comment, *admin; /* what clients are told of the server (RFC 5464); NULL: nothing */
 		unsigned message_limit;
 		char *message_limit_for; /* "all", "saving" */
+		bool surrogates;
 		char *literals;        /* "any", "small" */
 		char *submitter;       /* may fetch what URLs of submit+ name (RFC 4467); NULL: nobody */
 	} imap;

@@ -9,6 +9,7 @@
 #include "imap/preview.h"
 #include "imap/search_run.h"
 #include "imap/session.h"
+#include "imap/surrogate.h"
 #include "imap/write.h"
 #include "store/threads.h"
 
@@ -16,6 +17,8 @@
 /* A message of which more than this would be held in memory at once is streamed. */
 #define MEMORY_MAX ((uint64_t)4 * 1024 * 1024)
 #define FACTS_MAX  256
+/* Of a message whose headers have UTF-8 in them, in memory to be downgraded. */
+#define SUSPECT_MAX ((size_t)512 * 1024 * 1024)
 
 /* ---- responses ---- */
 
@@ -93,6 +96,10 @@ struct fetch {
 	int64_t large_email;
 	uint64_t large_size;
 	struct slice large_structure;
+	/* one that is looked at for a surrogate: its line has been begun too */
+	bool gives_surrogates, is_suspect;
+	struct email suspect;
+	struct buf downgraded; /* uint32_t: the client's numbers of surrogates */
 	/* how it went */
 	bool missing, unknown_encoding, broken;
 	struct message_limit limit;
@@ -223,6 +230,52 @@ static void stream_large(struct fetch *f)
 	arena_reset(&f->scratch);
 }
 
+/* ---- surrogates ---- */
+
+static void note_surrogate(struct fetch *f)
+{
+	const struct view_message *message = &f->messages[f->next - 1];
+	uint32_t number = f->request.items & (FETCH_UID | FETCH_UID_ONLY) ? message->uid : message->sequence;
+
+	buf_add(&f->downgraded, slice_of((const char *)&number, sizeof(number)));
+}
+
+static void put_suspect(struct fetch *f)
+{
+	struct arena arena SCOPED_ARENA;
+	struct buf bytes SCOPED_BUF;
+	struct email *email = &f->suspect;
+	struct fetch_sink sink = {.out = f->out, .flush = flush_if_high, .context = imap_conn(f->s)};
+	bool is_changed = false;
+	enum status status;
+
+	f->is_suspect = false;
+	buf_init(&bytes, NULL, SUSPECT_MAX);
+	status = imap_make_surrogate(f->s, &arena, email, &bytes, &is_changed);
+	if (status == STATUS_OK) {
+		struct fetch_source source = {.bytes = email->bytes, .size = email->bytes.len};
+
+		put_texts(f, email);
+		put_sections(f, &source, email->structure, &sink);
+	} else {
+		put_nothing(f);
+		f->missing |= status == STATUS_NOT_FOUND;
+		f->status = status == STATUS_NOT_FOUND ? f->status : status;
+	}
+	if (is_changed)
+		note_surrogate(f);
+	fetch_end(f->out);
+	arena_reset(&f->scratch);
+}
+
+static bool is_suspect(struct fetch *f, const struct email *email)
+{
+	bool is = f->gives_surrogates && imap_may_need_surrogate(&f->scratch, email);
+
+	arena_reset(&f->scratch);
+	return is;
+}
+
 /* ---- scans ---- */
 
 static bool each_email(void *context, const struct email *email)
@@ -236,6 +289,12 @@ static bool each_email(void *context, const struct email *email)
 	if (f->next == f->count || f->messages[f->next].uid != email->uid)
 		return f->next < f->count;
 	begin_message(f, &f->messages[f->next++]);
+	if (is_suspect(f, email)) {
+		f->is_suspect = true;
+		f->suspect = (struct email){.uid = email->uid, .id = email->id, .saved_ms = email->saved_ms};
+		f->suspect.structure = slice_dup(&f->scratch, email->structure);
+		return false;
+	}
 	put_texts(f, email);
 	if (must_stream(f, email)) {
 		f->is_streaming = true;
@@ -272,6 +331,8 @@ static void fetch_piece(struct fetch *f, const struct imap_walk *walk)
 				       f->count - f->next, f->request.wanted, each_email, f);
 		if (f->is_streaming)
 			stream_large(f);
+		if (f->is_suspect)
+			put_suspect(f);
 		if (f->next == before) {
 			f->missing = true;
 			return;
@@ -312,6 +373,9 @@ static void run(struct fetch *f, const struct imap_set *set)
 
 	f->out = imap_output(f->s);
 	f->texts = imap_flag_texts_new(f->s);
+	f->gives_surrogates = imap_gives_surrogates(f->s);
+	if (f->gives_surrogates && f->request.wanted)
+		f->request.wanted |= EMAIL_STRUCTURE | EMAIL_HEADER;
 	if (f->request.items & FETCH_THREAD_ID)
 		f->status = threads_catch_up(imap_store(f->s), imap_viewer_account(f->s));
 	imap_walk_begin(&walk, f->s, set);
@@ -341,6 +405,7 @@ enum status imap_put_messages(struct imap_session *s, const struct fetch_request
 	f.request.items |= imap_uid_item(s);
 	run(&f, set);
 	arena_free(&f.scratch);
+	buf_free(&f.downgraded);
 	return f.broken ? STATUS_PEER : f.status;
 }
 
@@ -455,6 +520,19 @@ static enum status narrow(struct fetch *f, const struct imap_set *ever, struct i
 	return status == STATUS_OK ? clip(f, set) : status;
 }
 
+/* RFC 6858 section 3: which were surrogates. */
+static struct slice downgraded_code(struct fetch *f)
+{
+	struct buf code;
+
+	if (f->downgraded.len == 0)
+		return SLICE_EMPTY;
+	buf_init(&code, imap_arena(f->s), 0);
+	buf_add_literal(&code, "DOWNGRADED ");
+	imap_put_numbers_as_set(&code, (const uint32_t *)(const void *)f->downgraded.data, f->downgraded.len / sizeof(uint32_t));
+	return buf_slice(&code);
+}
+
 static enum next answer(struct fetch *f, struct imap_command *command)
 {
 	if (f->broken)
@@ -462,7 +540,7 @@ static enum next answer(struct fetch *f, struct imap_command *command)
 	if (f->status != STATUS_OK)
 		return imap_answer(f->s, command, f->status, SLICE_EMPTY);
 	if (!f->unknown_encoding && !f->missing)
-		return limit_ok(f->s, command, &f->limit, SLICE_EMPTY, SLICE("FETCH completed"));
+		return limit_ok(f->s, command, &f->limit, downgraded_code(f), SLICE("FETCH completed"));
 	limit_tell(f->s, &f->limit);
 	if (f->unknown_encoding)
 		return imap_no(f->s, command, SLICE("UNKNOWN-CTE"), SLICE("A part's encoding is not known"));
@@ -503,6 +581,9 @@ enum next imap_fetch(struct imap_session *s, struct imap_command *command)
 	if (f.status == STATUS_OK && f.request.sets_seen && !s->read_only && s->rights & RIGHT_SEEN)
 		mark_seen(&f, command, &set);
 	run(&f, &set);
+	enum next next = answer(&f, command);
+
 	arena_free(&f.scratch);
-	return answer(&f, command);
+	buf_free(&f.downgraded);
+	return next;
 }

@@ -36,6 +36,7 @@ struct imap_options {
 	uint64_t append_limit;       /* bytes of a message, advertised by APPENDLIMIT; 0: 50 MB */
 	uint32_t message_limit;      /* messages that one command works on (RFC 9738); 0: any number */
 	bool limits_saving_only;     /* that is of APPEND and COPY alone */
+	bool surrogates;             /* for who takes no UTF-8 in headers (RFC 6858); else messages are sent as they are */
 	bool small_literals;         /* LITERAL-: what is sent unasked is at most 4,096 bytes; else LITERAL+ */
 	unsigned max_bad_commands;   /* then BYE; 0: 20 */
 	unsigned max_login_failures; /* then BYE; 0: 5 */

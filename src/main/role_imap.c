@@ -36,6 +36,7 @@ static struct imap_options options_from(const struct config *config)
 		.admin = slice_from_cstr(config->imap.admin),
 		.message_limit = config->imap.message_limit,
 		.limits_saving_only = slice_eq(slice_from_cstr(config->imap.message_limit_for), SLICE("saving")),
+		.surrogates = config->imap.surrogates,
 		.small_literals = slice_eq(slice_from_cstr(config->imap.literals), SLICE("small")),
 		.submitter = slice_from_cstr(config->imap.submitter),
 		.idle_timeout_ms = (int)config->limits.idle_timeout_s * 1000,

@@ -1,100 +1,8 @@
 #include "pop3/surrogate.h"
 
-#include "mime/downgrade.h"
 #include "pop3/known.h"
 #include "store/email.h"
-
-/* ---- one message ---- */
-
-struct giving {
-	struct email_reader *reader;
-	uint64_t at;     /* in the message that is stored */
-	uint64_t octets; /* of the surrogate, so far */
-	bool is_changed;
-	pop3_sink sink; /* NULL: octets are counted */
-	void *context;
-	enum status status;
-};
-
-static bool give(struct giving *giving, struct slice piece)
-{
-	giving->octets += piece.len;
-	return !giving->sink || giving->sink(giving->context, piece);
-}
-
-/* Some of what is stored from `at` on, up to `end`. */
-static bool read_piece(struct giving *giving, uint64_t at, uint64_t end, struct slice *piece)
-{
-	giving->status = email_read(giving->reader, at, piece);
-	if (giving->status == STATUS_OK && piece->len == 0)
-		giving->status = STATUS_BUG;
-	*piece = slice_sub(*piece, 0, end - at);
-	return giving->status == STATUS_OK;
-}
-
-static bool copy_until(struct giving *giving, uint64_t end)
-{
-	struct slice piece;
-
-	if (!giving->sink && end > giving->at) {
-		giving->octets += end - giving->at;
-		giving->at = end;
-	}
-	while (giving->at < end) {
-		if (!read_piece(giving, giving->at, end, &piece))
-			return false;
-		giving->at += piece.len;
-		if (!give(giving, piece))
-			return false;
-	}
-	return true;
-}
-
-static bool read_header(struct giving *giving, const struct message_part *part, struct buf *header)
-{
-	struct slice piece;
-
-	for (uint64_t at = part->header_start; at < part->body_start; at += piece.len) {
-		if (!read_piece(giving, at, part->body_start, &piece))
-			return false;
-		buf_add(header, piece);
-	}
-	return true;
-}
-
-static bool give_header(struct giving *giving, const struct message_part *part)
-{
-	struct arena arena SCOPED_ARENA;
-	struct buf header SCOPED_BUF, downgraded SCOPED_BUF;
-
-	if (!copy_until(giving, part->header_start) || !read_header(giving, part, &header))
-		return false;
-	if (!downgrade_is_needed(buf_slice(&header)))
-		return copy_until(giving, part->body_start);
-	downgrade_header(&downgraded, &arena, buf_slice(&header));
-	giving->is_changed = true;
-	giving->at = part->body_start;
-	return give(giving, buf_slice(&downgraded));
-}
-
-/* Parts lie in the order of the message; message_parse limits their depth. */
-static bool give_part(struct giving *giving, const struct message_part *part)
-{
-	if (!give_header(giving, part))
-		return false;
-	for (const struct message_part *child = part->children; child; child = child->next) {
-		if (!give_part(giving, child))
-			return false;
-	}
-	return true;
-}
-
-static enum status give_message(struct giving *giving, const struct message *structure)
-{
-	if (give_part(giving, structure->root))
-		(void)copy_until(giving, email_reader_size(giving->reader));
-	return giving->status;
-}
+#include "store/surrogate.h"
 
 struct lookup {
 	struct arena *arena;
@@ -121,14 +29,14 @@ static enum status read_structure(struct pop3_session *s, struct arena *arena, u
 }
 
 enum status pop3_give_surrogate(struct pop3_session *s, const struct view_message *message, struct email_reader *reader,
-				pop3_sink sink, void *context)
+				surrogate_sink sink, void *context)
 {
 	struct arena arena SCOPED_ARENA;
-	struct giving giving = {.reader = reader, .sink = sink, .context = context};
 	struct message *structure;
+	struct surrogate_result result;
 	enum status status = read_structure(s, &arena, message->uid, &structure);
 
-	return status == STATUS_OK ? give_message(&giving, structure) : status;
+	return status == STATUS_OK ? surrogate_give(reader, structure, sink, context, &result) : status;
 }
 
 /* ---- all messages ---- */
@@ -140,18 +48,6 @@ struct sieve {
 	size_t count;
 };
 
-/* Only those that lie in `bytes` can be looked at. */
-static bool headers_are_ascii(const struct message_part *part, struct slice bytes)
-{
-	if (part->body_start > bytes.len || downgrade_is_needed(slice_sub(bytes, part->header_start, part->body_start)))
-		return false;
-	for (const struct message_part *child = part->children; child; child = child->next) {
-		if (!headers_are_ascii(child, bytes))
-			return false;
-	}
-	return true;
-}
-
 static bool needs_look(struct sieve *sieve, const struct email *email)
 {
 	if (!sieve->by_headers)
@@ -159,7 +55,7 @@ static bool needs_look(struct sieve *sieve, const struct email *email)
 	arena_reset(&sieve->arena);
 	const struct message *message = message_unpack(&sieve->arena, email->structure, email->bytes);
 
-	return message && !headers_are_ascii(message->root, email->bytes);
+	return message && surrogate_may_be_needed(message, email->bytes);
 }
 
 static bool sift(void *context, const struct email *email)
@@ -189,18 +85,19 @@ static enum status sift_all(struct pop3_session *s, uint32_t *uids, size_t *coun
 static enum status measure(struct pop3_session *s, const struct view_message *message)
 {
 	struct arena arena SCOPED_ARENA;
-	struct giving giving = {0};
+	struct email_reader *reader;
+	struct surrogate_result result;
 	struct message *structure;
 	enum status status = read_structure(s, &arena, message->uid, &structure);
 
 	if (status == STATUS_OK)
-		status = email_open_sized(s->context->store, &arena, s->account, message->email, message->size, &giving.reader);
+		status = email_open_sized(s->context->store, &arena, s->account, message->email, message->size, &reader);
 	if (status != STATUS_OK)
 		return status;
-	status = give_message(&giving, structure);
-	email_close(giving.reader);
-	if (status == STATUS_OK && giving.is_changed) {
-		struct pop3_surrogate found = {.uid = message->uid, .size = giving.octets};
+	status = surrogate_give(reader, structure, NULL, NULL, &result);
+	email_close(reader);
+	if (status == STATUS_OK && result.is_changed) {
+		struct pop3_surrogate found = {.uid = message->uid, .size = result.octets};
 
 		buf_add(&s->surrogates, slice_of((const char *)&found, sizeof(found)));
 	}

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "pop3/session.h"
+#include "store/surrogate.h"
 
 struct email_reader;
 
@@ -12,6 +13,5 @@ MUST_CHECK enum status pop3_find_surrogates(struct pop3_session *s);
 /* Has the message one? *size becomes its size in octets. */
 bool pop3_has_surrogate(const struct pop3_session *s, uint32_t uid, uint64_t *size);
 /* Gives it piece by piece, until the sink says false. */
-typedef bool (*pop3_sink)(void *context, struct slice piece);
 MUST_CHECK enum status pop3_give_surrogate(struct pop3_session *s, const struct view_message *message,
-					   struct email_reader *reader, pop3_sink sink, void *context);
+					   struct email_reader *reader, surrogate_sink sink, void *context);

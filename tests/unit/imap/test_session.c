@@ -6,7 +6,8 @@
  *     D: text             a message with that subject is delivered by another role
  *     E:                  the server closes the connection
  *     T:                  the change log is trimmed to nothing
- *     O: 3                an option, before the first session: the messages that one command works on; "3 saving": that APPEND and COPY do
+ *     O: 3                an option, before the first session: the messages that one command works on; "3 saving": that APPEND and COPY
+ *                         do; "surrogates": no UTF-8 in headers for who hasn't said he takes it
  *
  * {{UIDVALIDITY}} in a line of the client's is what the server last told, {{URL}} what it last authorised.
  */
@@ -133,8 +134,12 @@ static void trim_log(struct replay *r)
 	assert_int_equal(change_log_trim(harness_store(r->h), clock_wall_ms() + 1000, 100000, &removed), STATUS_OK);
 }
 
-static void set_limit(struct replay *r, struct slice text)
+static void set_option(struct replay *r, struct slice text)
 {
+	if (slice_eq(text, SLICE("surrogates"))) {
+		harness_context(r->h)->options.surrogates = true;
+		return;
+	}
 	struct slice number = slice_cut(&text, ' ');
 
 	assert_true(slice_to_u32(number, UINT32_MAX, &harness_context(r->h)->options.message_limit));
@@ -153,7 +158,7 @@ static void replay_line(struct replay *r, struct slice line)
 		fail_msg("%s:%d: not a line of a transcript", r->file, r->line);
 	text = slice_skip(text, 1);
 	if (head.data[0] == 'O') {
-		set_limit(r, text);
+		set_option(r, text);
 		return;
 	}
 	connect_session(r, session);
@@ -338,6 +343,41 @@ static void test_small_literals(void **state)
 	/* what nobody would read to its end ends the connection */
 	harness_send(h, 0, SLICE("h APPEND INBOX {99999999999+}\r\n"), false);
 	expect_line(h, SLICE("* BYE [TOOBIG]{{*}}"));
+	harness_free(h);
+}
+
+/* RFC 6858: also of what is larger than a scan holds; and the store may fail. */
+static void test_large_surrogate(void **state)
+{
+	struct harness *h = harness_new();
+	struct buf text SCOPED_BUF, command SCOPED_BUF;
+
+	(void)state;
+	harness_context(h)->options.surrogates = true;
+	log_in(h);
+	buf_add_literal(&text, "X-Note: gr\xc3\xbcn\r\nSubject: gr\xc3\xbcn\r\n\r\n");
+	while (text.len < 2 * 1024 * 1024)
+		buf_add_literal(&text, "A line of text that goes on.\r\n");
+	buf_printf(&command, "b APPEND INBOX {%zu+}\r\n", text.len);
+	harness_send(h, 0, buf_slice(&command), false);
+	harness_send(h, 0, buf_slice(&text), false);
+	harness_send(h, 0, SLICE("\r\nc SELECT INBOX\r\n"), false);
+	assert_true(harness_read_until(h, 0, SLICE("c OK")) > 0);
+	harness_send(h, 0, SLICE("d FETCH 1 (BODY.PEEK[HEADER] BODY.PEEK[TEXT]<30.6>)\r\n"), false);
+	expect_line(h, SLICE("* 1 FETCH (BODY[HEADER] {33}"));
+	expect_line(h, SLICE("Subject: =?utf-8?b?Z3LDvG4=?="));
+	expect_line(h, SLICE(""));
+	expect_line(h, SLICE(" BODY[TEXT]<30> {6}"));
+	expect_line(h, SLICE("A line)"));
+	expect_line(h, SLICE("d OK [DOWNGRADED 1]{{*}}"));
+	harness_send(h, 0, SLICE("e FETCH 1 (BODY.PEEK[])\r\n"), false);
+	assert_in_range(harness_read_until(h, 0, SLICE("e OK")), text.len - 40, text.len + 120);
+	for (int i = 1; i < 5; i++) {
+		harness_set_fault(h, i);
+		harness_send(h, 0, SLICE("f FETCH 1 (BODY.PEEK[HEADER])\r\n"), false);
+		assert_true(harness_read_until(h, 0, SLICE("f NO [UNAVAILABLE]")) > 0);
+	}
+	harness_set_fault(h, 0);
 	harness_free(h);
 }
 
@@ -747,6 +787,7 @@ int main(void)
 	tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_large_message);
 	tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_append_limit);
 	tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_submitter);
+	tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_large_surrogate);
 	tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_small_literals);
 	tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_url_faults);
 	tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_starttls);
