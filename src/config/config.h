@@ -88,6 +88,7 @@ struct config {
 	} metrics;
 	struct {
 		uint64_t message_size;                                  /* bytes; default 50 MB */
+		uint64_t message_memory;                                /* bytes, of each role; 0: a quarter of the machine's */
 		unsigned recipients;                                    /* per message; default 1,000 */
 		unsigned connections, connections_per_address, threads; /* per role */
 		char **exempt; /* prefixes without a per-address limit; default loopback */

@@ -306,6 +306,14 @@ static bool listener_fits(const struct fitting *f, unsigned index)
 	return true;
 }
 
+static bool limits_fit(const struct fitting *f)
+{
+	uint64_t memory = f->config->limits.message_memory;
+
+	return memory == 0 || memory >= f->config->limits.message_size ||
+	       unfit(f, "limits.message_memory", "less than limits.message_size", ": such a message would never come in; raise it");
+}
+
 static bool smarthost_fits(const struct fitting *f)
 {
 	const struct config *config = f->config;
@@ -329,7 +337,7 @@ static bool fits_together(const struct fitting *f)
 		if (!listener_fits(f, i))
 			return false;
 	}
-	return smarthost_fits(f);
+	return limits_fit(f) && smarthost_fits(f);
 }
 
 struct config *config_load_file(const char *path, struct arena *arena, struct error *error)

@@ -194,6 +194,10 @@ const struct setting settings[] = {
 
 	{"limits.message_size", "The largest message that is taken.", SIZE(1, KB, GB), AT(limits.message_size),
 	 .default_text = "50MB"},
+	{"limits.message_memory",
+	 "The memory that messages on their way in may take in each role that takes them (smtp, imap), all together; what is larger than 64 KB "
+	 "and finds no room is to be sent again later. 0: a quarter of the machine's memory.",
+	 SIZE(1, 0, UINT64_C(1024) * GB), AT(limits.message_memory), .default_text = "0"},
 	{"limits.recipients", "Recipients that one message may have (RFC 5321 asks for at least 100).", NUMBER(1, 100000),
 	 AT(limits.recipients), .default_text = "1000"},
 	{"limits.connections", "Connections that each role holds at the same time.", NUMBER(1, 1000000), AT(limits.connections),

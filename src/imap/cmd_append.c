@@ -108,6 +108,7 @@ enum next imap_append(struct imap_session *s, struct imap_command *command)
 	else
 		next = incoming_fail(&in);
 	free_brought(brought);
+	incoming_give_back(&in);
 	return next;
 }
 
@@ -187,5 +188,6 @@ enum next imap_replace(struct imap_session *s, struct imap_command *command)
 	else
 		next = incoming_fail(&in);
 	free_brought(brought);
+	incoming_give_back(&in);
 	return next;
 }

@@ -34,6 +34,7 @@ struct imap_options {
 	enum imap_plaintext plaintext;
 	bool takes_tokens;           /* OAUTHBEARER and XOAUTH2 */
 	uint64_t append_limit;       /* bytes of a message, advertised by APPENDLIMIT; 0: 50 MB */
+	struct budget *memory;       /* for messages that are coming in; NULL: as much as they take */
 	uint32_t message_limit;      /* messages that one command works on (RFC 9738); 0: any number */
 	bool limits_saving_only;     /* that is of APPEND and COPY alone */
 	bool surrogates;             /* for who takes no UTF-8 in headers (RFC 6858); else messages are sent as they are */

@@ -1,7 +1,10 @@
 #include "imap/incoming.h"
 
+#include "base/budget.h"
 #include "imap/url.h"
 #include "mime/binary.h"
+
+#define UNCOUNTED ((uint64_t)64 * 1024) /* what may be taken without asking */
 
 void incoming_init(struct incoming *in, struct imap_session *s, struct imap_command *command)
 {
@@ -12,6 +15,24 @@ void incoming_init(struct incoming *in, struct imap_session *s, struct imap_comm
 		.literal = command->literal,
 		.has_literal = command->has_literal,
 	};
+}
+
+/* ---- memory ---- */
+
+static bool take_memory(struct incoming *in, uint64_t bytes)
+{
+	if (bytes <= UNCOUNTED)
+		return true;
+	if (!budget_take(in->s->context->options.memory, bytes))
+		return incoming_refuse(in, SLICE("UNAVAILABLE"), SLICE("Too many large messages are coming in; try again later"));
+	in->taken += bytes;
+	return true;
+}
+
+void incoming_give_back(struct incoming *in)
+{
+	budget_give(in->s->context->options.memory, in->taken);
+	in->taken = 0;
 }
 
 /* ---- failing ---- */
@@ -70,6 +91,8 @@ static bool take_literal(struct incoming *in, uint64_t max, struct buf *out)
 	}
 	if (in->literal.size > max)
 		return incoming_refuse(in, SLICE("TOOBIG"), SLICE("That is larger than APPENDLIMIT"));
+	if (!take_memory(in, in->literal.size))
+		return false;
 	if (in->literal.waits)
 		imap_continue(in->s, SLICE("Ready for the message"));
 	in->has_literal = false;
@@ -128,8 +151,11 @@ static bool take_part(struct incoming *in, struct incoming_message *message)
 		return imap_fault(in->p, SLICE("a part is TEXT or URL"));
 	if (!imap_parse_space(in->p) || !take_url(in, &url))
 		return false;
-	return imap_catenate_url(in->s, url, imap_append_limit(in->s) - message->bytes.len, &message->bytes) ||
-	       refuse_url(in, url);
+	size_t before = message->bytes.len;
+
+	if (!imap_catenate_url(in->s, url, imap_append_limit(in->s) - before, &message->bytes))
+		return refuse_url(in, url);
+	return take_memory(in, message->bytes.len - before);
 }
 
 static bool take_parts(struct incoming *in, struct incoming_message *message)

@@ -11,6 +11,7 @@ struct incoming {
 	struct imap_literal literal; /* whose head ends it */
 	bool has_literal;
 	uint64_t bytes; /* of all messages so far */
+	uint64_t taken; /* of the budget for them */
 	/* why it failed; all empty: a fault of grammar */
 	bool closed;
 	enum status status;
@@ -27,6 +28,8 @@ struct incoming_message {
 };
 
 void incoming_init(struct incoming *in, struct imap_session *s, struct imap_command *command);
+/* When the messages are gone. */
+void incoming_give_back(struct incoming *in);
 /* Notes a NO; always false. */
 bool incoming_refuse(struct incoming *in, struct slice code, struct slice text);
 /* Likewise with the store's answer, as for a target mailbox. */

@@ -7,12 +7,13 @@
 #include "imap/fuzzy.h"
 #include "imap/session.h"
 #include "imap/write.h"
+#include "store/email_texts.h"
 #include "store/threads.h"
 
 #define SNAPSHOT_MS     200
 #define QUESTIONS_MAX   32 /* to the full-text index, of one search */
 #define INDEX_BYTES_MAX ((size_t)256 * 1024 * 1024)
-#define READ_WHOLE_MAX  ((uint64_t)512 * 1024 * 1024)
+#define TEXTS_MAX       ((uint64_t)512 * 1024 * 1024) /* of one message */
 
 struct search {
 	struct imap_session *s;
@@ -168,35 +169,25 @@ static bool each_email(void *context, const struct email *email)
 	return clock_monotonic_ms() < search->until_ms;
 }
 
-/* A message too large for a scan is read as a whole. */
+/* Of a message too large for a scan the texts are read. */
 static enum status judge_large(struct search *search)
 {
-	struct buf bytes SCOPED_BUF;
-	struct email_reader *reader;
-	struct slice piece = SLICE("x");
+	struct email_texts texts;
 	enum status status;
 
 	search->is_large = false;
-	buf_init(&bytes, NULL, READ_WHOLE_MAX);
-	status = email_open(imap_store(search->s), &search->scratch, imap_viewer_account(search->s), search->large.id, &reader);
+	status = email_texts_open(imap_store(search->s), &search->scratch, imap_viewer_account(search->s), search->large.id,
+				  search->large.size, search->large.structure, TEXTS_MAX, &texts);
 	if (status == STATUS_NOT_FOUND) {
 		search->next++;
 		return STATUS_OK;
 	}
 	if (status != STATUS_OK)
 		return status;
-	while (status == STATUS_OK && piece.len > 0) {
-		status = email_read(reader, bytes.len, &piece);
-		if (status == STATUS_OK)
-			buf_add(&bytes, piece);
-		if (!buf_ok(&bytes))
-			status = STATUS_LIMIT;
-	}
-	email_close(reader);
-	search->large.bytes = buf_slice(&bytes);
-	if (status == STATUS_OK)
-		judge(search, &search->large);
-	return status;
+	search->large.bytes = texts.bytes;
+	judge(search, &search->large);
+	email_texts_close(&texts);
+	return STATUS_OK;
 }
 
 static enum status judge_open(struct search *search)

@@ -2,6 +2,7 @@
 
 #include <openssl/crypto.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "ipc/sessions.h"
 #include "main/role_bans.h"
@@ -17,6 +18,16 @@ struct network_role {
 	struct tls_context *tls, *tls_asking; /* the other asks clients for a certificate; NULL: nobody does */
 	struct role_bans *bans;
 };
+
+void network_role_budget(const struct role_setup *setup, struct budget *memory)
+{
+	const struct config *config = setup->config;
+	uint64_t quarter = (uint64_t)sysconf(_SC_PHYS_PAGES) / 4 * (uint64_t)sysconf(_SC_PAGESIZE);
+
+	memory->limit = config->limits.message_memory ? config->limits.message_memory : quarter;
+	if (memory->limit < config->limits.message_size)
+		memory->limit = config->limits.message_size;
+}
 
 struct net_prefix *network_role_prefixes(struct role_setup *setup, char *const *texts, unsigned count, size_t *found)
 {

@@ -2,6 +2,7 @@
  * certificates that are replaced while it runs, and the way from start to end. */
 #pragma once
 
+#include "base/budget.h"
 #include "guard/ban_keeper.h"
 #include "main/role.h"
 #include "net/engine.h"
@@ -36,6 +37,8 @@ struct network_service {
 /* Runs until the supervisor says stop; returns the exit status. */
 int network_role_run(struct role_setup *setup, const struct network_service *service);
 
+/* What messages on their way in may take: limits.message_memory. Before the sandbox. */
+void network_role_budget(const struct role_setup *setup, struct budget *memory);
 /* "192.0.2.0/24" and the like, checked by the configuration; in the arena of setup. */
 struct net_prefix *network_role_prefixes(struct role_setup *setup, char *const *texts, unsigned count, size_t *found);
 /* Likewise, and the networks that are trusted. */

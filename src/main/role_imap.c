@@ -16,6 +16,7 @@ struct imap_role {
 	struct imap_context imap;
 	struct pop3_context pop3;
 	struct role_setup *setup;
+	struct budget memory;
 };
 
 static enum imap_plaintext plaintext_from(struct slice name)
@@ -166,5 +167,7 @@ int role_run_imap(struct role_setup *setup)
 		.announced = announced,
 	};
 
+	network_role_budget(setup, &role.memory);
+	role.imap.options.memory = &role.memory;
 	return network_role_run(setup, &service);
 }

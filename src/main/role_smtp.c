@@ -193,6 +193,7 @@ static enum smtp_auth auth_from(struct slice name, struct slice protocol)
 
 struct smtp_role {
 	struct role_setup *setup;
+	struct budget memory;
 	struct smtp_context smtp;
 	struct door_options door;
 	struct screen_options screen;
@@ -378,6 +379,8 @@ int role_run_smtp(struct role_setup *setup)
 	struct network_service service = {.protocols = &protocol, .protocol_count = 1, .context = &role, .start = start,
 					  .quiet = quiet, .stop = stop, .fetch_bans = fetch_bans, .policy_of = policy_of};
 
+	network_role_budget(setup, &role.memory);
+	role.smtp.options.memory = &role.memory;
 	if (role_asks_dns(setup)) {
 		role.dns = role_make_dns(setup, role.screen.timeout_ms);
 		if (!role.dns)

@@ -30,6 +30,11 @@ static bool tell_names(struct walk *w, const struct mime_parameter *parameters, 
 	return false;
 }
 
+static bool has_text(const struct message_part *part)
+{
+	return slice_eq_nocase(part->type, SLICE("text"));
+}
+
 static bool tell_leaf(struct walk *w, const struct message_part *part)
 {
 	struct slice text;
@@ -38,7 +43,7 @@ static bool tell_leaf(struct walk *w, const struct message_part *part)
 	if (tell_names(w, part->parameters, part->parameter_count) ||
 	    tell_names(w, part->disposition_parameters, part->disposition_parameter_count))
 		return true;
-	if (!slice_eq_nocase(part->type, SLICE("text")))
+	if (!has_text(part))
 		return false;
 	text = message_part_text(w->arena, w->message, part);
 	if (slice_eq_nocase(part->subtype, SLICE("html"))) {
@@ -68,4 +73,21 @@ bool message_texts(struct arena *arena, const struct message *message, message_t
 	struct walk w = {arena, message, each, context};
 
 	return tell_header(&w, message_header(message, message->root), MESSAGE_TEXT_HEADER) || tell_part(&w, message->root);
+}
+
+static void tell_ranges(const struct message_part *part, message_range_each each, void *context)
+{
+	if (part->kind == MESSAGE_PART_LEAF && has_text(part))
+		each(context, part->body_start, part->body_end);
+	for (const struct message_part *child = part->children; child; child = child->next) {
+		if (part->kind == MESSAGE_PART_MESSAGE)
+			each(context, child->header_start, child->body_start);
+		tell_ranges(child, each, context);
+	}
+}
+
+void message_text_ranges(const struct message *message, message_range_each each, void *context)
+{
+	each(context, message->root->header_start, message->root->body_start);
+	tell_ranges(message->root, each, context);
 }

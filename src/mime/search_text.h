@@ -10,6 +10,10 @@ typedef bool (*message_text_each)(void *context, struct slice text, enum message
 /* True: `each` had enough. What was looked for can't stretch over two texts. */
 bool message_texts(struct arena *arena, const struct message *message, message_text_each each, void *context);
 
+/* The bytes that message_texts looks at, whatever they are: [start, end) of the message. For who doesn't want to read the others. */
+typedef void (*message_range_each)(void *context, uint64_t start, uint64_t end);
+void message_text_ranges(const struct message *message, message_range_each each, void *context);
+
 /* What a reader sees of HTML in UTF-8: tags, comments, scripts and styles taken off, entities decoded, white space collapsed; blocks begin
  * on a new line. Tolerant, linear. */
 void html_to_text(struct buf *out, struct slice html);

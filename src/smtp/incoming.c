@@ -28,6 +28,11 @@ static void fail(struct incoming *in, enum incoming_fault fault)
 
 static void write_fd(struct incoming *in, struct slice bytes)
 {
+	if (!budget_take(in->memory, bytes.len)) {
+		fail(in, INCOMING_STORAGE);
+		return;
+	}
+	in->taken += bytes.len;
 	while (bytes.len > 0) {
 		ssize_t written = write(in->fd, bytes.data, bytes.len);
 
@@ -174,14 +179,17 @@ static bool write_anew(struct incoming *in, struct slice header, struct slice bo
 
 bool incoming_replace(struct incoming *in, struct slice header, struct slice body)
 {
+	uint64_t former_taken = in->taken;
 	int former = in->fd;
 	bool ok;
 
 	in->fd = -1;
+	in->taken = 0;
 	buf_init(&in->head, in->arena, 0);
 	ok = write_anew(in, header, body);
 	if (former >= 0)
 		close(former);
+	budget_give(in->memory, former_taken);
 	in->size = header.len + body.len;
 	in->facts.message_id = slice_dup(in->arena, header_look(header).message_id);
 	return ok;
@@ -192,4 +200,6 @@ void incoming_close(struct incoming *in)
 	if (in->fd >= 0)
 		close(in->fd);
 	in->fd = -1;
+	budget_give(in->memory, in->taken);
+	in->taken = 0;
 }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "base/arena.h"
+#include "base/budget.h"
 #include "base/buf.h"
 #include "base/error.h"
 #include "smtp/header.h"
@@ -14,7 +15,7 @@
 enum incoming_fault {
 	INCOMING_OK,
 	INCOMING_TOO_LARGE,
-	INCOMING_STORAGE, /* no memory or no descriptor: temporary */
+	INCOMING_STORAGE, /* no memory (left) or no descriptor: temporary */
 	INCOMING_LOOP,
 	INCOMING_NUL,
 };
@@ -28,6 +29,8 @@ struct incoming {
 	uint64_t size, limit;
 	char last[2]; /* bytes that came last */
 	enum incoming_fault fault;
+	struct budget *memory; /* what a memfd takes is taken from there; or NULL */
+	uint64_t taken;
 	struct header_facts facts; /* once the header is complete */
 	bool header_done;
 	bool is_raw; /* nothing is looked at or added: what was said is what there is */

@@ -60,6 +60,7 @@ typedef void (*smtp_name_client)(void *context, struct arena *arena, const struc
 struct smtp_options {
 	struct slice hostname;            /* A-labels: greeting, Received, Message-ID */
 	uint64_t max_message_size;        /* bytes, advertised by SIZE; 0: 50 MB */
+	struct budget *memory;            /* for messages that are coming in; NULL: as much as they take */
 	unsigned max_recipients;          /* per message; 0: 1,000 */
 	unsigned max_received_hops;       /* Received fields that mean a loop; 0: 100 */
 	unsigned max_errors;              /* then 421; 0: 20 */

@@ -97,6 +97,7 @@ void smtp_message_begin(struct smtp_session *s, struct arena *arena, struct inco
 	struct incoming plan = {
 		.is_raw = is_raw,
 		.limit = s->options.max_message_size,
+		.memory = s->options.memory,
 		.max_received = s->options.max_received_hops,
 		.add_missing = s->is_submission || s->is_local,
 		.origin = {.wall_ms = clock_wall_ms(),

@@ -4,11 +4,12 @@
 
 #include "mime/search_text.h"
 #include "mime/words.h"
+#include "store/email_texts.h"
 #include "store/store_internal.h"
 #include "store/trigram.h"
 
 #define SEGMENT_EMAILS   1000
-#define EMAIL_READ_MAX   ((uint64_t)16 * 1024 * 1024) /* larger ones are looked into each time */
+#define TEXTS_MAX        ((uint64_t)16 * 1024 * 1024) /* messages with more are looked into each time */
 #define QUERY_TRIPLES    16
 #define ACCOUNTS_AT_ONCE 100
 
@@ -53,23 +54,6 @@ static bool each_text(void *context, struct slice text, enum message_text_place 
 	return folding->is_full;
 }
 
-static enum status read_whole(struct store *store, struct arena *arena, int64_t account, int64_t id, struct buf *bytes)
-{
-	struct email_reader *reader;
-	struct slice piece = SLICE("x");
-	enum status status = email_open(store, arena, account, id, &reader);
-
-	if (status != STATUS_OK)
-		return status;
-	while (status == STATUS_OK && piece.len > 0) {
-		status = email_read(reader, bytes->len, &piece);
-		if (status == STATUS_OK)
-			buf_add(bytes, piece);
-	}
-	email_close(reader);
-	return status;
-}
-
 /* Distances of ids; the lowest bit: it isn't in the postings, and may hold anything. */
 static void note_id(struct segment *segment, int64_t *last_id, int64_t id, bool may_hold_anything)
 {
@@ -82,26 +66,21 @@ static void note_id(struct segment *segment, int64_t *last_id, int64_t id, bool 
 static enum status index_email(struct segment *segment, const struct source *source, int64_t *last_id, bool *is_full)
 {
 	struct arena arena SCOPED_ARENA;
-	struct buf bytes SCOPED_BUF;
 	struct folding folding = {.set = segment->set, .number = (uint32_t)segment->count};
-	const struct message *message;
-	enum status status = STATUS_OK;
+	struct email_texts texts;
+	enum status status = email_texts_open(segment->store, &arena, segment->account, source->id, source->size, source->structure,
+					      TEXTS_MAX, &texts);
 
-	if (source->size > EMAIL_READ_MAX) {
+	if (status == STATUS_LIMIT)
 		note_id(segment, last_id, source->id, true);
-		return STATUS_OK;
-	}
-	status = read_whole(segment->store, &arena, segment->account, source->id, &bytes);
-	if (status == STATUS_NOT_FOUND)
+	if (status == STATUS_NOT_FOUND || status == STATUS_LIMIT)
 		return STATUS_OK;
 	if (status != STATUS_OK)
 		return status;
-	message = message_unpack(&arena, source->structure, buf_slice(&bytes));
-	if (!message)
-		message = message_parse(&arena, buf_slice(&bytes), NULL);
 	buf_init(&folding.folded, NULL, 0);
-	message_texts(&arena, message, each_text, &folding);
+	message_texts(&arena, texts.message, each_text, &folding);
 	buf_free(&folding.folded);
+	email_texts_close(&texts);
 	*is_full = folding.is_full && segment->count > 0;
 	if (!*is_full)
 		note_id(segment, last_id, source->id, folding.is_full);

@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -14,6 +15,7 @@
 #include "base/clock.h"
 #include "harness.h"
 #include "store/db.h"
+#include "store/mailbox_remove.h"
 #include "store/store_internal.h"
 
 #define SMALL        1500
@@ -214,6 +216,25 @@ static uint64_t longest_of(struct harness *h, const char *command)
 	return longest;
 }
 
+/* As POP3's QUIT does it. */
+static void remove_all(struct harness *h)
+{
+	struct arena arena SCOPED_ARENA;
+	struct mailbox_entry *entries;
+	struct mailbox mailbox;
+	uint32_t *uids;
+	size_t count, removed;
+
+	assert_int_equal(mailbox_load(harness_store(h), &arena, harness_account(h), MAILBOX_INBOX_ID, &mailbox, &entries, &count), STATUS_OK);
+	assert_int_equal(count, LARGE);
+	uids = ARENA_ARRAY(&arena, uint32_t, count);
+	for (size_t i = 0; i < count; i++)
+		uids[i] = entries[i].uid;
+	free(entries);
+	assert_int_equal(mailbox_remove(harness_store(h), harness_account(h), MAILBOX_INBOX_ID, uids, count, &removed), STATUS_OK);
+	assert_int_equal(removed, LARGE);
+}
+
 static void test_parts(void **state)
 {
 	struct harness *h = begin(COMMAND_ROOM);
@@ -237,6 +258,12 @@ static void test_parts(void **state)
 	steps_of(h, "SELECT INBOX");
 	steps_of(h, "MOVE 1:* Other");
 	assert_true(longest_of(h, "DELETE Other") < part + part / 4);
+	for (int i = 0; i < LARGE; i += AT_ONCE)
+		append_many(h, i, AT_ONCE);
+	steps_of(h, "SELECT INBOX");
+	longest = 0;
+	remove_all(h);
+	assert_true(longest < part + part / 4);
 	harness_free(h);
 }
 

@@ -20,6 +20,7 @@
 
 #include <cmocka.h>
 
+#include "base/budget.h"
 #include "base/clock.h"
 #include "harness.h"
 #include "store/directory.h"
@@ -378,6 +379,45 @@ static void test_large_surrogate(void **state)
 		assert_true(harness_read_until(h, 0, SLICE("f NO [UNAVAILABLE]")) > 0);
 	}
 	harness_set_fault(h, 0);
+	harness_free(h);
+}
+
+/* Large messages that are coming in have so much memory together; small ones always find room. */
+static void test_message_memory(void **state)
+{
+	struct budget memory = {.limit = 150 * 1000};
+	struct harness *h = harness_new();
+	struct buf bytes SCOPED_BUF;
+
+	(void)state;
+	for (int i = 0; i < 100 * 1000; i++)
+		buf_add(&bytes, i % 70 ? SLICE("x") : SLICE("\n"));
+	harness_context(h)->options.memory = &memory;
+	harness_connect(h, 0);
+	expect_line(h, SLICE("* OK {{*}}"));
+	harness_send(h, 0, SLICE("a LOGIN " HARNESS_USER " " HARNESS_PASSWORD "\r\nb APPEND INBOX {100000}\r\n"), false);
+	expect_line(h, SLICE("a OK{{*}}"));
+	expect_line(h, SLICE("+ {{*}}"));
+	assert_int_equal(memory.taken, 100000);
+	harness_send(h, 0, buf_slice(&bytes), false);
+	harness_send(h, 0, SLICE(" {100000}\r\n"), false);
+	expect_line(h, SLICE("b NO [UNAVAILABLE] {{*}}"));
+	assert_int_equal(memory.taken, 0);
+	harness_send(h, 0, SLICE("c APPEND INBOX {160000+}\r\n"), false);
+	harness_send(h, 0, buf_slice(&bytes), false);
+	harness_send(h, 0, slice_sub(buf_slice(&bytes), 0, 60000), false);
+	harness_send(h, 0, SLICE("\r\nd APPEND INBOX {100000}\r\n"), false);
+	expect_line(h, SLICE("c NO [UNAVAILABLE] {{*}}"));
+	expect_line(h, SLICE("+ {{*}}"));
+	harness_send(h, 0, buf_slice(&bytes), false);
+	harness_send(h, 0, SLICE(" {5+}\r\nsmall\r\n"), false);
+	expect_line(h, SLICE("d OK [APPENDUID {{*}}"));
+	/* what stands for another message takes as much */
+	harness_send(h, 0, SLICE("e APPEND INBOX CATENATE (URL \"/INBOX/;UID=1\" URL \"/INBOX/;UID=1\")\r\n"), false);
+	expect_line(h, SLICE("e NO [UNAVAILABLE] {{*}}"));
+	harness_send(h, 0, SLICE("f NOOP\r\n"), false);
+	expect_line(h, SLICE("f OK{{*}}"));
+	assert_int_equal(memory.taken, 0);
 	harness_free(h);
 }
 
@@ -789,6 +829,7 @@ int main(void)
 	tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_submitter);
 	tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_large_surrogate);
 	tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_small_literals);
+	tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_message_memory);
 	tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_url_faults);
 	tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_starttls);
 	tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_quota);

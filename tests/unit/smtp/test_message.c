@@ -220,12 +220,39 @@ static void test_faults(void **state)
 	drop(&r);
 }
 
+/* What all messages on their way in may take together: who finds no room is told so, and nothing stays taken. */
+static void test_budget(void **state)
+{
+	static char text[100 * 1024];
+	struct budget memory = {.limit = 250 * 1024};
+	struct incoming plan = {.limit = 1 << 20, .max_received = 5, .memory = &memory};
+	struct result r[4] = {0};
+
+	(void)state;
+	memset(text, 'x', sizeof(text));
+	for (int i = 0; i < 4; i++) {
+		incoming_begin(&r[i].incoming, &r[i].arena, &plan, SLICE_EMPTY);
+		incoming_add(&r[i].incoming, SLICE("A: b\r\n\r\n"));
+		/* a small one asks nobody */
+		incoming_add(&r[i].incoming, slice_of(text, i == 3 ? 1000 : sizeof(text)));
+		incoming_end(&r[i].incoming);
+		assert_int_equal(r[i].incoming.fault, i == 2 ? INCOMING_STORAGE : INCOMING_OK);
+	}
+	assert_true(memory.taken > 2 * sizeof(text) && memory.taken <= memory.limit);
+	/* another in its place takes what it takes, and the former gives back */
+	assert_true(incoming_replace(&r[1].incoming, SLICE("C: d\r\n\r\n"), slice_of(text, 10)));
+	assert_true(memory.taken < 2 * sizeof(text));
+	for (int i = 0; i < 4; i++)
+		drop(&r[i]);
+	assert_int_equal(memory.taken, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_header),          cmocka_unit_test(test_protocol_names), cmocka_unit_test(test_date),
 		cmocka_unit_test(test_completion),      cmocka_unit_test(test_sizes),          cmocka_unit_test(test_faults),
-		cmocka_unit_test(test_dripping_header),
+		cmocka_unit_test(test_dripping_header), cmocka_unit_test(test_budget),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

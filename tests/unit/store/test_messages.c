@@ -2,6 +2,8 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "mime/search_text.h"
+#include "store/email_texts.h"
 #include "store_fixture.h"
 
 #define INBOX MAILBOX_INBOX_ID
@@ -642,6 +644,80 @@ static void test_trim(void **state)
 	assert_int_equal(changes_since(fixture, INBOX, old).changed_count, 1);
 }
 
+struct found_email {
+	struct arena *arena;
+	int64_t id;
+	uint64_t size;
+	struct slice structure;
+};
+
+static bool take_structure(void *context, const struct email *email)
+{
+	struct found_email *found = context;
+
+	found->id = email->id;
+	found->size = email->size;
+	found->structure = slice_dup(found->arena, email->structure);
+	return true;
+}
+
+static bool find_words(void *context, struct slice text, enum message_text_place place)
+{
+	(void)place;
+	return slice_find(text, slice_from_cstr(context)) != SLICE_NOT_FOUND;
+}
+
+static bool has(struct fixture *fixture, const struct email_texts *texts, const char *words)
+{
+	char copy[40];
+
+	snprintf(copy, sizeof(copy), "%s", words);
+	return message_texts(&fixture->arena, texts->message, find_words, copy);
+}
+
+/* Of a large message the texts are read, wherever they stand, and what is between them isn't. */
+static void test_texts_of_large(void **state)
+{
+	struct fixture *fixture = *state;
+	struct found_email found = {.arena = &fixture->arena};
+	struct email_texts texts;
+	struct buf message;
+
+	buf_init(&message, &fixture->arena, 0);
+	buf_add_literal(&message, "Subject: first words\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nsome text\r\n--b\r\n"
+				  "Content-Type: application/octet-stream\r\n\r\n");
+	for (int i = 0; i < 100000; i++)
+		buf_printf(&message, "nothing to be read %d\r\n", i);
+	buf_add_literal(&message, "--b\r\nContent-Type: message/rfc822\r\n\r\nSubject: inside\r\n\r\nlast words\r\n--b--\r\n");
+	uint32_t uid = fixture_deliver(fixture, fixture->alice, buf_slice(&message));
+
+	assert_int_equal(email_scan(fixture->store, fixture->alice, INBOX, &uid, 1, EMAIL_STRUCTURE, take_structure, &found), STATUS_OK);
+	assert_int_equal(email_texts_open(fixture->store, &fixture->arena, fixture->alice, found.id, found.size, found.structure, 1000,
+					  &texts),
+			 STATUS_OK);
+	assert_int_equal(texts.bytes.len, found.size);
+	assert_true(texts.read < 500);
+	assert_true(has(fixture, &texts, "first words"));
+	assert_true(has(fixture, &texts, "some text"));
+	assert_true(has(fixture, &texts, "inside"));
+	assert_true(has(fixture, &texts, "last words"));
+	assert_false(has(fixture, &texts, "nothing to be read"));
+	email_texts_close(&texts);
+	/* more than one wants to read; a structure that can't be used */
+	assert_int_equal(email_texts_open(fixture->store, &fixture->arena, fixture->alice, found.id, found.size, found.structure, 100,
+					  &texts),
+			 STATUS_LIMIT);
+	assert_int_equal(email_texts_open(fixture->store, &fixture->arena, fixture->alice, found.id, found.size, SLICE("x"),
+					  UINT64_MAX, &texts),
+			 STATUS_OK);
+	assert_int_equal(texts.read, found.size);
+	assert_true(has(fixture, &texts, "last words"));
+	email_texts_close(&texts);
+	assert_int_equal(email_texts_open(fixture->store, &fixture->arena, fixture->alice, found.id + 10000, found.size,
+					  found.structure, 1000, &texts),
+			 STATUS_NOT_FOUND);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -662,6 +738,7 @@ int main(int argc, char **argv)
 		FIXTURE_TEST(test_changes),
 		FIXTURE_TEST(test_view_follows),
 		FIXTURE_TEST(test_trim),
+		FIXTURE_TEST(test_texts_of_large),
 	};
 
 	return FIXTURE_MAIN(argc, argv, "store/messages", tests);
