@@ -683,6 +683,22 @@ static uint32_t *scanned_uids(const struct mailbox_view *view, const struct mail
 	return uids;
 }
 
+/* Leaves those that are news. */
+static size_t keep_news(const struct mailbox_view *view, const struct mailbox_viewer *viewer, uint32_t known_uid,
+			const struct view_own_change *own, uint32_t *uids, size_t count)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < count && uids[i] <= known_uid; i++) {
+		size_t at = view_entry_at(view, uids[i]);
+		const struct mailbox_entry *entry = &view->entries[at];
+
+		if (at < view->count && entry->uid == uids[i] && !is_tombstone(view, uids[i]) && !is_own(viewer, own, entry))
+			uids[kept++] = uids[i];
+	}
+	return kept;
+}
+
 static void take_changed(struct mailbox_view *view, struct mailbox_viewer *viewer, struct arena *arena, uint32_t known_uid,
 			 const struct view_own_change *own, struct view_news *news)
 {
@@ -696,14 +712,13 @@ static void take_changed(struct mailbox_view *view, struct mailbox_viewer *viewe
 		uids = scanned_uids(view, viewer, arena, &count);
 	else
 		uids = journal_uids(view, viewer, arena, &count);
-	news->changed = ARENA_ARRAY(arena, struct view_message, count);
-	for (size_t i = 0; i < count && uids[i] <= known_uid; i++) {
+	news->changed_count = keep_news(view, viewer, known_uid, own, uids, count);
+	news->changed = ARENA_ARRAY(arena, struct view_message, news->changed_count);
+	for (size_t i = 0; i < news->changed_count; i++) {
 		size_t at = view_entry_at(view, uids[i]);
 		const struct mailbox_entry *entry = &view->entries[at];
 
-		if (at == view->count || entry->uid != uids[i] || is_tombstone(view, uids[i]) || is_own(viewer, own, entry))
-			continue;
-		news->changed[news->changed_count++] = (struct view_message){
+		news->changed[i] = (struct view_message){
 			.sequence = sequence_of(view, viewer, at),
 			.uid = entry->uid,
 			.size = entry->size,

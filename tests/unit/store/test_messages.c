@@ -1,4 +1,5 @@
 /* Messages: delivery, append, reading, flags, expunge, copy and move, following changes. */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
