@@ -56,8 +56,6 @@ static bool parse_esearch(struct imap_parser *p, struct multisearch *m)
 	/* RFC 7377 section 2.2. */
 	if (m->others && m->request.returns & SEARCH_RETURN_SAVE)
 		return imap_fault(p, SLICE("SAVE is of the selected mailbox"));
-	if (m->others && m->request.returns & SEARCH_RETURN_UPDATE)
-		return imap_fault(p, SLICE("UPDATE is of the selected mailbox"));
 	return imap_parse_search_keys(p, &m->request) && (m->request.unknown_charset || imap_parse_end(p));
 }
 
@@ -158,8 +156,9 @@ static enum status search_here(struct imap_session *s, const struct imap_command
 		imap_search_saved(s, &request, status, &hits);
 	if (status == STATUS_OK && hits.count > 0)
 		imap_put_mailbox_hits(s, command, &request, &hits, mailbox);
-	if (status == STATUS_OK && request.returns & SEARCH_RETURN_UPDATE)
-		imap_context_begin(s, command, &request, NULL, &hits);
+	/* RFC 7377 section 2.2: UPDATE is of the selected mailbox, if it is among those that are searched. */
+	if (status == STATUS_OK && request.returns & SEARCH_RETURN_UPDATE && !s->searched)
+		imap_context_begin(s, command, &request, NULL, &hits, mailbox);
 	conn_flush_if_high(imap_conn(s));
 	return status;
 }
@@ -203,19 +202,20 @@ static enum status search_selected(struct imap_session *s, const struct imap_com
 
 static enum status search_all(struct imap_session *s, const struct imap_command *command, const struct multisearch *m)
 {
-	int64_t selected = m->selected ? mailbox_viewer_state(&s->viewer).mailbox : 0;
+	int64_t selected = s->state == IMAP_SELECTED ? mailbox_viewer_state(&s->viewer).mailbox : 0;
 	struct source *sources;
 	size_t count;
 	enum status status = find_sources(s, &sources, &count);
 
-	if (status == STATUS_OK && selected)
+	if (status == STATUS_OK && m->selected)
 		status = search_selected(s, command, m);
 	for (size_t i = 0; status == STATUS_OK && i < count && !conn_failed(imap_conn(s)); i++) {
 		imap_progress(s, i, count);
-		bool is_done = selected && sources[i].mailbox.id == selected && sources[i].account == s->selected_account;
+		bool is_selected = selected && sources[i].mailbox.id == selected && sources[i].account == s->selected_account;
 
-		if (!is_done && is_source(m, &sources[i]))
-			status = search_other(s, command, m, &sources[i]);
+		if ((is_selected && m->selected) || !is_source(m, &sources[i]))
+			continue;
+		status = is_selected ? search_selected(s, command, m) : search_other(s, command, m, &sources[i]);
 	}
 	return status;
 }
@@ -228,7 +228,7 @@ enum next imap_esearch(struct imap_session *s, struct imap_command *command)
 	command->uid = true; /* RFC 7377 section 2.1: message numbers say nothing of other mailboxes */
 	if (!parse_esearch(&command->args, m))
 		return imap_bad_arguments(s, command);
-	if (m->selected && s->state != IMAP_SELECTED)
+	if ((m->selected || m->request.returns & SEARCH_RETURN_UPDATE) && s->state != IMAP_SELECTED)
 		return imap_bad(s, command, SLICE("Select a mailbox first"));
 	if (m->request.unknown_charset)
 		return imap_no_charset(s, command, &m->request);

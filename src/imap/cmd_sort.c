@@ -107,6 +107,6 @@ enum next imap_sort(struct imap_session *s, struct imap_command *command)
 	if (status == STATUS_OK)
 		imap_put_hits(s, command, &request->search, &hits, SLICE("SORT"));
 	if (status == STATUS_OK && request->search.returns & SEARCH_RETURN_UPDATE)
-		imap_context_begin(s, command, &request->search, request, &hits);
+		imap_context_begin(s, command, &request->search, request, &hits, NULL);
 	return imap_answer(s, command, status, SLICE("SORT completed"));
 }

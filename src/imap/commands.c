@@ -6,7 +6,7 @@ static const struct imap_command_spec commands[] = {
 	{{"FETCH", 5}, imap_fetch, IMAP_SELECTED, IMAP_NEWS_FLAGS, true, true},
 	{{"STORE", 5}, imap_store_flags, IMAP_SELECTED, IMAP_NEWS_FLAGS, true, true},
 	{{"SEARCH", 6}, imap_search, IMAP_SELECTED, IMAP_NEWS_FLAGS, true, true},
-	{{"ESEARCH", 7}, imap_esearch, IMAP_LOGGED, IMAP_NEWS_ALL, true, true},
+	{{"ESEARCH", 7}, imap_esearch, IMAP_LOGGED, IMAP_NEWS_ALL, false, true},
 	{{"NOTIFY", 6}, imap_notify, IMAP_LOGGED, IMAP_NEWS_FRESH, false, true},
 	{{"CANCELUPDATE", 12}, imap_cancel_update, IMAP_SELECTED, IMAP_NEWS_ALL, false, true},
 	{{"SORT", 4}, imap_sort, IMAP_SELECTED, IMAP_NEWS_FLAGS, true, true},

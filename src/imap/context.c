@@ -4,6 +4,7 @@
 
 #include "imap/fetch.h"
 #include "imap/gather.h"
+#include "imap/name.h"
 #include "imap/ranges.h"
 #include "imap/session.h"
 #include "imap/write.h"
@@ -23,6 +24,7 @@ struct search_context {
 	struct search_context *next;
 	struct arena arena; /* of what follows */
 	struct slice tag;
+	struct slice mailbox; /* its name, as in responses to ESEARCH; or empty */
 	bool uid, has_items;
 	struct search_request request;
 	struct sort_request *sort; /* NULL: SEARCH, in mailbox order */
@@ -236,8 +238,20 @@ static bool fill(struct imap_session *s, struct search_context *context, const s
 	return is_whole(context);
 }
 
+static void keep_name(struct imap_session *s, struct search_context *context, const struct mailbox *mailbox)
+{
+	struct buf text;
+
+	buf_init(&text, &context->arena, 0);
+	buf_add_literal(&text, " MAILBOX ");
+	imap_put_mailbox(&text, mailbox->name, imap_utf8_names(s));
+	buf_add_literal(&text, " UIDVALIDITY ");
+	buf_add_u64(&text, mailbox->uid_validity);
+	context->mailbox = buf_slice(&text);
+}
+
 void imap_context_begin(struct imap_session *s, const struct imap_command *command, const struct search_request *request,
-			const struct sort_request *sort, const struct search_hits *hits)
+			const struct sort_request *sort, const struct search_hits *hits, const struct mailbox *mailbox)
 {
 	bool is_kept = s->context_count < CONTEXTS_MAX && !hits->limit.is_passed;
 	struct search_context *context = is_kept ? calloc(1, sizeof(*context)) : NULL;
@@ -254,6 +268,8 @@ void imap_context_begin(struct imap_session *s, const struct imap_command *comma
 		refuse(s, command->tag);
 		return;
 	}
+	if (mailbox)
+		keep_name(s, context, mailbox);
 	context->next = s->contexts;
 	s->contexts = context;
 	s->context_count++;
@@ -267,7 +283,9 @@ static void begin_response(struct imap_session *s, const struct search_context *
 
 	buf_add_literal(out, "* ESEARCH (TAG \"");
 	buf_add(out, context->tag);
-	buf_add_literal(out, "\")");
+	buf_add_byte(out, '"');
+	buf_add(out, context->mailbox);
+	buf_add_byte(out, ')');
 	if (context->uid)
 		buf_add_literal(out, " UID");
 }

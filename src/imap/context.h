@@ -11,9 +11,9 @@
 struct view_news;
 
 bool imap_context_is_used(struct imap_session *s, struct slice tag);
-/* After the command's own answer; `sort` NULL: SEARCH. If there can't be one more, the client is told (RFC 5267 section 4.3.1). */
+/* After the command's own answer; `sort` NULL: SEARCH; `mailbox` not NULL: ESEARCH, which names it (RFC 7377 section 2.1). If there can't be one more, the client is told (RFC 5267 section 4.3.1). */
 void imap_context_begin(struct imap_session *s, const struct imap_command *command, const struct search_request *request,
-			const struct sort_request *sort, const struct search_hits *hits);
+			const struct sort_request *sort, const struct search_hits *hits, const struct mailbox *mailbox);
 /* Before EXPUNGE is told (RFC 5267 section 4.3.4). */
 void imap_contexts_expunged(struct imap_session *s, const struct view_news *news);
 /* After EXISTS and FETCH are told; messages with uids from uid_next on are new. */

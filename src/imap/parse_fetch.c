@@ -271,11 +271,15 @@ static bool parse_modifier(struct imap_parser *p, struct fetch_request *request)
 		return true;
 	}
 	if (imap_accept_word(p, SLICE("PARTIAL"))) {
+		if (request->is_windowed)
+			return imap_fault(p, SLICE("PARTIAL is given once"));
 		request->is_windowed = true;
 		return imap_parse_space(p) && imap_parse_window(p, &request->window);
 	}
 	if (!imap_accept_word(p, SLICE("CHANGEDSINCE")))
 		return imap_fault(p, SLICE("there is no such modifier"));
+	if (request->is_conditional)
+		return imap_fault(p, SLICE("CHANGEDSINCE is given once"));
 	request->items |= FETCH_MODSEQ;
 	request->is_conditional = true;
 	/* Lenient: 0 too, which Thunderbird says of a mailbox that it doesn't know yet. */
