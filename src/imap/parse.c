@@ -461,7 +461,8 @@ bool imap_brings_message(struct imap_parser *p)
 	if (!imap_accept_word(p, SLICE("APPEND"))) {
 		if (imap_accept_word(p, SLICE("UID")) && !imap_accept(p, ' '))
 			return false;
-		if (!imap_accept_word(p, SLICE("REPLACE")) || !imap_accept(p, ' ') || !imap_parse_astring(p, &number))
+		if (!imap_accept_word(p, SLICE("REPLACE")) || !imap_accept(p, ' ') ||
+		    (!imap_accept(p, '*') && !imap_parse_astring(p, &number)))
 			return false;
 	}
 	return imap_accept(p, ' ') && (imap_parse_mailbox(p, &name) || p->is_impossible) && imap_accept(p, ' ');
