@@ -62,6 +62,7 @@ struct imap_session {
 	bool condstore;                        /* changed messages are told with their MODSEQ (RFC 7162) */
 	bool qresync;                          /* VANISHED instead of EXPUNGE */
 	bool utf8;                             /* ENABLE UTF8=ACCEPT (RFC 6855) */
+	bool acts_for_user;                    /* no session but the submission server here, for the account (url_service.h) */
 	bool uid_only;                         /* ENABLE UIDONLY (RFC 9586): no sequence numbers, in either direction */
 	bool read_only;
 	bool stale; /* an announcement came that hasn't been looked at */

@@ -74,6 +74,8 @@ static bool is_for_session(struct imap_session *s, const struct imap_url *url)
 {
 	switch (url->access) {
 	case IMAP_URL_SUBMIT:
+		if (s->acts_for_user)
+			return slice_eq_nocase(s->address, url->access_user);
 		return s->context->options.submitter.len && slice_eq_nocase(s->address, s->context->options.submitter);
 	case IMAP_URL_USER:
 		return slice_eq_nocase(s->address, url->access_user);

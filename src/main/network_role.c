@@ -185,7 +185,8 @@ static enum status answer(void *context, struct ipc_request *request, struct are
 {
 	struct network_role *role = context;
 
-	(void)arena;
+	if (role->service->asked && request->from != ROLE_SUPERVISOR)
+		return role->service->asked(role->service->context, request, arena, reply);
 	return session_report(role->engine, request, reply);
 }
 

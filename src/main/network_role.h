@@ -30,6 +30,8 @@ struct network_service {
 	void (*stop)(void *context);
 	/* What struct listener's policy is; may be NULL. Before `start`. */
 	const void *(*policy_of)(void *context, const struct config_listener *listener);
+	/* What other roles ask; may be NULL. On the channel's thread. */
+	enum status (*asked)(void *context, struct ipc_request *request, struct arena *arena, struct buf *reply);
 	/* What the hub tells; may be NULL. Any thread. */
 	void (*announced)(void *context, struct engine *engine, struct slice kind, struct slice payload);
 };

@@ -2,8 +2,10 @@
 
 #include "guard/service.h"
 #include "imap/imap.h"
+#include "imap/url_service.h"
 #include "ipc/metrics.h"
 #include "ipc/pack.h"
+#include "ipc/urls.h"
 #include "main/network_role.h"
 #include "pop3/pop3.h"
 #include "store/expiry.h"
@@ -145,6 +147,13 @@ static void announced(void *context, struct engine *engine, struct slice kind, s
 	}
 }
 
+static enum status asked(void *context, struct ipc_request *request, struct arena *arena, struct buf *reply)
+{
+	const struct imap_role *role = context;
+
+	return request->type == IPC_URL_FETCH ? imap_url_serve(&role->imap, request, arena, reply) : STATUS_REFUSED;
+}
+
 int role_run_imap(struct role_setup *setup)
 {
 	struct imap_options options = options_from(setup->config);
@@ -165,6 +174,7 @@ int role_run_imap(struct role_setup *setup)
 		.fetch_bans = fetch_bans,
 		.stop = stop,
 		.announced = announced,
+		.asked = asked,
 	};
 
 	network_role_budget(setup, &role.memory);

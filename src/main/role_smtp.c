@@ -63,6 +63,8 @@ static struct smtp_options options_from(struct role_setup *setup)
 		.future_release_ms = config->smtp.future_release_s * INT64_C(1000),
 	};
 
+	for (unsigned i = 0; i < config->listeners_count; i++)
+		options.burl |= slice_starts_with(slice_from_cstr(config->listeners[i].protocol), SLICE("imap"));
 	options.vrfy = vrfy_from(slice_from_cstr(config->smtp.vrfy));
 	options.expn = vrfy_from(slice_from_cstr(config->smtp.expn));
 	options.etrn = vrfy_from(slice_from_cstr(config->smtp.etrn));

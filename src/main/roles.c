@@ -7,7 +7,7 @@
 	(ASK(ROLE_SMTP) | ASK(ROLE_DELIVER) | ASK(ROLE_RELAY) | ASK(ROLE_IMAP) | ASK(ROLE_AUTH) | ASK(ROLE_JOBS) | ASK(ROLE_LOCAL))
 
 static const struct role_definition definitions[] = {
-	{ROLE_SMTP, "SMTP and submission sessions", POWER_ACCEPT, ASK(ROLE_DELIVER) | ASK(ROLE_AUTH), "ban session", "smtp submission submissions lmtp local",
+	{ROLE_SMTP, "SMTP and submission sessions", POWER_ACCEPT, ASK(ROLE_DELIVER) | ASK(ROLE_AUTH) | ASK(ROLE_IMAP), "ban session", "smtp submission submissions lmtp local",
 	 role_run_smtp},
 	{ROLE_DELIVER, "routing, and the transaction into accounts and queue", POWER_STORE, ASK(ROLE_LOCAL), "directory offence", "", role_run_deliver},
 	{ROLE_RELAY, "sends what is due in the queue", POWER_STORE | POWER_CONNECT, ASK(ROLE_DELIVER) | ASK(ROLE_LOCAL), "queue", "", role_run_relay},

@@ -35,6 +35,7 @@ static const struct smtp_command_entry commands[] = {
 	{"RCPT", cmd_rcpt, IN_MAIL, .needs_auth = true},
 	{"DATA", cmd_data, IN_MAIL, .needs_auth = true, .takes_no_argument = true},
 	{"BDAT", cmd_bdat, 0, .before_tls = true},
+	{"BURL", cmd_burl, 0},
 	{"RSET", cmd_rset, 0, .takes_no_argument = true, .before_tls = true},
 	{"QUIT", cmd_quit, 0, .takes_no_argument = true, .before_tls = true},
 	{"EHLO", cmd_ehlo, 0, .before_tls = true},

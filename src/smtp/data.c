@@ -89,7 +89,7 @@ enum next cmd_data(struct smtp_session *s, struct slice argument)
 
 /* ---- BDAT ---- */
 
-static enum reply_id bdat_fault(const struct smtp_session *s)
+enum reply_id smtp_chunk_fault(const struct smtp_session *s)
 {
 	if (s->state == STATE_START)
 		return REPLY_SAY_HELLO;
@@ -105,7 +105,7 @@ static enum reply_id bdat_fault(const struct smtp_session *s)
 }
 
 /* Reads the chunk, into the message if there is one. */
-static bool read_chunk(struct smtp_session *s, uint64_t size, struct dots *lines, struct incoming *incoming)
+static bool read_chunk(struct smtp_session *s, uint64_t size, bool keeps)
 {
 	struct slice bytes;
 	struct pace pace;
@@ -117,11 +117,8 @@ static bool read_chunk(struct smtp_session *s, uint64_t size, struct dots *lines
 		if (!conn_read_some(s->conn, &bytes))
 			return false;
 		bytes = slice_sub(bytes, 0, left < bytes.len ? (size_t)left : bytes.len);
-		if (incoming) {
-			if (!incoming->is_raw)
-				dots_check(lines, bytes);
-			incoming_add(incoming, bytes);
-		}
+		if (keeps)
+			smtp_chunk_add(s, bytes);
 		left -= bytes.len;
 		conn_consume(s->conn, bytes.len);
 	}
@@ -134,7 +131,7 @@ static enum next refuse_chunk(struct smtp_session *s, uint64_t size, bool last, 
 {
 	enum next next;
 
-	if (!read_chunk(s, size, NULL, NULL))
+	if (!read_chunk(s, size, false))
 		return lost(s);
 	next = last && s->is_lmtp && s->state == STATE_BDAT ? lmtp_answer_all(s, fault) : smtp_answer(s, fault);
 	if (last && s->transaction.chunk_failed)
@@ -156,10 +153,34 @@ static enum next answer_chunk(struct smtp_session *s)
 	return smtp_answer(s, t->chunk_failed ? REPLY_STORAGE : REPLY_CHUNK_OK);
 }
 
-enum next cmd_bdat(struct smtp_session *s, struct slice argument)
+void smtp_chunk_begin(struct smtp_session *s)
+{
+	if (s->state == STATE_BDAT)
+		return;
+	smtp_message_begin(s, &s->arena, &s->transaction.incoming);
+	s->transaction.lines = (struct dots){.state = DOTS_START};
+	s->state = STATE_BDAT;
+}
+
+void smtp_chunk_add(struct smtp_session *s, struct slice bytes)
 {
 	struct smtp_transaction *t = &s->transaction;
-	enum reply_id fault = bdat_fault(s);
+
+	if (!t->incoming.is_raw)
+		dots_check(&t->lines, bytes);
+	incoming_add(&t->incoming, bytes);
+}
+
+enum next smtp_chunk_end(struct smtp_session *s, bool last)
+{
+	struct smtp_transaction *t = &s->transaction;
+
+	return last ? smtp_message_finish(s, &t->incoming, dots_has_bare(&t->lines)) : answer_chunk(s);
+}
+
+enum next cmd_bdat(struct smtp_session *s, struct slice argument)
+{
+	enum reply_id fault = smtp_chunk_fault(s);
 	uint64_t size;
 	bool last;
 
@@ -170,12 +191,8 @@ enum next cmd_bdat(struct smtp_session *s, struct slice argument)
 		return smtp_say_last(s, REPLY_TOO_LARGE);
 	if (fault != REPLY_NONE)
 		return refuse_chunk(s, size, last, fault);
-	if (s->state != STATE_BDAT) {
-		smtp_message_begin(s, &s->arena, &t->incoming);
-		t->lines = (struct dots){.state = DOTS_START};
-		s->state = STATE_BDAT;
-	}
-	if (!read_chunk(s, size, &t->lines, &t->incoming))
+	smtp_chunk_begin(s);
+	if (!read_chunk(s, size, true))
 		return lost(s);
-	return last ? smtp_message_finish(s, &t->incoming, dots_has_bare(&t->lines)) : answer_chunk(s);
+	return smtp_chunk_end(s, last);
 }

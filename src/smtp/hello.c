@@ -51,6 +51,7 @@ static enum next greet_with_offers(struct smtp_session *s, struct slice argument
 		.requiretls = conn_is_tls(s->conn),
 		.auth = offered_mechanisms(s),
 		.etrn = smtp_may_etrn(s),
+		.burl = smtp_may_burl(s),
 		.xclient = s->may_xclient ? CLIENT_OF_XCLIENT : 0,
 		.xforward = s->may_xforward ? CLIENT_OF_XFORWARD : 0,
 		.deliver_by = !s->is_lmtp,

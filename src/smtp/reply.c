@@ -57,6 +57,9 @@ static const struct {
 	[REPLY_NEED_RCPT] = {554, "5.5.1", "No valid recipients"},
 	[REPLY_BDAT_BEGUN] = {503, "5.5.1", "Message was begun with BDAT"},
 	[REPLY_BDAT_FAILED] = {503, "5.5.1", "A former chunk was refused, say RSET"},
+	[REPLY_SYNTAX_BURL] = {501, "5.5.4", "Syntax: BURL url [LAST]"},
+	[REPLY_URL_UNAVAILABLE] = {554, "5.6.6", "What the URL names is not available to you"}, /* RFC 4468 section 5 */
+	[REPLY_URL_TEMPORARY] = {451, "4.3.0", "What the URL names is not available now, try again later"},
 	[REPLY_BINARY_DATA] = {503, "5.5.1", "BODY=BINARYMIME needs BDAT"},
 	[REPLY_WRONG_STATE] = {503, "5.5.1", "Not during a mail transaction"},
 	[REPLY_NOT_TRUSTED] = {550, "5.7.0", "You are not trusted to say so"},
@@ -192,6 +195,8 @@ void reply_write_ehlo(struct buf *out, struct slice hostname, const struct reply
 		buf_add_literal(out, "\r\n250-XCLIENT ");
 		client_info_write_names(out, offer->xclient);
 	}
+	if (offer->burl)
+		buf_add_literal(out, "\r\n250-BURL imap"); /* RFC 4468 section 3.1 */
 	if (offer->etrn)
 		buf_add_literal(out, "\r\n250-ETRN");
 	if (offer->xforward) {

@@ -55,6 +55,9 @@ enum reply_id {
 	REPLY_NEED_RCPT,
 	REPLY_BDAT_BEGUN,
 	REPLY_BDAT_FAILED,
+	REPLY_SYNTAX_BURL,
+	REPLY_URL_UNAVAILABLE,
+	REPLY_URL_TEMPORARY,
 	REPLY_BINARY_DATA,
 	REPLY_WRONG_STATE,
 	REPLY_NOT_TRUSTED,
@@ -112,7 +115,7 @@ struct reply_offer {
 	unsigned xclient, xforward; /* attributes (client_info.h); 0: not offered */
 	bool deliver_by, verp;
 	int deliver_by_min_s;
-	bool etrn;
+	bool etrn, burl;
 	int64_t future_release_ms, now_ms; /* how long a message may be held; 0: not offered */
 };
 void reply_write_ehlo(struct buf *out, struct slice hostname, const struct reply_offer *offer);

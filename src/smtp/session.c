@@ -326,7 +326,7 @@ static enum next refuse_unknown(struct smtp_session *s, struct slice line)
 /* What is wrong with the line itself, whatever it says. */
 static enum reply_id line_fault(struct slice line, const struct smtp_command_entry *entry)
 {
-	if (line.len + 2 > LINE_MAX_COMMAND && !(entry && entry->run == cmd_auth))
+	if (line.len + 2 > LINE_MAX_COMMAND && !(entry && (entry->run == cmd_auth || entry->run == cmd_burl)))
 		return REPLY_LINE_TOO_LONG;
 	/* It might be a line end to others: what stands behind it would be a command there. */
 	if (slice_find_byte(line, '\r') != SLICE_NOT_FOUND)

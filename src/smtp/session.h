@@ -199,3 +199,11 @@ enum next cmd_mail(struct smtp_session *session, struct slice argument);
 enum next cmd_rcpt(struct smtp_session *session, struct slice argument);
 enum next cmd_data(struct smtp_session *session, struct slice argument);
 enum next cmd_bdat(struct smtp_session *session, struct slice argument);
+/* burl.c: may the client use it? Then it is offered. */
+bool smtp_may_burl(const struct smtp_session *session);
+enum next cmd_burl(struct smtp_session *session, struct slice argument);
+/* data.c, for both: why there can be no chunk now (REPLY_NONE: there can); the first one begins the message; what is in one; its answer. */
+enum reply_id smtp_chunk_fault(const struct smtp_session *session);
+void smtp_chunk_begin(struct smtp_session *session);
+void smtp_chunk_add(struct smtp_session *session, struct slice bytes);
+enum next smtp_chunk_end(struct smtp_session *session, bool last);

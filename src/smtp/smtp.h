@@ -73,6 +73,7 @@ struct smtp_options {
 	size_t xclient_from_count, xforward_from_count;
 	bool strict_pipelining; /* strangers who don't wait where RFC 2920 asks for it are refused */
 	enum smtp_plaintext plaintext;
+	bool burl; /* there is an IMAP role, whose URLs submission takes (RFC 4468) */
 	bool takes_tokens; /* OAUTHBEARER and XOAUTH2 */
 	enum smtp_vrfy vrfy, expn, etrn;
 	int64_t future_release_ms; /* the longest that a submission may be held (RFC 4865); 0: not offered */
