@@ -16,6 +16,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <unistd.h>
 #include <stdlib.h>
 
 #include <cmocka.h>
@@ -23,6 +24,8 @@
 #include "base/budget.h"
 #include "base/clock.h"
 #include "harness.h"
+#include "imap/url_service.h"
+#include "ipc/urls.h"
 #include "store/directory.h"
 #include "store/mailbox_view.h"
 #include "store/queue.h"
@@ -344,6 +347,61 @@ static void test_small_literals(void **state)
 	/* what nobody would read to its end ends the connection */
 	harness_send(h, 0, SLICE("h APPEND INBOX {99999999999+}\r\n"), false);
 	expect_line(h, SLICE("* BYE [TOOBIG]{{*}}"));
+	harness_free(h);
+}
+
+/* What the submission server is given (RFC 4468), and what it isn't. */
+static void test_url_service(void **state)
+{
+	struct harness *h = harness_new();
+	struct arena arena SCOPED_ARENA;
+	struct buf reply SCOPED_BUF, payload SCOPED_BUF;
+	struct slice line;
+	struct url_request wanted = {.account = harness_account(h), .address = SLICE(HARNESS_USER), .max = 5};
+	struct ipc_request request = {.from = ROLE_SMTP, .type = IPC_URL_FETCH, .fd = ipc_memfd_open()};
+	char got[8];
+
+	(void)state;
+	log_in(h);
+	harness_send(h, 0, SLICE("b APPEND INBOX {5+}\r\nHello\r\n"), false);
+	assert_true(harness_read_until(h, 0, SLICE("b OK")) > 0);
+	harness_send(h, 0,
+		     SLICE("c GENURLAUTH \"imap://alice%40example.test@h/INBOX/;UID=1;URLAUTH=submit+alice%40example.test\" INTERNAL\r\n"),
+		     false);
+	assert_true(harness_read_line(h, 0, &line));
+	line = slice_skip(line, SLICE("* GENURLAUTH \"").len);
+	wanted.url = slice_dup(&arena, slice_cut(&line, '"'));
+	url_request_pack(&payload, &wanted);
+	request.payload = slice_dup(&arena, buf_slice(&payload));
+	assert_int_equal(imap_url_serve(harness_context(h), &request, &arena, &reply), STATUS_OK);
+	assert_int_equal(pread(request.fd, got, sizeof(got), 0), 5);
+	assert_memory_equal(got, "Hello", 5);
+	for (size_t i = 0; i < payload.len; i++) {
+		request.payload = slice_sub(buf_slice(&payload), 0, i);
+		assert_int_equal(imap_url_serve(harness_context(h), &request, &arena, &reply), STATUS_PEER);
+	}
+	request.payload = buf_slice(&payload);
+	for (int i = 1; i < 5; i++) {
+		harness_set_fault(h, i);
+		assert_int_equal(imap_url_serve(harness_context(h), &request, &arena, &reply), STATUS_TEMPORARY);
+	}
+	harness_set_fault(h, 0);
+	request.from = ROLE_METRICS;
+	assert_int_equal(imap_url_serve(harness_context(h), &request, &arena, &reply), STATUS_PEER);
+	request.from = ROLE_SMTP;
+	buf_clear(&payload);
+	wanted.max = 4;
+	url_request_pack(&payload, &wanted);
+	request.payload = buf_slice(&payload);
+	assert_int_equal(imap_url_serve(harness_context(h), &request, &arena, &reply), STATUS_LIMIT);
+	buf_clear(&payload);
+	wanted.address = SLICE("bob@example.test");
+	url_request_pack(&payload, &wanted);
+	request.payload = buf_slice(&payload);
+	assert_int_equal(imap_url_serve(harness_context(h), &request, &arena, &reply), STATUS_NOT_FOUND);
+	close(request.fd);
+	request.fd = -1;
+	assert_int_equal(imap_url_serve(harness_context(h), &request, &arena, &reply), STATUS_PEER);
 	harness_free(h);
 }
 
@@ -827,6 +885,7 @@ int main(void)
 	tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_large_message);
 	tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_append_limit);
 	tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_submitter);
+	tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_url_service);
 	tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_large_surrogate);
 	tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_small_literals);
 	tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_message_memory);
