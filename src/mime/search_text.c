@@ -9,30 +9,34 @@ struct walk {
 	void *context;
 };
 
-static bool tell_header(struct walk *w, struct slice header, enum message_text_place place)
+static bool tell_header(struct walk *w, const struct message_part *part)
 {
+	struct slice header = message_header(w->message, part);
 	struct header_field field;
 
-	while (header_next(&header, &field)) {
-		if (w->each(w->context, words_decode(w->arena, field.whole), place))
+	/* Lines that are no field can be read too. */
+	while (header_next_line(&header, &field)) {
+		if (w->each(w->context, words_decode(w->arena, field.whole), MESSAGE_TEXT_HEADER))
 			return true;
 	}
 	return false;
 }
 
+/* Which RFC 2231 may have encoded, so that they can't be read in the field. */
 static bool tell_names(struct walk *w, const struct mime_parameter *parameters, unsigned count)
 {
 	for (unsigned i = 0; i < count; i++) {
 		if ((slice_eq(parameters[i].name, SLICE("name")) || slice_eq(parameters[i].name, SLICE("filename"))) &&
-		    w->each(w->context, parameters[i].value, MESSAGE_TEXT_BODY))
+		    w->each(w->context, parameters[i].value, MESSAGE_TEXT_HEADER))
 			return true;
 	}
 	return false;
 }
 
+/* Reports ("message/delivery-status") can be read too. */
 static bool has_text(const struct message_part *part)
 {
-	return slice_eq_nocase(part->type, SLICE("text"));
+	return slice_eq_nocase(part->type, SLICE("text")) || slice_eq_nocase(part->type, SLICE("message"));
 }
 
 static bool tell_leaf(struct walk *w, const struct message_part *part)
@@ -57,11 +61,11 @@ static bool tell_leaf(struct walk *w, const struct message_part *part)
 /* Depth is the message's, which has a limit. */
 static bool tell_part(struct walk *w, const struct message_part *part)
 {
+	if (tell_header(w, part))
+		return true;
 	if (part->kind == MESSAGE_PART_LEAF)
 		return tell_leaf(w, part);
 	for (const struct message_part *child = part->children; child; child = child->next) {
-		if (part->kind == MESSAGE_PART_MESSAGE && tell_header(w, message_header(w->message, child), MESSAGE_TEXT_BODY))
-			return true;
 		if (tell_part(w, child))
 			return true;
 	}
@@ -72,22 +76,19 @@ bool message_texts(struct arena *arena, const struct message *message, message_t
 {
 	struct walk w = {arena, message, each, context};
 
-	return tell_header(&w, message_header(message, message->root), MESSAGE_TEXT_HEADER) || tell_part(&w, message->root);
+	return tell_part(&w, message->root);
 }
 
 static void tell_ranges(const struct message_part *part, message_range_each each, void *context)
 {
+	each(context, part->header_start, part->body_start);
 	if (part->kind == MESSAGE_PART_LEAF && has_text(part))
 		each(context, part->body_start, part->body_end);
-	for (const struct message_part *child = part->children; child; child = child->next) {
-		if (part->kind == MESSAGE_PART_MESSAGE)
-			each(context, child->header_start, child->body_start);
+	for (const struct message_part *child = part->children; child; child = child->next)
 		tell_ranges(child, each, context);
-	}
 }
 
 void message_text_ranges(const struct message *message, message_range_each each, void *context)
 {
-	each(context, message->root->header_start, message->root->body_start);
 	tell_ranges(message->root, each, context);
 }

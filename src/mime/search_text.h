@@ -1,10 +1,12 @@
-/* search_text: everything of a message that SEARCH's TEXT and BODY look into (RFC 9051 section 6.4.4), decoded: fields, text parts (HTML as
- * what is read of it), names of attachments. The full-text index holds the same, so that it never misses what a search finds. */
+/* search_text: everything of a message that SEARCH's TEXT and BODY look into (RFC 9051 section 6.4.4), decoded: fields, also of parts and of
+ * messages inside, names of attachments, texts (HTML as what is read of it; reports too). TEXT looks into all of it, BODY into no field,
+ * wherever it stands. The full-text index holds the same, so that it never misses what a search finds: what is added here needs a
+ * migration that empties it. */
 #pragma once
 
 #include "mime/message.h"
 
-enum message_text_place { MESSAGE_TEXT_HEADER /* of the message itself */, MESSAGE_TEXT_BODY };
+enum message_text_place { MESSAGE_TEXT_HEADER, MESSAGE_TEXT_BODY };
 /* UTF-8, valid during the call. True: enough. */
 typedef bool (*message_text_each)(void *context, struct slice text, enum message_text_place place);
 /* True: `each` had enough. What was looked for can't stretch over two texts. */

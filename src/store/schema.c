@@ -19,6 +19,7 @@
 #include "store/schema/0015_annotation.h"
 #include "store/schema/0016_url_key.h"
 #include "store/schema/0017_quota_told.h"
+#include "store/schema/0018_text_index_anew.h"
 
 #define TRIES 3
 
@@ -40,6 +41,7 @@ static const char *const migrations[] = {
 	MIGRATION_0015_ANNOTATION,
 	MIGRATION_0016_URL_KEY,
 	MIGRATION_0017_QUOTA_TOLD,
+	MIGRATION_0018_TEXT_INDEX_ANEW,
 };
 
 #define NEWEST ((int64_t)(sizeof migrations / sizeof migrations[0]))

@@ -38,8 +38,9 @@ first_valid_gid = 0
 ssl = no
 protocols = imap
 """)
+        self.env = dict(os.environ, USER="nobody", HOME=str(folder))
         self.process = subprocess.Popen([str(IMAP), "-c", str(config)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        stderr=subprocess.DEVNULL, env=dict(os.environ, USER="nobody", HOME=str(folder)))
+                                        stderr=subprocess.DEVNULL, env=self.env)
         assert self.process.stdout.readline().startswith(b"* PREAUTH")
 
     def response(self):

@@ -24,7 +24,7 @@ static const char *const searches[] = {
 	"SEARCH CHARSET UTF-8 BODY \"STRA\303\237E 17\"",
 	"SEARCH CHARSET UTF-8 TEXT \"\xe6\x9c\xac\"",
 	"SEARCH BODY \"sold & bought\"",
-	"SEARCH BODY report7.pdf",
+	"SEARCH TEXT report7.pdf",
 	/* its triples are there, the text isn't */
 	"SEARCH BODY \"abcabd\"",
 	"SORT (REVERSE SUBJECT) UTF-8 BODY needle",

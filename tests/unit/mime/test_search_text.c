@@ -84,6 +84,7 @@ static void test_message(void **state)
 		      "--b\r\n\r\nfirst\r\n--b\r\nContent-Type: text/html\r\nContent-Transfer-Encoding: base64\r\n\r\n"
 		      "PHA+Q2Fm6Q==\r\n--b\r\nContent-Type: application/pdf; name=\"a.pdf\"\r\n"
 		      "Content-Disposition: attachment; filename*=utf-8''%c3%bcber.pdf\r\n\r\nBINARY\r\n"
+		      "--b\r\nContent-Type: message/delivery-status\r\n\r\nStatus: 5.1.1\r\n"
 		      "--b\r\nContent-Type: message/rfc822\r\n\r\nSubject: inner\r\n\r\nstop\r\n"
 		      "--b\r\n\r\nnot reached\r\n--b--\r\n"),
 		NULL);
@@ -91,9 +92,11 @@ static void test_message(void **state)
 	(void)state;
 	assert_true(message_texts(&arena, message, gather, &all));
 	assert_slice(buf_slice(&all),
-		     "HSubject: \xc3\xa9t\xc3\xa9|HContent-Type: multipart/mixed; boundary=b|Bfirst|BCaf\xc3\xa9|"
-		     "Ba.pdf|B\xc3\xbc"
-		     "ber.pdf|BSubject: inner|Bstop|");
+		     "HSubject: \xc3\xa9t\xc3\xa9|HContent-Type: multipart/mixed; boundary=b|Bfirst|HContent-Type: text/html|"
+		     "HContent-Transfer-Encoding: base64|BCaf\xc3\xa9|HContent-Type: application/pdf; name=\"a.pdf\"|"
+		     "HContent-Disposition: attachment; filename*=utf-8''%c3%bcber.pdf|Ha.pdf|H\xc3\xbc"
+		     "ber.pdf|HContent-Type: message/delivery-status|BStatus: 5.1.1|HContent-Type: message/rfc822|HSubject: "
+		     "inner|Bstop|");
 }
 
 int main(void)
