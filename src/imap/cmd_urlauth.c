@@ -145,24 +145,30 @@ static enum fetch_outcome put_section(struct imap_session *s, struct arena *aren
 	return fetch_put_section(&m->section, m->message, &m->source, arena, &sink);
 }
 
+/* The structure, if it is wanted, stands in *structure before anything is told. */
+static enum status open_fetched(struct imap_session *s, struct arena *arena, struct fetched_url *f, struct url_message *m,
+				struct buf *structure)
+{
+	enum status status = url_message_open(s, arena, f->place.account, f->place.mailbox.id, &f->url, m);
+
+	if (status != STATUS_OK || !(f->wanted & URL_EXTENDED))
+		return status;
+	if (!url_message_has_part(m))
+		return STATUS_NOT_FOUND;
+	if (f->wanted & URL_BINARY)
+		url_message_decode(m);
+	return f->wanted & URL_STRUCTURE ? url_message_structure(m, arena, structure) : STATUS_OK;
+}
+
 /* RFC 5524 section 3.2. */
-static bool put_extended(struct imap_session *s, struct arena *arena, struct url_message *m, unsigned wanted)
+static bool put_extended(struct imap_session *s, struct arena *arena, struct url_message *m, unsigned wanted,
+			 struct slice structure)
 {
 	struct buf *out = imap_output(s);
-	struct buf structure;
 
-	if (!url_message_has_part(m)) {
-		buf_add_literal(out, " NIL");
-		return true;
-	}
-	if (wanted & URL_BINARY)
-		url_message_decode(m);
 	if (wanted & URL_STRUCTURE) {
-		buf_init(&structure, arena, 0);
 		buf_add_literal(out, " (BODYPARTSTRUCTURE ");
-		if (!url_message_structure(m, arena, &structure))
-			return false;
-		buf_add(out, buf_slice(&structure));
+		buf_add(out, structure);
 		buf_add_byte(out, ')');
 	}
 	if (!(wanted & (URL_BODY | URL_BINARY)))
@@ -177,20 +183,23 @@ static bool put_extended(struct imap_session *s, struct arena *arena, struct url
 /* False: a literal was begun and can't be ended. */
 static bool put_fetched(struct imap_session *s, struct fetched_url *f)
 {
-	struct buf *out = imap_output(s);
+	struct buf *out = imap_output(s), structure;
 	struct arena arena SCOPED_ARENA;
 	struct url_message m = {0};
 	bool is_whole = true;
 
+	buf_init(&structure, &arena, 0);
 	put_url(out, f->text);
 	if (f->status == STATUS_OK)
-		f->status = url_message_open(s, &arena, f->place.account, f->place.mailbox.id, &f->url, &m);
+		f->status = open_fetched(s, &arena, f, &m, &structure);
 	if (f->status != STATUS_OK)
 		buf_add_literal(out, " NIL");
 	else if (f->wanted & URL_EXTENDED)
-		is_whole = put_extended(s, &arena, &m, f->wanted);
+		is_whole = put_extended(s, &arena, &m, f->wanted, buf_slice(&structure));
 	else
 		is_whole = put_section(s, &arena, &m, SLICE_EMPTY) != FETCH_BROKEN;
+	if (f->status == STATUS_OK && m.source.failed)
+		f->status = STATUS_TEMPORARY;
 	url_message_close(&m);
 	conn_flush_if_high(imap_conn(s));
 	return is_whole && !conn_failed(imap_conn(s));
@@ -201,6 +210,7 @@ enum next imap_url_fetch(struct imap_session *s, struct imap_command *command)
 	struct imap_parser *p = &command->args;
 	struct fetched_url *urls = ARENA_ARRAY(imap_arena(s), struct fetched_url, URLS_MAX);
 	size_t count = 0;
+	enum status status = STATUS_OK;
 
 	do {
 		if (count == URLS_MAX)
@@ -223,9 +233,11 @@ enum next imap_url_fetch(struct imap_session *s, struct imap_command *command)
 	for (size_t i = 0; i < count; i++) {
 		if (!put_fetched(s, &urls[i]))
 			return NEXT_CLOSE;
+		if (urls[i].status != STATUS_NOT_FOUND && status == STATUS_OK)
+			status = urls[i].status;
 	}
 	buf_add_literal(imap_output(s), "\r\n");
-	return imap_ok(s, command, SLICE("URLFETCH completed"));
+	return imap_answer(s, command, status, SLICE("URLFETCH completed"));
 }
 
 /* ---- RESETKEY ---- */

@@ -143,6 +143,8 @@ static bool refuse_url(struct incoming *in, struct slice url)
 static bool take_part(struct incoming *in, struct incoming_message *message)
 {
 	struct slice url;
+	enum status status;
+	size_t before;
 
 	if (imap_accept_word(in->p, SLICE("TEXT")))
 		return imap_parse_space(in->p) &&
@@ -151,10 +153,12 @@ static bool take_part(struct incoming *in, struct incoming_message *message)
 		return imap_fault(in->p, SLICE("a part is TEXT or URL"));
 	if (!imap_parse_space(in->p) || !take_url(in, &url))
 		return false;
-	size_t before = message->bytes.len;
-
-	if (!imap_catenate_url(in->s, url, imap_append_limit(in->s) - before, &message->bytes))
+	before = message->bytes.len;
+	status = imap_catenate_url(in->s, url, imap_append_limit(in->s) - before, &message->bytes);
+	if (status == STATUS_NOT_FOUND || status == STATUS_REFUSED)
 		return refuse_url(in, url);
+	if (status != STATUS_OK)
+		return incoming_refuse_status(in, status);
 	return take_memory(in, message->bytes.len - before);
 }
 

@@ -42,5 +42,6 @@ MUST_CHECK bool incoming_parse_target(struct incoming *in, struct imap_place *pl
 /* "[flags] [date] {n}" or "CATENATE (...)", with CRLF line ends. *message is initialised, and freed on failure. */
 MUST_CHECK bool incoming_read_message(struct incoming *in, struct incoming_message *message);
 
-/* What an URL of CATENATE (RFC 4469 section 3) stands for, appended to *out. False: it stands for nothing, or for too much. */
-MUST_CHECK bool imap_catenate_url(struct imap_session *s, struct slice url, uint64_t max, struct buf *out);
+/* What an URL of CATENATE (RFC 4469 section 3) stands for, appended to *out. NOT_FOUND, REFUSED: it stands for nothing, or for too
+ * much. */
+MUST_CHECK enum status imap_catenate_url(struct imap_session *s, struct slice url, uint64_t max, struct buf *out);

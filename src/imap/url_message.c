@@ -82,14 +82,19 @@ static const struct message_part *part_of(const struct url_message *m, const str
 	return message ? message_find_part(message, m->section.numbers, m->section.number_count) : NULL;
 }
 
+static const struct message_part *message_inside(const struct message_part *part)
+{
+	return part->kind == MESSAGE_PART_MESSAGE ? part->children : NULL;
+}
+
 /* The one part of a message that isn't a multipart has a number, which TEXT hasn't. */
 static void name_single_part(struct url_message *m)
 {
 	const struct message_part *part = part_of(m, m->message);
 
-	if (part && part->kind == MESSAGE_PART_MESSAGE && m->section.number_count > 0)
-		part = part->children;
-	if (!part || part->kind != MESSAGE_PART_LEAF || m->section.number_count == IMAP_DEPTH_MAX)
+	if (part && m->section.number_count > 0)
+		part = message_inside(part);
+	if (!part || part->kind != MESSAGE_PART_LEAF || m->section.number_count == IMAP_PARTS_MAX)
 		return;
 	m->section.numbers[m->section.number_count++] = 1;
 	m->section.text = FETCH_WHOLE;
@@ -145,10 +150,13 @@ static void measure(const struct message *message, const struct message_part *pa
 
 bool url_message_has_part(const struct url_message *m)
 {
-	return part_of(m, m->message) != NULL;
+	const struct message_part *part = part_of(m, m->message);
+	bool is_of_message = m->section.text != FETCH_WHOLE && m->section.text != FETCH_MIME;
+
+	return part && (!is_of_message || m->section.number_count == 0 || message_inside(part));
 }
 
-bool url_message_structure(struct url_message *m, struct arena *arena, struct buf *out)
+enum status url_message_structure(struct url_message *m, struct arena *arena, struct buf *out)
 {
 	struct buf bytes SCOPED_BUF;
 	struct imap_decoded decoded = {0};
@@ -158,14 +166,14 @@ bool url_message_structure(struct url_message *m, struct arena *arena, struct bu
 
 	buf_init(&bytes, NULL, 0);
 	if (!read_whole(m, &bytes))
-		return false;
+		return STATUS_TEMPORARY;
 	message = message_parse(arena, buf_slice(&bytes), NULL);
 	part = part_of(m, message);
 	if (!part)
-		return false;
+		return STATUS_NOT_FOUND;
 	decodes = m->section.kind == FETCH_BINARY && can_decode(part);
 	if (decodes)
 		measure(message, part, &decoded);
 	imap_part_structure(out, arena, message, part, decodes ? &decoded : NULL);
-	return true;
+	return STATUS_OK;
 }

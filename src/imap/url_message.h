@@ -18,7 +18,8 @@ MUST_CHECK enum status url_message_open(struct imap_session *s, struct arena *ar
 void url_message_close(struct url_message *m);
 /* The section without its content transfer encoding, where it has one (RFC 5524 section 3.1). */
 void url_message_decode(struct url_message *m);
+/* Is there such a section? */
 bool url_message_has_part(const struct url_message *m);
-/* RFC 5524 section 3.2: the structure of the part, as its data are told: encoded or not. False: the message can't be read. Brings all of it
- * into memory for a moment. */
-MUST_CHECK bool url_message_structure(struct url_message *m, struct arena *arena, struct buf *out);
+/* RFC 5524 section 3.2: the structure of the part, as its data are told: encoded or not. NOT_FOUND: the message, read anew, has no such
+ * part. Brings all of it into memory for a moment. */
+MUST_CHECK enum status url_message_structure(struct url_message *m, struct arena *arena, struct buf *out);

@@ -504,6 +504,79 @@ static void test_submitter(void **state)
 	harness_free(h);
 }
 
+/* A message, and what authorises a part of it, in quotes. */
+static void authorise(struct harness *h, struct slice text, const char *section, struct buf *url)
+{
+	struct buf command SCOPED_BUF;
+	struct slice line;
+
+	buf_printf(&command, "b APPEND INBOX {%zu+}\r\n", text.len);
+	buf_add(&command, text);
+	buf_printf(&command, "\r\nc GENURLAUTH \"imap://alice%%40example.test@h/INBOX/;UID=1%s;URLAUTH=authuser\" INTERNAL\r\n", section);
+	harness_send(h, 0, buf_slice(&command), false);
+	assert_true(harness_read_until(h, 0, SLICE("b OK")) > 0);
+	assert_true(harness_read_line(h, 0, &line));
+	buf_add(url, slice_skip(line, SLICE("* GENURLAUTH ").len));
+	expect_line(h, SLICE("c OK{{*}}"));
+}
+
+/* True: it was fetched. Else the command has failed. */
+static bool fetch_with_fault(struct harness *h, struct slice fetch, int statement)
+{
+	struct slice line;
+	bool is_missing = false, is_ok;
+
+	harness_set_fault(h, statement);
+	harness_send(h, 0, fetch, false);
+	do {
+		assert_true(harness_read_line(h, 0, &line));
+		is_missing |= slice_ends_with(line, SLICE(" NIL"));
+	} while (!slice_starts_with(line, SLICE("e ")));
+	is_ok = slice_starts_with(line, SLICE("e OK"));
+	assert_true(is_ok ? !is_missing : slice_starts_with(line, SLICE("e NO [UNAVAILABLE]")));
+	return is_ok;
+}
+
+static void test_url_message_faults(void **state)
+{
+	struct harness *h = harness_new();
+	struct buf url SCOPED_BUF, fetch SCOPED_BUF;
+	int statement = 1;
+
+	(void)state;
+	log_in(h);
+	authorise(h, SLICE("Hello"), "", &url);
+	buf_printf(&fetch, "e URLFETCH (%.*s BODYPARTSTRUCTURE)\r\n", SLICE_ARG(buf_slice(&url)));
+	while (!fetch_with_fault(h, buf_slice(&fetch), statement))
+		assert_in_range(++statement, 1, 50);
+	assert_in_range(statement, 6, 50);
+	harness_set_fault(h, 0);
+	harness_free(h);
+}
+
+/* As many numbers as there are levels of messages. */
+static void test_url_depth(void **state)
+{
+	struct harness *h = harness_new();
+	struct buf text SCOPED_BUF, section SCOPED_BUF, url SCOPED_BUF, fetch SCOPED_BUF;
+
+	(void)state;
+	log_in(h);
+	buf_add_literal(&section, "/;SECTION=");
+	for (int i = 0; i < 50; i++) {
+		buf_add_literal(&text, "Content-Type: message/rfc822\r\n\r\n");
+		buf_add_literal(&section, "1.");
+	}
+	buf_add_literal(&text, "Content-Transfer-Encoding: base64\r\n\r\nSGVsbG8=\r\n");
+	buf_add_literal(&section, "TEXT\0");
+	authorise(h, buf_slice(&text), section.data, &url);
+	buf_printf(&fetch, "d URLFETCH (%.*s BINARY)\r\n", SLICE_ARG(buf_slice(&url)));
+	harness_send(h, 0, buf_slice(&fetch), false);
+	expect_line(h, SLICE("* URLFETCH {{*}} (BINARY {5}"));
+	expect_line(h, SLICE("Hello)"));
+	harness_free(h);
+}
+
 /* A large message's part is streamed, and a store that fails is no answer. */
 static void test_url_faults(void **state)
 {
@@ -724,6 +797,7 @@ static void test_faults_of_the_store(void **state)
 		"FETCH 1:* (FLAGS ENVELOPE BODY[TEXT])\r\n",
 		"STORE 1 +FLAGS (\\Answered $b)\r\n",
 		"SEARCH OR BODY \"x\" KEYWORD $c\r\n",
+		"APPEND INBOX CATENATE (URL \"/INBOX/;UID=1/;SECTION=HEADER\" URL \"/INBOX/;UID=1/;SECTION=TEXT\")\r\n",
 		"COPY 1 Archive\r\n",
 		"LIST (SUBSCRIBED) \"\" * RETURN (STATUS (MESSAGES))\r\n",
 		"STATUS Archive (MESSAGES)\r\n",
@@ -872,7 +946,7 @@ static int is_visible(const struct dirent *entry)
 
 int main(void)
 {
-	struct CMUnitTest tests[TRANSCRIPTS_MAX + 16] = {0};
+	struct CMUnitTest tests[TRANSCRIPTS_MAX + 24] = {0};
 	struct dirent **files;
 	int found = scandir(TEST_FOLDER "/transcripts", &files, is_visible, alphasort), failures;
 	size_t count = 0;
@@ -890,6 +964,8 @@ int main(void)
 	tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_small_literals);
 	tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_message_memory);
 	tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_url_faults);
+	tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_url_message_faults);
+	tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_url_depth);
 	tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_starttls);
 	tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_quota);
 	tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_mailbox_ids);
