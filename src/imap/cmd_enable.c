@@ -44,7 +44,7 @@ enum next imap_enable(struct imap_session *s, struct imap_command *command)
 	imap_tell_before_answer(s, command);
 	s->rev2 |= (wanted & ENABLE_REV2) != 0;
 	if (wanted & ENABLE_REV2 && mailbox_viewer_is_open(&s->viewer))
-		mailbox_viewer_set_recent(&s->viewer, s->read_only ? VIEW_RECENT_NONE : VIEW_RECENT_TAKEN);
+		mailbox_viewer_set_recent(&s->viewer, imap_recency(s));
 	s->utf8 |= (wanted & ENABLE_UTF8) != 0;
 	s->uid_only |= (wanted & ENABLE_UIDONLY) != 0;
 	s->qresync |= (wanted & ENABLE_QRESYNC) != 0;

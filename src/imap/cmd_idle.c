@@ -1,6 +1,7 @@
 /* IDLE (RFC 9051 section 6.3.13). The session is parked meanwhile: news come by session_event, DONE by imap_idle_input. */
 #include "imap/notify.h"
 #include "imap/session.h"
+#include "imap/url_auth.h"
 
 enum next imap_idle(struct imap_session *s, struct imap_command *command)
 {
@@ -10,6 +11,7 @@ enum next imap_idle(struct imap_session *s, struct imap_command *command)
 	if (s->notify)
 		imap_notify_event(s);
 	else if (mailbox_viewer_is_open(&s->viewer)) {
+		url_tell_reset(s);
 		imap_refresh(s);
 		imap_tell_news(s, true, NULL);
 	}

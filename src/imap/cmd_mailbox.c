@@ -355,6 +355,8 @@ enum next imap_status(struct imap_session *s, struct imap_command *command)
 	status = imap_find_place(s, name, RIGHT_READ, &place);
 	if (status == STATUS_OK && !place.mailbox.selectable)
 		status = STATUS_NOT_FOUND;
+	if (status == STATUS_OK && place.account != s->account)
+		status = mailbox_unseen_by(imap_store(s), place.account, &place.mailbox, s->account);
 	if (status == STATUS_OK)
 		imap_put_status(s, &place, items);
 	return imap_answer_place(s, command, &place, status, SLICE("STATUS completed"));

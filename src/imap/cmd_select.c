@@ -189,16 +189,16 @@ static enum status tell_missed(struct imap_session *s, const struct select_reque
 
 /* RFC 9051 has dropped \Recent, but whom a session of IMAP4rev2 has been told of isn't new to another either. What comes to
  * others is theirs to be told of: nothing there is ever \Recent. */
-static enum view_recent recency(const struct imap_session *s, bool read_only, bool is_foreign)
+enum view_recent imap_recency(const struct imap_session *s)
 {
-	if (is_foreign)
+	if (s->selected_account != s->account)
 		return VIEW_RECENT_NONE;
 	if (s->rev2)
-		return read_only ? VIEW_RECENT_NONE : VIEW_RECENT_TAKEN;
-	return read_only ? VIEW_RECENT_SHOWN : VIEW_RECENT_CLAIMED;
+		return s->read_only ? VIEW_RECENT_NONE : VIEW_RECENT_TAKEN;
+	return s->read_only ? VIEW_RECENT_SHOWN : VIEW_RECENT_CLAIMED;
 }
 
-static enum status open_mailbox(struct imap_session *s, struct slice name, bool read_only, struct imap_place *place)
+static enum status open_mailbox(struct imap_session *s, struct slice name, struct imap_place *place)
 {
 	enum status status = imap_find_place(s, name, RIGHT_READ, place);
 
@@ -207,8 +207,6 @@ static enum status open_mailbox(struct imap_session *s, struct slice name, bool 
 	if (status == STATUS_OK)
 		status = mailbox_viewer_open_as(s->context->views, place->account, &place->mailbox,
 						imap_seen_by(s, place->account), &s->viewer);
-	if (status == STATUS_OK)
-		mailbox_viewer_set_recent(&s->viewer, recency(s, read_only, place->account != s->account));
 	return status;
 }
 
@@ -231,7 +229,7 @@ static enum next select_mailbox(struct imap_session *s, struct imap_command *com
 	if (mailbox_viewer_is_open(&s->viewer))
 		buf_add_literal(imap_output(s), "* OK [CLOSED] Previous mailbox closed\r\n");
 	imap_leave_mailbox(s);
-	status = open_mailbox(s, request.name, read_only, &place);
+	status = open_mailbox(s, request.name, &place);
 	if (status != STATUS_OK)
 		return imap_answer_place(s, command, &place, status, SLICE_EMPTY);
 	s->state = IMAP_SELECTED;
@@ -239,6 +237,7 @@ static enum next select_mailbox(struct imap_session *s, struct imap_command *com
 	buf_add(&s->selected_name, place.name);
 	s->rights = place.rights;
 	s->read_only = read_only;
+	mailbox_viewer_set_recent(&s->viewer, imap_recency(s));
 	s->stale = false;
 	s->refreshed_ms = clock_monotonic_ms();
 	/* A session hears of one account at once: with NOTIFY, of its own. */

@@ -2,6 +2,7 @@
 #include "imap/url_auth.h"
 #include "imap/url_message.h"
 
+#include "base/clock.h"
 #include "imap/write.h"
 #include "store/url_key.h"
 
@@ -242,6 +243,12 @@ enum next imap_url_fetch(struct imap_session *s, struct imap_command *command)
 
 /* ---- RESETKEY ---- */
 
+static bool is_selected(struct imap_session *s, const struct imap_place *place)
+{
+	return mailbox_viewer_is_open(&s->viewer) && s->selected_account == place->account &&
+	       mailbox_viewer_state(&s->viewer).mailbox == place->mailbox.id;
+}
+
 static enum next reset_one(struct imap_session *s, struct imap_command *command, struct slice name)
 {
 	struct imap_place place;
@@ -253,10 +260,22 @@ static enum next reset_one(struct imap_session *s, struct imap_command *command,
 		status = url_key_reset(imap_store(s), s->account, place.account, place.mailbox.id);
 	if (status != STATUS_OK)
 		return imap_answer_place(s, command, &place, status, SLICE_EMPTY);
-	s->url_resets = url_key_resets(imap_store(s));
+	if (is_selected(s, &place))
+		s->url_told_ms = clock_wall_ms() + 1;
 	imap_announce_account(s, place.account);
 	return imap_ok_code(s, command, imap_plaintext_allowed(s) ? SLICE("URLMECH INTERNAL") : SLICE_EMPTY,
 			    SLICE("There is a new key"));
+}
+
+static enum next reset_all(struct imap_session *s, struct imap_command *command)
+{
+	int64_t *accounts;
+	size_t count;
+	enum status status = url_key_reset_all(imap_store(s), imap_arena(s), s->account, &accounts, &count);
+
+	for (size_t i = 0; status == STATUS_OK && i < count; i++)
+		imap_announce_account(s, accounts[i]);
+	return imap_answer(s, command, status, SLICE("All keys are gone"));
 }
 
 enum next imap_reset_key(struct imap_session *s, struct imap_command *command)
@@ -264,12 +283,9 @@ enum next imap_reset_key(struct imap_session *s, struct imap_command *command)
 	struct imap_parser *p = &command->args;
 	bool is_known = true;
 	struct slice name;
-	enum status status;
 
-	if (p->rest.len == 0) {
-		status = url_key_remove_all(imap_store(s), s->account);
-		return imap_answer(s, command, status, SLICE("All keys are gone"));
-	}
+	if (p->rest.len == 0)
+		return reset_all(s, command);
 	if (!imap_parse_space(p) || !imap_parse_mailbox(p, &name))
 		return imap_bad_arguments(s, command);
 	while (imap_peek(p) == ' ') {

@@ -141,7 +141,7 @@ static enum next session_event(void *session, const struct event *event)
 	case EVENT_TOPIC:
 		break;
 	}
-	s->stale = true;
+	s->stale = s->url_stale = true;
 	if (!imap_check_rights(s))
 		return NEXT_CLOSE;
 	if (s->notify) {

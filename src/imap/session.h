@@ -85,6 +85,7 @@ struct imap_session {
 	unsigned context_count;
 	uint64_t url_resets; /* how many the session knows of, and since when (url_auth.h) */
 	int64_t url_told_ms;
+	bool url_stale; /* an announcement came: another process may have set a key */
 	struct notify *notify;           /* NULL: NOTIFY has never been used (notify.h) */
 	struct mailbox_viewer *searched; /* another mailbox that is searched; NULL: the selected one */
 	char idle_tag[IMAP_TAG_MAX];
@@ -183,7 +184,7 @@ MUST_CHECK bool imap_skip_command(struct imap_session *s);
 
 struct imap_place {
 	int64_t account;        /* whose mailbox it is */
-	struct mailbox mailbox; /* as the account calls it; its counts are the session's */
+	struct mailbox mailbox; /* as the account calls and counts it */
 	struct slice name;      /* as the session calls it */
 	unsigned rights;        /* that the session has on it */
 	bool is_denied;         /* with STATUS_REFUSED: a right is missing */
@@ -239,6 +240,8 @@ struct slice imap_selected_name(const struct imap_session *s);
 void imap_announce(struct imap_session *s);
 void imap_announce_account(struct imap_session *s, int64_t account);
 void imap_leave_mailbox(struct imap_session *s);
+/* What the selected mailbox's \Recent are to the session. */
+enum view_recent imap_recency(const struct imap_session *s);
 /* Annotations that others have changed, if the client wants to know; `own`: the number of the session's own change; 0: none. */
 void imap_tell_metadata(struct imap_session *s, bool fresh, int64_t own);
 void imap_watch_metadata(struct imap_session *s);

@@ -154,6 +154,7 @@ static bool take_authorization(struct arena *arena, struct slice *text, struct i
 	if (expire != SLICE_NOT_FOUND) {
 		date = slice_skip(*text, expire + SLICE(";EXPIRE=").len);
 		*text = slice_sub(*text, 0, expire);
+		url->has_expire = true;
 		if (!percent_decode(arena, date, &date) || !clock_parse_rfc3339(date, &url->expire_ms))
 			return false;
 	}

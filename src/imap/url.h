@@ -28,7 +28,8 @@ struct imap_url {
 	struct slice section, partial; /* "1.2", "0.500" */
 
 	/* RFC 4467 section 3 */
-	int64_t expire_ms; /* 0: never */
+	bool has_expire;
+	int64_t expire_ms;
 	enum imap_url_access access;
 	struct slice access_user; /* of SUBMIT and USER, decoded */
 	struct slice rump;        /* the text that the token is made of */

@@ -3,6 +3,7 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
+#include <stdlib.h>
 
 #include "base/clock.h"
 #include "base/random.h"
@@ -20,7 +21,10 @@ static void make_token(const unsigned char key[URL_KEY_BYTES], struct slice rump
 	unsigned char token[1 + EVP_MAX_MD_SIZE] = {TOKEN_VERSION};
 	unsigned length = 0;
 
-	HMAC(EVP_sha256(), key, URL_KEY_BYTES, (const unsigned char *)rump.data, rump.len, token + 1, &length);
+	/* Else it would be one that can be guessed. */
+	if (!HMAC(EVP_sha256(), key, URL_KEY_BYTES, (const unsigned char *)rump.data, rump.len, token + 1, &length) ||
+	    length != TOKEN_BYTES - 1)
+		abort();
 	for (size_t i = 0; i < TOKEN_BYTES; i++) {
 		digits[2 * i] = hex[token[i] >> 4];
 		digits[2 * i + 1] = hex[token[i] & 15];
@@ -29,7 +33,7 @@ static void make_token(const unsigned char key[URL_KEY_BYTES], struct slice rump
 
 static bool is_expired(const struct imap_url *url)
 {
-	return url->expire_ms != 0 && clock_wall_ms() > url->expire_ms;
+	return url->has_expire && clock_wall_ms() > url->expire_ms;
 }
 
 /* ---- making ---- */
@@ -145,16 +149,19 @@ void url_put_mechanisms(struct imap_session *s)
 
 void url_tell_reset(struct imap_session *s)
 {
+	uint64_t resets = url_key_resets(imap_store(s));
 	struct mailbox_view_state state;
 	int64_t reset_ms;
 
-	if (!mailbox_viewer_is_open(&s->viewer) || s->url_resets == url_key_resets(imap_store(s)))
+	if (!mailbox_viewer_is_open(&s->viewer) || (!s->url_stale && s->url_resets == resets))
 		return;
 	state = mailbox_viewer_state(&s->viewer);
-	s->url_resets = url_key_resets(imap_store(s));
-	if (url_key_reset_time(imap_store(s), s->account, state.account, state.mailbox, &reset_ms) != STATUS_OK ||
-	    reset_ms < s->url_told_ms)
+	if (url_key_reset_time(imap_store(s), s->account, state.account, state.mailbox, &reset_ms) != STATUS_OK)
 		return;
-	url_put_mechanisms(s);
-	s->url_told_ms = reset_ms + 1;
+	s->url_stale = false;
+	if (reset_ms >= s->url_told_ms) {
+		url_put_mechanisms(s);
+		s->url_told_ms = reset_ms + 1;
+	}
+	s->url_resets = resets;
 }

@@ -46,7 +46,8 @@ static void insert_key(struct db *db, const struct key_work *work)
 {
 	struct db_query query = db_query(db, "INSERT INTO url_key (viewer, account, mailbox, reset_ms, value)"
 					     " VALUES ($1, $2, $3, $4, $5) ON CONFLICT (viewer, account, mailbox) DO UPDATE"
-					     " SET reset_ms = excluded.reset_ms, value = excluded.value");
+					     " SET reset_ms = CASE WHEN excluded.reset_ms > 0 THEN excluded.reset_ms"
+					     " ELSE url_key.reset_ms END, value = excluded.value");
 
 	bind_place(&query, work->viewer, work->account, work->mailbox);
 	db_bind_i64(&query, work->now_ms);
@@ -93,21 +94,48 @@ enum status url_key_reset(struct store *store, int64_t viewer, int64_t account, 
 	return status;
 }
 
-static enum status remove_keys(struct db *db, void *context)
+/* The row stays, and tells when: the next key is made at need. */
+static enum status take_keys(struct db *db, void *context)
 {
 	const struct key_work *work = context;
-	struct db_query query = db_query(db, "DELETE FROM url_key WHERE viewer = $1");
+	struct db_query query = db_query(db, "UPDATE url_key SET value = $2, reset_ms = $3 WHERE viewer = $1");
 
 	db_bind_i64(&query, work->viewer);
+	db_bind_bytes(&query, SLICE_EMPTY);
+	db_bind_i64(&query, work->now_ms);
 	db_run(&query);
 	return db_status(db);
 }
 
-enum status url_key_remove_all(struct store *store, int64_t viewer)
+static enum status read_accounts(struct store *store, struct arena *arena, int64_t viewer, int64_t **accounts, size_t *count)
 {
-	struct key_work work = {.viewer = viewer};
+	struct db *db SCOPED_DB = db_acquire(store->pool);
+	struct list list = LIST(arena, int64_t);
+	int64_t *account;
 
-	return db_write(store->pool, remove_keys, &work);
+	if (!db)
+		return STATUS_TEMPORARY;
+	struct db_query query = db_query(db, "SELECT DISTINCT account FROM url_key WHERE viewer = $1");
+
+	db_bind_i64(&query, viewer);
+	while (db_row(&query) && (account = list_add(&list)))
+		*account = db_i64(&query, 0);
+	db_done(&query);
+	*accounts = list.items;
+	*count = list.count;
+	return list.failed ? STATUS_LIMIT : db_status(db);
+}
+
+enum status url_key_reset_all(struct store *store, struct arena *arena, int64_t viewer, int64_t **accounts, size_t *count)
+{
+	struct key_work work = {.viewer = viewer, .now_ms = clock_wall_ms()};
+	enum status status = read_accounts(store, arena, viewer, accounts, count);
+
+	if (status == STATUS_OK)
+		status = db_write(store->pool, take_keys, &work);
+	if (status == STATUS_OK)
+		atomic_fetch_add(&store->url_key_resets, 1);
+	return status;
 }
 
 /* ---- news ---- */

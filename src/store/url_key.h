@@ -14,10 +14,12 @@ MUST_CHECK enum status url_key_make(struct store *store, int64_t viewer, int64_t
 				    unsigned char key[URL_KEY_BYTES]);
 /* Another in its place; so what the old one authorised is void. */
 MUST_CHECK enum status url_key_reset(struct store *store, int64_t viewer, int64_t account, int64_t mailbox);
-/* All of the viewer's are gone. */
-MUST_CHECK enum status url_key_remove_all(struct store *store, int64_t viewer);
+/* All of the viewer's are gone. *accounts: whose mailboxes they were for. */
+MUST_CHECK enum status url_key_reset_all(struct store *store, struct arena *arena, int64_t viewer, int64_t **accounts,
+					 size_t *count);
 
-/* How often url_key_reset has worked in this process: who has seen the number needs to ask no more until it is another. */
+/* How often the two above have worked in this process: who has seen the number needs to ask no more until it is another, or until another
+ * process has announced something. */
 uint64_t url_key_resets(struct store *store);
 /* When the key was reset last; 0: never. */
 MUST_CHECK enum status url_key_reset_time(struct store *store, int64_t viewer, int64_t account, int64_t mailbox,

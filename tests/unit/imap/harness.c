@@ -323,6 +323,22 @@ void harness_set_fault(struct harness *h, int statements)
 	atomic_store(&h->fault_countdown, statements);
 }
 
+int harness_until_fault(struct harness *h)
+{
+	return atomic_load(&h->fault_countdown);
+}
+
+void harness_execute(struct harness *h, const char *sql)
+{
+	struct db *db = db_acquire(h->store->pool);
+
+	if (!db)
+		abort();
+	db_execute(db, sql);
+	must(db_status(db));
+	db_release(db);
+}
+
 /* A server of its own, which the test program was started with, is used again and again. */
 static void empty_database(struct harness *h, struct slice url)
 {

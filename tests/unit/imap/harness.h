@@ -25,6 +25,10 @@ void harness_limit_command(struct harness *h, size_t bytes);
 void harness_event(struct harness *h, int number, enum event_kind kind);
 /* The store's statement of that number from now on fails (1: the next; 0: none does). */
 void harness_set_fault(struct harness *h, int statements);
+/* How many are left until then. */
+int harness_until_fault(struct harness *h);
+/* As another process would. */
+void harness_execute(struct harness *h, const char *sql);
 
 /* Opens session `number` (from 0); its greeting is still to be read. */
 void harness_connect(struct harness *h, int number);

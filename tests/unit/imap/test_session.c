@@ -577,6 +577,63 @@ static void test_url_depth(void **state)
 	harness_free(h);
 }
 
+/* A key that another process has set: there is an announcement of it, and no more. */
+static void test_key_of_another_process(void **state)
+{
+	struct harness *h = harness_new();
+	struct slice line;
+	bool is_told = false;
+
+	(void)state;
+	log_in(h);
+	harness_send(h, 0, SLICE("b RESETKEY INBOX\r\nc SELECT INBOX\r\n"), false);
+	assert_true(harness_read_until(h, 0, SLICE("c OK")) > 0);
+	harness_execute(h, "UPDATE url_key SET reset_ms = reset_ms + 60000");
+	harness_deliver(h, SLICE("Subject: x\r\n\r\n"));
+	harness_send(h, 0, SLICE("d NOOP\r\n"), false);
+	do {
+		assert_true(harness_read_line(h, 0, &line));
+		is_told |= slice_starts_with(line, SLICE("* OK [URLMECH"));
+	} while (!slice_starts_with(line, SLICE("d OK")));
+	assert_true(is_told);
+	harness_free(h);
+}
+
+/* How many statements the command takes. */
+static int count_statements(struct harness *h, const char *command)
+{
+	harness_set_fault(h, 1000);
+	harness_send(h, 0, slice_from_cstr(command), false);
+	assert_true(harness_read_until(h, 0, SLICE("e ")) > 0);
+	return 1000 - harness_until_fault(h);
+}
+
+/* Of what one may not see, the store is asked the same whether it is there or not. */
+static void test_hidden_mailboxes(void **state)
+{
+	static const char *const pairs[][2] = {
+		{"e STATUS \"Other Users/bob@example.test/INBOX\" (MESSAGES)\r\n",
+		 "e STATUS \"Other Users/bob@example.test/None\" (MESSAGES)\r\n"},
+		{"e SELECT \"Other Users/bob@example.test/INBOX\"\r\n", "e SELECT \"Other Users/nobody@example.test/INBOX\"\r\n"},
+		{"e URLFETCH \"imap://bob%40example.test@h/INBOX/;UID=1;URLAUTH=anonymous:INTERNAL:01\"\r\n",
+		 "e URLFETCH \"imap://bob%40example.test@h/None/;UID=1;URLAUTH=anonymous:INTERNAL:01\"\r\n"},
+		{"e URLFETCH \"imap://bob%40example.test@h/Other%20Users/alice@example.test/INBOX/;UID=1;URLAUTH=anonymous:INTERNAL:01\"\r\n",
+		 "e URLFETCH \"imap://bob%40example.test@h/Other%20Users/alice@example.test/None/;UID=1;URLAUTH=anonymous:INTERNAL:01\"\r\n"},
+		{"e URLFETCH \"imap://bob%40example.test@h/Other%20Users/carol@example.test/INBOX/;UID=1;URLAUTH=anonymous:INTERNAL:01\"\r\n",
+		 "e URLFETCH \"imap://no%40example.test@h/Other%20Users/no@example.test/None/;UID=1;URLAUTH=anonymous:INTERNAL:01\"\r\n"},
+	};
+	struct harness *h = harness_new();
+
+	(void)state;
+	log_in(h);
+	harness_send(h, 0, SLICE("b SETACL INBOX bob@example.test lr\r\n"), false);
+	assert_true(harness_read_until(h, 0, SLICE("b OK")) > 0);
+	for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++)
+		assert_int_equal(count_statements(h, pairs[i][0]), count_statements(h, pairs[i][1]));
+	harness_set_fault(h, 0);
+	harness_free(h);
+}
+
 /* A large message's part is streamed, and a store that fails is no answer. */
 static void test_url_faults(void **state)
 {
@@ -964,6 +1021,8 @@ int main(void)
 	tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_small_literals);
 	tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_message_memory);
 	tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_url_faults);
+	tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_key_of_another_process);
+	tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_hidden_mailboxes);
 	tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_url_message_faults);
 	tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_url_depth);
 	tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_starttls);

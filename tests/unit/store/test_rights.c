@@ -409,7 +409,8 @@ static void test_annotations_total(void **state)
 static void test_url_keys(void **state)
 {
 	struct fixture *fixture = *state;
-	int64_t alice = fixture->alice, bob = fixture->bob, work = create(fixture, "Work"), reset_ms;
+	int64_t alice = fixture->alice, bob = fixture->bob, work = create(fixture, "Work"), reset_ms, again_ms, *accounts;
+	size_t count;
 	unsigned char first[URL_KEY_BYTES], again[URL_KEY_BYTES], other[URL_KEY_BYTES];
 	uint64_t resets = url_key_resets(fixture->store);
 
@@ -428,8 +429,15 @@ static void test_url_keys(void **state)
 	assert_true(reset_ms > 0);
 	assert_int_equal(url_key_find(fixture->store, alice, alice, work, again), STATUS_OK);
 	assert_memory_not_equal(first, again, URL_KEY_BYTES);
-	assert_int_equal(url_key_remove_all(fixture->store, alice), STATUS_OK);
+	assert_int_equal(url_key_reset_all(fixture->store, &fixture->arena, alice, &accounts, &count), STATUS_OK);
+	assert_int_equal(count, 1);
+	assert_int_equal(accounts[0], alice);
+	assert_int_equal(url_key_resets(fixture->store), resets + 2);
 	assert_int_equal(url_key_find(fixture->store, alice, alice, work, again), STATUS_NOT_FOUND);
+	assert_int_equal(url_key_make(fixture->store, alice, alice, work, again), STATUS_OK);
+	assert_memory_not_equal(first, again, URL_KEY_BYTES);
+	assert_int_equal(url_key_reset_time(fixture->store, alice, alice, work, &again_ms), STATUS_OK);
+	assert_true(again_ms >= reset_ms);
 	assert_int_equal(url_key_find(fixture->store, bob, alice, work, again), STATUS_OK);
 	assert_int_equal(mailbox_delete(fixture->store, alice, work), STATUS_OK);
 	assert_int_equal(fixture_number(fixture, "SELECT count(*) FROM url_key"), 0);
