@@ -16,12 +16,13 @@ void message_select_options(struct cli *cli, struct message_selection *selection
 static bool is_set(struct slice text)
 {
 	for (size_t i = 0; i < text.len; i++)
-		if (!(text.data[i] >= '0' && text.data[i] <= '9') && text.data[i] != ':' && text.data[i] != '*' && text.data[i] != ',')
+		if (!(text.data[i] >= '0' && text.data[i] <= '9') && text.data[i] != ':' && text.data[i] != ',')
 			return false;
 	return text.len > 0;
 }
 
-/* "UID 3,7:9" */
+/* "UID 3,7:9". Not "*": in IMAP 99:* is the last message where there is no 99th, and somebody who wants to remove all from the 99th on would
+ * remove that. */
 static bool keys_of_uids(struct cli *cli, struct slice *keys)
 {
 	struct buf out;
@@ -43,14 +44,17 @@ static bool keys_of_uids(struct cli *cli, struct slice *keys)
 	return true;
 }
 
+/* What ends as "{5}" would make the session wait for a literal. */
 static bool keys_of_search(struct cli *cli, struct slice text, struct slice *keys)
 {
+	uint64_t size;
+
 	for (size_t i = 0; i < text.len; i++)
 		if (text.data[i] == '\r' || text.data[i] == '\n') {
 			cli_fail(cli, EXIT_USAGE, "--search can't hold line ends");
 			return false;
 		}
-	if (text.len == 0 || text.len > KEYS_MAX) {
+	if (text.len == 0 || text.len > KEYS_MAX || imap_line_announces(text, &size)) {
 		cli_fail(cli, EXIT_USAGE, "--search takes SEARCH's keys, such as 'UNSEEN FROM bob'");
 		return false;
 	}

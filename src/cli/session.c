@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "auth/password_scheme.h"
 #include "cli/commands.h"
 #include "cli/output.h"
 #include "ipc/client.h"
@@ -61,43 +62,61 @@ static bool ask_role(struct cli *cli, int server, enum role role, struct slice w
 	return answered;
 }
 
-static int list_all(struct cli *cli, int server, struct slice wanted)
+/* All of that user's, or everybody's, of all roles. */
+static bool ask_all(struct cli *cli, struct slice wanted, struct listing *list)
+{
+	int server = cli_connect_server(cli);
+	bool answered = server >= 0;
+
+	if (!answered)
+		cli_fail(cli, EXIT_FAILED, "the server is not running, or may not be asked by this user");
+	for (size_t i = 0; answered && i < sizeof asked / sizeof asked[0]; i++)
+		if (!(answered = ask_role(cli, server, asked[i], wanted, list)))
+			cli_fail(cli, EXIT_TEMPORARY, "the role %.*s doesn't answer; see: posthorn status",
+				 SLICE_ARG(role_name(asked[i])));
+	if (server >= 0)
+		close(server);
+	return answered;
+}
+
+/* As accounts are called: in small letters. */
+static bool take_user(struct cli *cli, struct slice *user)
+{
+	struct slice address;
+
+	if (!cli_address(cli, cli_argument(cli, 0), &address))
+		return false;
+	if (!address_prepare(&cli->arena, address, user))
+		*user = address;
+	return true;
+}
+
+int command_session_list(struct cli *cli)
 {
 	struct listing list = listing_new(cli, "user,listener,peer,since,session");
+	struct slice wanted = SLICE_EMPTY;
 
-	for (size_t i = 0; i < sizeof asked / sizeof asked[0]; i++)
-		if (!ask_role(cli, server, asked[i], wanted, &list))
-			return cli_fail(cli, EXIT_TEMPORARY, "the role %.*s doesn't answer; see: posthorn status",
-					SLICE_ARG(role_name(asked[i])));
+	if (!cli_finish(cli, 0, 1) || !cli_load_config(cli) || (cli->argument_count > 0 && !take_user(cli, &wanted)) ||
+	    !ask_all(cli, wanted, &list))
+		return cli->failed;
 	listing_print(&list);
 	if (list.cell_count == 0)
 		listing_hint(&list, "nobody is logged in");
 	return EXIT_OK;
 }
 
-int command_session_list(struct cli *cli)
-{
-	struct slice wanted = SLICE_EMPTY;
-
-	if (!cli_finish(cli, 0, 1) || !cli_load_config(cli) ||
-	    (cli->argument_count > 0 && !cli_address(cli, cli_argument(cli, 0), &wanted)))
-		return cli->failed;
-	int server = cli_connect_server(cli);
-
-	if (server < 0)
-		return cli_fail(cli, EXIT_FAILED, "the server is not running, or may not be asked by this user");
-	int status = list_all(cli, server, wanted);
-
-	close(server);
-	return status;
-}
-
 int command_session_end(struct cli *cli)
 {
-	struct slice address;
+	struct listing list = listing_new(cli, "user,listener,peer,since,session");
+	struct slice user;
+	struct buf what;
 
-	if (!cli_finish(cli, 1, 1) || !cli_load_config(cli) || !cli_address(cli, cli_argument(cli, 0), &address))
+	if (!cli_finish(cli, 1, 1) || !cli_load_config(cli) || !take_user(cli, &user) || !ask_all(cli, user, &list))
 		return cli->failed;
-	cli_announce(cli, SLICE(IPC_SESSION_END), address);
-	return cli_done(cli, address, "is logged out");
+	size_t count = list.cell_count / list.column_count;
+
+	cli_announce(cli, SLICE(IPC_SESSION_END), user);
+	buf_init(&what, &cli->arena, 0);
+	buf_printf(&what, "%zu %s of %.*s", count, count == 1 ? "session" : "sessions", SLICE_ARG(user));
+	return cli_done(cli, buf_slice(&what), "ended");
 }

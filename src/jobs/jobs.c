@@ -124,20 +124,36 @@ static void expire(struct jobs *jobs)
 		;
 }
 
-/* While there is one more account that keeps too much, or more of it. */
-static void bound_deleted(struct jobs *jobs)
+/* False: it is time to stop. */
+static bool bound_account(struct jobs *jobs, struct deleted_excess excess)
 {
 	size_t removed, total = 0;
 	enum status status;
+	bool goes_on;
 
 	do {
-		status = deleted_bound(jobs->store, jobs->options.rows_at_once, &removed);
+		status = deleted_bound(jobs->store, &excess, jobs->options.rows_at_once, &removed);
 		total += removed;
-	} while (status == STATUS_OK && removed > 0 && rest(jobs, jobs->options.rest_ms));
+		goes_on = rest(jobs, jobs->options.rest_ms);
+	} while (status == STATUS_OK && removed > 0 && excess.bytes > 0 && goes_on);
 	if (status != STATUS_OK)
-		LOG_WARNING(jobs->log, "jobs.deleted_bounded", LOG_STR("status", status_name(status)), LOG_INT("removed", total));
-	else if (total > 0)
-		LOG_INFO(jobs->log, "jobs.deleted_bounded", LOG_INT("removed", total));
+		LOG_WARNING(jobs->log, "jobs.deleted_bounded", LOG_STR("status", status_name(status)), LOG_INT("account", excess.account));
+	else
+		LOG_INFO(jobs->log, "jobs.deleted_bounded", LOG_INT("account", excess.account), LOG_INT("removed", total));
+	return goes_on;
+}
+
+static void bound_deleted(struct jobs *jobs)
+{
+	struct arena arena SCOPED_ARENA;
+	struct deleted_excess *excesses;
+	size_t count;
+	enum status status = deleted_excesses(jobs->store, &arena, &excesses, &count);
+
+	if (status != STATUS_OK)
+		LOG_WARNING(jobs->log, "jobs.deleted_bounded", LOG_STR("status", status_name(status)));
+	for (size_t i = 0; status == STATUS_OK && i < count && bound_account(jobs, excesses[i]); i++)
+		;
 }
 
 /* In the first round, and each hour: what looks at all accounts. */

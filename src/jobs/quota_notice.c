@@ -62,7 +62,7 @@ static struct slice write_message(const struct quota_notices *notices, struct ar
 }
 
 /* A crash between the delivery and our note of it brings the same message again under the same queue id. */
-static bool bring(const struct quota_notices *notices, struct arena *arena, const struct quota_full *full)
+static enum status bring(const struct quota_notices *notices, struct arena *arena, const struct quota_full *full)
 {
 	struct deliver_recipient to = {.address = full->address, .original = SLICE_EMPTY, .notify = NOTIFY_NEVER};
 	struct deliver_envelope envelope = {
@@ -78,31 +78,55 @@ static bool bring(const struct quota_notices *notices, struct arena *arena, cons
 	struct buf id;
 
 	buf_init(&id, arena, 0);
-	buf_printf(&id, "quota-%lld-%lld", (long long)full->account, (long long)(clock_wall_ms() / 86400000));
+	buf_printf(&id, "quota-%lld-%u", (long long)full->account, full->times + 1);
 	envelope.queue_id = buf_slice(&id);
 	struct deliver_verdict verdict =
 		deliver_message(notices->ipc, arena, &envelope, write_message(notices, arena, full, envelope.queue_id), -1);
 
-	LOG_INFO(notices->log, "jobs.quota_notice", LOG_STR("id", envelope.queue_id), LOG_STR("address", full->address),
-		 LOG_INT("used", full->used_bytes), LOG_INT("quota", full->quota_bytes), LOG_INT("code", verdict.code));
-	return verdict.status == STATUS_OK;
+	if (verdict.status == STATUS_OK)
+		LOG_INFO(notices->log, "jobs.quota_notice", LOG_STR("id", envelope.queue_id), LOG_STR("address", full->address),
+			 LOG_INT("used", full->used_bytes), LOG_INT("quota", full->quota_bytes));
+	return verdict.status;
+}
+
+/* Temporary trouble is the server's, and ends it; what else keeps a notice away, such as a mailbox that is quite full, is that account's. */
+static enum status tell(const struct quota_notices *notices, struct arena *arena, const struct quota_full *full)
+{
+	enum status status = bring(notices, arena, full);
+
+	if (status == STATUS_OK)
+		return quota_set_told(notices->store, full->account);
+	return status == STATUS_TEMPORARY ? status : STATUS_OK;
+}
+
+static enum status tell_all(const struct quota_notices *notices)
+{
+	enum status status = STATUS_OK;
+	int64_t after = 0;
+	size_t count = AT_ONCE;
+
+	while (status == STATUS_OK && count == AT_ONCE) {
+		struct arena arena SCOPED_ARENA;
+		struct quota_full *full;
+
+		status = quota_find_full(notices->store, &arena, notices->percent, after, AT_ONCE, &full, &count);
+		for (size_t i = 0; status == STATUS_OK && i < count; i++) {
+			after = full[i].account;
+			status = tell(notices, &arena, &full[i]);
+		}
+	}
+	return status;
 }
 
 void quota_notices_send(const struct quota_notices *notices)
 {
-	struct arena arena SCOPED_ARENA;
-	struct quota_full *full;
-	size_t count;
 	enum status status;
 
 	if (notices->percent == 0)
 		return;
 	status = quota_forget_told(notices->store, notices->percent > HYSTERESIS ? notices->percent - HYSTERESIS : 1);
 	if (status == STATUS_OK)
-		status = quota_find_full(notices->store, &arena, notices->percent, AT_ONCE, &full, &count);
-	for (size_t i = 0; status == STATUS_OK && i < count; i++)
-		if (bring(notices, &arena, &full[i]))
-			status = quota_set_told(notices->store, full[i].account);
+		status = tell_all(notices);
 	if (status != STATUS_OK)
 		LOG_WARNING(notices->log, "jobs.quota_notice", LOG_STR("status", status_name(status)));
 }

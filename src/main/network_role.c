@@ -1,6 +1,7 @@
 #include "main/network_role.h"
 
 #include <openssl/crypto.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -14,6 +15,7 @@
 struct network_role {
 	struct role_setup *setup;
 	const struct network_service *service;
+	pthread_rwlock_t engine_lock; /* other threads use the engine with it, until there is none */
 	struct engine *engine;
 	struct tls_context *tls, *tls_asking; /* the other asks clients for a certificate; NULL: nobody does */
 	struct role_bans *bans;
@@ -169,25 +171,48 @@ static bool add_listeners(struct network_role *role)
 
 /* ---- what the supervisor says ---- */
 
+static void tell_engine(struct network_role *role, struct slice kind, struct slice payload)
+{
+	pthread_rwlock_rdlock(&role->engine_lock);
+	if (role->engine && slice_eq(kind, SLICE(IPC_SESSION_END)))
+		engine_end_user(role->engine, payload);
+	else if (role->engine && role->service->announced)
+		role->service->announced(role->service->context, role->engine, kind, payload);
+	pthread_rwlock_unlock(&role->engine_lock);
+}
+
 static void announced(void *context, struct slice kind, struct slice payload)
 {
 	struct network_role *role = context;
 
 	if (slice_eq(kind, SLICE("ban")))
 		role_bans_changed(role->bans);
-	else if (slice_eq(kind, SLICE(IPC_SESSION_END)))
-		engine_end_user(role->engine, payload);
-	else if (role->service->announced)
-		role->service->announced(role->service->context, role->engine, kind, payload);
+	else
+		tell_engine(role, kind, payload);
 }
 
 static enum status answer(void *context, struct ipc_request *request, struct arena *arena, struct buf *reply)
 {
 	struct network_role *role = context;
+	enum status status = STATUS_TEMPORARY;
 
-	if (role->service->asked && request->from != ROLE_SUPERVISOR)
-		return role->service->asked(role->service->context, request, arena, reply);
-	return session_report(role->engine, request, reply);
+	(void)arena;
+	pthread_rwlock_rdlock(&role->engine_lock);
+	if (role->engine)
+		status = session_report(role->engine, request, reply);
+	pthread_rwlock_unlock(&role->engine_lock);
+	return status;
+}
+
+/* The ipc's threads live longer than the engine. */
+static void stop_engine(struct network_role *role)
+{
+	struct engine *engine = role->engine;
+
+	pthread_rwlock_wrlock(&role->engine_lock);
+	role->engine = NULL;
+	pthread_rwlock_unlock(&role->engine_lock);
+	engine_stop(engine, STOP_GRACE_MS);
 }
 
 static void reload(void *context, struct slice frame)
@@ -222,7 +247,7 @@ static int serve(struct network_role *role, struct ipc *ipc)
 		ipc_wait_for_stop(ipc);
 		status = EXIT_SUCCESS;
 	}
-	engine_stop(role->engine, STOP_GRACE_MS);
+	stop_engine(role);
 	role_bans_stop(role->bans);
 	if (service->quiet)
 		service->quiet(service->context);
@@ -245,6 +270,7 @@ int network_role_run(struct role_setup *setup, const struct network_service *ser
 	role.bans = role_bans_new(setup);
 	limits.turn_away = role_bans_turn_away;
 	limits.turn_away_context = role.bans;
+	pthread_rwlock_init(&role.engine_lock, NULL);
 	role.engine = engine_new(&limits, &setup->log);
 	struct ipc *ipc = ipc_new(setup->control_fd, answer, &control, &role, &setup->log);
 	int status = serve(&role, ipc);

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "ipc/pack.h"
+#include "ipc/sessions.h"
 #include "main/roles.h"
 
 #define KIND_ROLES        "roles"
@@ -84,14 +85,15 @@ static bool make_client_channel(struct supervisor *supervisor, int client, struc
 	return sent;
 }
 
-/* The hub: an announcement goes to every role that hears its kind. */
-static void announce(struct supervisor *supervisor, struct slice payload)
+/* The hub: an announcement goes to every role that hears its kind. "roles" is the supervisor's to tell, and that somebody's sessions end,
+ * people's: a role that was taken over could log everybody out. */
+static void announce(struct supervisor *supervisor, struct slice payload, bool by_people)
 {
 	struct unpack in = unpack_begin(payload);
 	struct slice kind = unpack_slice(&in);
 
 	(void)unpack_slice(&in);
-	if (!unpack_ok(&in) || slice_eq(kind, SLICE(KIND_ROLES))) /* which is the supervisor's to tell */
+	if (!unpack_ok(&in) || slice_eq(kind, SLICE(KIND_ROLES)) || (!by_people && slice_eq(kind, SLICE(IPC_SESSION_END))))
 		return;
 	for (enum role role = ROLE_SUPERVISOR; role < ROLE_COUNT; role++) {
 		const struct role_definition *definition = role_definition(role);
@@ -163,7 +165,7 @@ void supervisor_hear_role(struct supervisor *supervisor, enum role role)
 	else if (type == CONTROL_DIAL)
 		supervisor_dial(supervisor, role, payload);
 	else if (type == CONTROL_ANNOUNCE)
-		announce(supervisor, payload);
+		announce(supervisor, payload, false);
 	else
 		LOG_WARNING(&supervisor->log, "supervisor.strange_frame", LOG_STR("from", role_name(role)), LOG_INT("type", type));
 }
@@ -219,7 +221,7 @@ void supervisor_hear_client(struct supervisor *supervisor, size_t index)
 	if (fd >= 0)
 		close(fd);
 	if (ok && type == CONTROL_ANNOUNCE) {
-		announce(supervisor, payload);
+		announce(supervisor, payload, true);
 		return;
 	}
 	if (ok && type == CONTROL_CONNECT && make_client_channel(supervisor, client, payload))

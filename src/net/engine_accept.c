@@ -128,7 +128,9 @@ void engine_set_user(struct session_env *env, struct slice user)
 	struct doors *doors = &connection->engine->doors;
 
 	pthread_mutex_lock(&doors->lock);
-	connection->user = user;
+	buf_clear(&connection->user);
+	buf_add(&connection->user, user);
+	connection->user_peer = *conn_peer(env->conn);
 	connection->user_since_ms = clock_wall_ms();
 	pthread_mutex_unlock(&doors->lock);
 }
@@ -144,9 +146,9 @@ bool engine_users(struct engine *engine, uint32_t *slot, bool (*tell)(void *cont
 
 		if (connection && connection->user.len > 0)
 			more = tell(context, &(struct engine_user){.session = connection->env.id,
-								   .user = connection->user,
+								   .user = buf_slice(&connection->user),
 								   .listener = connection->listener->name,
-								   .peer = conn_peer(connection->env.conn),
+								   .peer = &connection->user_peer,
 								   .since_ms = connection->user_since_ms});
 	}
 	pthread_mutex_unlock(&doors->lock);
@@ -162,7 +164,7 @@ void engine_end_user(struct engine *engine, struct slice user)
 	for (uint32_t i = 0; i < doors->slots_used; i++) {
 		const struct connection *connection = doors->slots[i].connection;
 
-		if (connection && user.len > 0 && slice_eq(connection->user, user))
+		if (connection && user.len > 0 && slice_eq(buf_slice(&connection->user), user))
 			shutdown(conn_fd(connection->env.conn), SHUT_RDWR);
 	}
 	pthread_mutex_unlock(&doors->lock);
@@ -283,6 +285,7 @@ static void free_connection(struct connection *connection)
 {
 	conn_free(connection->env.conn);
 	arena_free(&connection->session_arena);
+	buf_free(&connection->user);
 	free(connection);
 }
 

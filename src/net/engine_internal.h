@@ -56,7 +56,8 @@ struct connection {
 	bool is_paused;  /* NEXT_PAUSE: only its deadline or the end wakes it */
 	uint32_t missed; /* STATE_TOPIC came while it was */
 	struct address_count *counted; /* against which address; by the doors' lock */
-	struct slice user;             /* whose session it is, and since when; likewise */
+	struct buf user;               /* whose session it is, from where and since when; likewise */
+	struct net_address user_peer;
 	int64_t user_since_ms;
 	struct arena session_arena, command_arena;
 	/* by wake's topic lock */

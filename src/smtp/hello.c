@@ -115,5 +115,6 @@ enum next cmd_starttls(struct smtp_session *s, struct slice argument)
 	s->helo = SLICE_EMPTY;
 	s->account = 0;
 	s->login = s->mechanism = SLICE_EMPTY;
+	engine_set_user(s->env, SLICE_EMPTY);
 	return NEXT_PARK;
 }

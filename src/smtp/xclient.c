@@ -82,6 +82,7 @@ static enum reply_id take_login(struct smtp_session *s, const struct client_info
 	s->account = who.account;
 	s->login = keep(s->told->login, sizeof(s->told->login), info->login);
 	s->mechanism = SLICE("XCLIENT");
+	engine_set_user(s->env, s->login);
 	return REPLY_NONE;
 }
 
@@ -92,6 +93,7 @@ static void forget_client(struct smtp_session *s)
 	s->helo = SLICE_EMPTY;
 	s->account = 0;
 	s->login = SLICE_EMPTY;
+	engine_set_user(s->env, SLICE_EMPTY);
 	s->errors = 0;
 }
 

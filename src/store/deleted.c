@@ -359,40 +359,43 @@ static enum status purge_some(struct db *db, void *context)
 }
 
 struct bound_work {
-	int64_t account;
-	uint64_t excess; /* bytes */
+	struct deleted_excess excess;
 	size_t max, removed;
+	uint64_t bytes;
 };
 
-/* An account that keeps too much. False: there is none. */
-static bool find_excess(struct db *db, struct bound_work *work)
+enum status deleted_excesses(struct store *store, struct arena *arena, struct deleted_excess **excesses, size_t *count)
 {
+	struct db *db SCOPED_DB = db_acquire(store->pool);
+	struct list list = LIST(arena, struct deleted_excess);
+	struct deleted_excess *excess;
+
+	if (!db)
+		return STATUS_TEMPORARY;
 	struct db_query query = db_query(db, "SELECT a.id, d.bytes - a.quota_bytes FROM account a JOIN"
 					     " (SELECT account, CAST(sum(size) AS BIGINT) AS bytes FROM deleted_email GROUP BY account) d"
-					     " ON d.account = a.id WHERE a.quota_bytes > 0 AND d.bytes > a.quota_bytes LIMIT 1");
-	bool found = db_row(&query);
+					     " ON d.account = a.id WHERE a.quota_bytes > 0 AND d.bytes > a.quota_bytes");
 
-	if (found) {
-		work->account = db_i64(&query, 0);
-		work->excess = (uint64_t)db_i64(&query, 1);
-	}
+	while (db_row(&query) && (excess = list_add(&list)))
+		*excess = (struct deleted_excess){db_i64(&query, 0), (uint64_t)db_i64(&query, 1)};
 	db_done(&query);
-	return found;
+	*excesses = list.items;
+	*count = list.count;
+	return list.failed ? STATUS_LIMIT : db_status(db);
 }
 
-static void read_oldest_of(struct db *db, const struct bound_work *work, struct list *rows)
+static void read_oldest_of(struct db *db, struct bound_work *work, struct list *rows)
 {
 	struct purged *row;
-	uint64_t bytes = 0;
 	struct db_query query = db_query(db, "SELECT mailbox, uid, email, size FROM deleted_email WHERE account = $1"
 					     " ORDER BY deleted_ms, mailbox, uid LIMIT $2");
 
-	db_bind_i64(&query, work->account);
+	db_bind_i64(&query, work->excess.account);
 	db_bind_i64(&query, (int64_t)work->max);
-	while (bytes < work->excess && db_row(&query) && (row = list_add(rows))) {
-		*row = (struct purged){work->account, db_i64(&query, 0),
+	while (work->bytes < work->excess.bytes && db_row(&query) && (row = list_add(rows))) {
+		*row = (struct purged){work->excess.account, db_i64(&query, 0),
 				       {.uid = (uint32_t)db_i64(&query, 1), .email = db_i64(&query, 2)}};
-		bytes += (uint64_t)db_i64(&query, 3);
+		work->bytes += (uint64_t)db_i64(&query, 3);
 	}
 	db_done(&query);
 }
@@ -403,33 +406,26 @@ static enum status bound_some(struct db *db, void *context)
 	struct arena arena SCOPED_ARENA;
 	struct list rows = LIST(&arena, struct purged);
 
+	work->bytes = 0;
 	/* Its row is locked first, as by all who change its messages. */
-	(void)counters_account(db, work->account);
+	(void)counters_account(db, work->excess.account);
 	read_oldest_of(db, work, &rows);
 	drop_rows(db, &rows);
 	work->removed = rows.count;
 	return db_status(db);
 }
 
-enum status deleted_bound(struct store *store, size_t max, size_t *removed)
+enum status deleted_bound(struct store *store, struct deleted_excess *excess, size_t max, size_t *removed)
 {
-	struct bound_work work = {.max = max};
-	struct db *db = db_acquire(store->pool);
-	enum status status;
-	bool found;
+	struct bound_work work = {.excess = *excess, .max = max};
+	enum status status = db_write(store->pool, bound_some, &work);
 
 	*removed = 0;
-	if (!db)
-		return STATUS_TEMPORARY;
-	found = find_excess(db, &work);
-	status = db_status(db);
-	db_release(db);
-	if (status != STATUS_OK || !found)
+	if (status != STATUS_OK)
 		return status;
-	status = db_write(store->pool, bound_some, &work);
-	if (status == STATUS_OK)
-		*removed = work.removed;
-	return status;
+	*removed = work.removed;
+	excess->bytes -= work.bytes < excess->bytes ? work.bytes : excess->bytes;
+	return STATUS_OK;
 }
 
 static enum status purge_mailboxes(struct db *db, void *context)

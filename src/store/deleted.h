@@ -40,7 +40,13 @@ MUST_CHECK enum status undelete_mailbox(struct store *store, int64_t account, st
 					size_t *count);
 
 /* Clean-up: of accounts that have a quota no more is kept than what the quota allows once more, or who fills and empties a mailbox could take
- * all the room there is. The oldest go first, at most `max`. */
-MUST_CHECK enum status deleted_bound(struct store *store, size_t max, size_t *removed);
+ * all the room there is. */
+struct deleted_excess {
+	int64_t account;
+	uint64_t bytes; /* that are too much */
+};
+MUST_CHECK enum status deleted_excesses(struct store *store, struct arena *arena, struct deleted_excess **excesses, size_t *count);
+/* Forgets the oldest, at most `max`, and takes what they had from excess->bytes. *removed 0: there are none left. */
+MUST_CHECK enum status deleted_bound(struct store *store, struct deleted_excess *excess, size_t max, size_t *removed);
 /* Clean-up: forgets at most `max` that were deleted before `before_ms`. */
 MUST_CHECK enum status deleted_purge(struct store *store, int64_t before_ms, size_t max, size_t *removed);

@@ -7,8 +7,8 @@
 	"((quota_bytes > 0 AND used_bytes >= quota_bytes / 100 * $1) OR"          \
 	" (quota_messages > 0 AND used_messages * 100 >= quota_messages * $1))"
 
-enum status quota_find_full(struct store *store, struct arena *arena, unsigned percent, size_t max, struct quota_full **full,
-			    size_t *count)
+enum status quota_find_full(struct store *store, struct arena *arena, unsigned percent, int64_t after, size_t max,
+			    struct quota_full **full, size_t *count)
 {
 	struct db *db SCOPED_DB = db_acquire(store->pool);
 	struct list list = LIST(arena, struct quota_full);
@@ -16,11 +16,12 @@ enum status quota_find_full(struct store *store, struct arena *arena, unsigned p
 
 	if (!db)
 		return STATUS_TEMPORARY;
-	struct db_query query = db_query(db, "SELECT id, address, used_bytes, quota_bytes, used_messages, quota_messages FROM account"
-					     " WHERE id > 0 AND enabled = 1 AND shared = 0 AND quota_told = 0 AND " IS_FULL
-					     " ORDER BY id LIMIT $2");
+	struct db_query query = db_query(db, "SELECT id, address, used_bytes, quota_bytes, used_messages, quota_messages, quota_told"
+					     " FROM account WHERE id > $2 AND enabled = 1 AND shared = 0 AND quota_told <= 0 AND " IS_FULL
+					     " ORDER BY id LIMIT $3");
 
 	db_bind_i64(&query, percent);
+	db_bind_i64(&query, after);
 	db_bind_i64(&query, (int64_t)max);
 	while (db_row(&query) && (one = list_add(&list)))
 		*one = (struct quota_full){.account = db_i64(&query, 0),
@@ -28,7 +29,8 @@ enum status quota_find_full(struct store *store, struct arena *arena, unsigned p
 					   .used_bytes = (uint64_t)db_i64(&query, 2),
 					   .quota_bytes = (uint64_t)db_i64(&query, 3),
 					   .used_messages = (uint64_t)db_i64(&query, 4),
-					   .quota_messages = (uint64_t)db_i64(&query, 5)};
+					   .quota_messages = (uint64_t)db_i64(&query, 5),
+					   .times = (unsigned)-db_i64(&query, 6)};
 	db_done(&query);
 	*full = list.items;
 	*count = list.count;
@@ -38,7 +40,7 @@ enum status quota_find_full(struct store *store, struct arena *arena, unsigned p
 static enum status set_told(struct db *db, void *context)
 {
 	const int64_t *account = context;
-	struct db_query query = db_query(db, "UPDATE account SET quota_told = 1 WHERE id = $1");
+	struct db_query query = db_query(db, "UPDATE account SET quota_told = 1 - quota_told WHERE id = $1 AND quota_told <= 0");
 
 	db_bind_i64(&query, *account);
 	db_run(&query);
@@ -53,7 +55,7 @@ enum status quota_set_told(struct store *store, int64_t account)
 static enum status forget_told(struct db *db, void *context)
 {
 	const unsigned *percent = context;
-	struct db_query query = db_query(db, "UPDATE account SET quota_told = 0 WHERE quota_told = 1 AND NOT " IS_FULL);
+	struct db_query query = db_query(db, "UPDATE account SET quota_told = -quota_told WHERE quota_told > 0 AND NOT " IS_FULL);
 
 	db_bind_i64(&query, *percent);
 	db_run(&query);
@@ -68,7 +70,7 @@ static bool any_told(struct store *store, unsigned percent)
 
 	if (!db)
 		return false;
-	struct db_query query = db_query(db, "SELECT 1 FROM account WHERE quota_told = 1 AND NOT " IS_FULL " LIMIT 1");
+	struct db_query query = db_query(db, "SELECT 1 FROM account WHERE quota_told > 0 AND NOT " IS_FULL " LIMIT 1");
 
 	db_bind_i64(&query, percent);
 	any = db_row(&query);

@@ -449,7 +449,8 @@ def test_messages_by_command(any_server):
     assert sorted(tokens_in(server.messages(ALICE))) == ["m1", "m2", "m5"]
     assert sorted(tokens_in(server.messages(ALICE, "Archive"))) == ["m0", "m2"]
     assert client.search(None, "KEYWORD", "Kept", "SEEN", "UNFLAGGED")[1] == [b"2"]
-    for wrong, why in ((["--search", "FROB x"], "search key"), (["--search", "SEEN\r\na LOGOUT"], "line ends"), (["1", "--all"], "either"), (["x"], "no uid")):
+    for wrong, why in ((["--search", "FROB x"], "search key"), (["--search", "SEEN\r\na LOGOUT"], "line ends"), (["1", "--all"], "either"), (["x"], "no uid"),
+                       (["9999:*"], "no uid"), (["--search", "SUBJECT {5}"], "SEARCH's keys"), (["--search", "SUBJECT {5+}"], "SEARCH's keys")):
         done = server.cli("message", "remove", ALICE, *wrong, check=False)
         assert done.returncode != 0 and why in done.stderr, done.stderr
     assert server.cli("message", "move", ALICE, "--all", "--to", "No such", check=False).returncode == 1
@@ -482,6 +483,21 @@ def test_session_without_a_log_in(make_server, folder):
     assert len(list((folder / "local/INBOX").glob("*/*,U=*"))) == 2
 
 
+def test_much_both_ways_without_a_log_in(make_server):
+    """A tunnel's client sends much while it is sent much."""
+    server = make_server()
+    big = letter("big", body="0123456789\r\n" * 100000)
+    append(server.imap(ALICE), "INBOX", "m0")
+    for _ in range(3):
+        server.cli("message", "add", ALICE, input=big.decode())
+    process = subprocess.Popen([str(harness.POSTHORN), "imap", ALICE, "--config", str(server.config)], stdin=subprocess.PIPE,
+                               stdout=subprocess.PIPE)
+    sent = b"a SELECT INBOX\r\n" + b"".join(b"b UID FETCH 1:4 BODY.PEEK[]\r\nc APPEND INBOX {%d+}\r\n%s\r\n" % (len(big), big) for _ in range(3)) + b"d LOGOUT\r\n"
+    got, _ = process.communicate(sent, timeout=100)
+    assert process.returncode == 0
+    assert got.count(b"\r\nb OK") == 3 and got.count(b"\r\nc OK") == 3 and got.endswith(b"completed\r\n") and len(got) > 9 * len(big)
+
+
 def test_who_is_logged_in(make_server):
     """Listed by account, and logged out: by command, by a new password, by being disabled; others stay."""
     server = make_server()
@@ -493,7 +509,7 @@ def test_who_is_logged_in(make_server):
     submission = server.smtp("submission", ALICE)
     alice.select("INBOX")
     assert sessions(ALICE) == ["imap", "submission"] and sessions(BOB) == ["imap"] and len(sessions()) == 3
-    server.cli("session", "end", ALICE)
+    assert "2 sessions" in server.cli("session", "end", ALICE.upper()).stdout
     with pytest.raises((imaplib.IMAP4.abort, OSError)):
         alice.noop()
     with pytest.raises((smtplib.SMTPException, OSError)):

@@ -60,11 +60,23 @@ enum status deleted_purge(struct store *store, int64_t before_ms, size_t max, si
 	return STATUS_OK;
 }
 
-enum status deleted_bound(struct store *store, size_t max, size_t *removed)
+enum status deleted_excesses(struct store *store, struct arena *arena, struct deleted_excess **excesses, size_t *count)
+{
+	(void)store;
+	*count = 2;
+	*excesses = ARENA_ARRAY(arena, struct deleted_excess, 2);
+	(*excesses)[0] = (struct deleted_excess){1, 100};
+	(*excesses)[1] = (struct deleted_excess){2, 30};
+	return STATUS_OK;
+}
+
+/* Each step takes 40 bytes. */
+enum status deleted_bound(struct store *store, struct deleted_excess *excess, size_t max, size_t *removed)
 {
 	assert_true(max > 0);
 	atomic_fetch_add(&store->bounded, 1);
-	*removed = 0;
+	excess->bytes -= excess->bytes < 40 ? excess->bytes : 40;
+	*removed = 1;
 	return STATUS_OK;
 }
 
@@ -200,7 +212,7 @@ static void messages_expire_once_an_hour(void **state)
 		usleep(1000);
 	jobs_free(jobs);
 	assert_int_equal(store.expired_places, 3);
-	assert_int_equal(store.bounded, 1);
+	assert_int_equal(store.bounded, 3 + 1);
 	assert_int_equal(store.change_rows, 0);
 	assert_in_range(store.expired_before_ms, start_ms - 30 * DAY_MS, clock_wall_ms() - 30 * DAY_MS);
 }

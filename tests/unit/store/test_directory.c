@@ -150,15 +150,18 @@ static void test_look_up(void **state)
 	assert_int_not_equal(look_up(fixture, "alice+x@example.test").account.id, fixture->alice);
 }
 
-static size_t full_ones(struct fixture *fixture, unsigned percent)
+static size_t full_ones(struct fixture *fixture, unsigned percent, unsigned times)
 {
 	struct quota_full *full;
-	size_t count;
+	size_t count, rest;
 
-	assert_int_equal(quota_find_full(fixture->store, &fixture->arena, percent, 10, &full, &count), STATUS_OK);
+	assert_int_equal(quota_find_full(fixture->store, &fixture->arena, percent, 0, 10, &full, &count), STATUS_OK);
 	if (count > 0) {
 		assert_int_equal(full[0].account, fixture->alice);
 		assert_true(slice_eq(full[0].address, SLICE("alice@example.test")));
+		assert_int_equal(full[0].times, times);
+		assert_int_equal(quota_find_full(fixture->store, &fixture->arena, percent, fixture->alice, 10, &full, &rest), STATUS_OK);
+		assert_int_equal(rest, 0);
 	}
 	return count;
 }
@@ -169,21 +172,21 @@ static void test_whose_quota_is_nearly_used_up(void **state)
 	struct store *store = fixture->store;
 
 	fixture_deliver(fixture, fixture->alice, fixture_message(&fixture->arena, "x", 9000));
-	assert_int_equal(full_ones(fixture, 90), 0); /* no quota */
+	assert_int_equal(full_ones(fixture, 90, 0), 0); /* no quota */
 	assert_int_equal(directory_set_quota(store, SLICE("alice@example.test"), 20000, 0), STATUS_OK);
-	assert_int_equal(full_ones(fixture, 90), 0);
-	assert_int_equal(full_ones(fixture, 40), 1);
+	assert_int_equal(full_ones(fixture, 90, 0), 0);
+	assert_int_equal(full_ones(fixture, 40, 0), 1);
 	assert_int_equal(directory_set_quota(store, SLICE("alice@example.test"), INT64_MAX, 1), STATUS_OK);
-	assert_int_equal(full_ones(fixture, 90), 1); /* by messages */
+	assert_int_equal(full_ones(fixture, 90, 0), 1); /* by messages */
 	assert_int_equal(quota_set_told(store, fixture->alice), STATUS_OK);
-	assert_int_equal(full_ones(fixture, 90), 0);
+	assert_int_equal(full_ones(fixture, 90, 0), 0);
 	assert_int_equal(quota_forget_told(store, 85), STATUS_OK); /* full still */
-	assert_int_equal(full_ones(fixture, 90), 0);
+	assert_int_equal(full_ones(fixture, 90, 0), 0);
 	assert_int_equal(directory_set_quota(store, SLICE("alice@example.test"), 0, 100), STATUS_OK);
 	assert_int_equal(quota_forget_told(store, 85), STATUS_OK);
-	assert_int_equal(full_ones(fixture, 1), 1);
+	assert_int_equal(full_ones(fixture, 1, 1), 1);
 	assert_int_equal(directory_enable_account(store, SLICE("alice@example.test"), false), STATUS_OK);
-	assert_int_equal(full_ones(fixture, 1), 0);
+	assert_int_equal(full_ones(fixture, 1, 1), 0);
 }
 
 int main(int argc, char **argv)

@@ -104,6 +104,7 @@ static void test_no_more_is_kept_than_a_quota(void **state)
 	struct fixture *fixture = *state;
 	struct store *store = keeping(fixture);
 	struct deleted_message *messages;
+	struct deleted_excess *excesses;
 	uint32_t uids[6];
 	size_t count;
 
@@ -112,13 +113,20 @@ static void test_no_more_is_kept_than_a_quota(void **state)
 	for (int i = 0; i < 6; i++)
 		expunge(fixture, 1, &uids[i], 1);
 	execute_sql(fixture, "UPDATE deleted_email SET deleted_ms = uid");
-	assert_int_equal(deleted_bound(store, 2, &count), STATUS_OK);
+	assert_int_equal(deleted_excesses(store, &fixture->arena, &excesses, &count), STATUS_OK);
 	assert_int_equal(count, 0); /* there is no quota */
 	assert_int_equal(directory_set_quota(store, SLICE("alice@example.test"), 25000, 0), STATUS_OK);
-	for (size_t steps[] = {2, 2, 0}, i = 0; i < 3; i++) {
-		assert_int_equal(deleted_bound(store, 2, &count), STATUS_OK);
-		assert_int_equal(count, steps[i]);
+	assert_int_equal(deleted_excesses(store, &fixture->arena, &excesses, &count), STATUS_OK);
+	assert_int_equal(count, 1);
+	assert_int_equal(excesses[0].account, fixture->alice);
+	for (size_t steps = 0; steps < 2; steps++) {
+		assert_true(excesses[0].bytes > 0);
+		assert_int_equal(deleted_bound(store, &excesses[0], 2, &count), STATUS_OK);
+		assert_int_equal(count, 2);
 	}
+	assert_int_equal(excesses[0].bytes, 0);
+	assert_int_equal(deleted_excesses(store, &fixture->arena, &excesses, &count), STATUS_OK);
+	assert_int_equal(count, 0);
 	assert_int_equal(deleted_messages(store, &fixture->arena, fixture->alice, 10, &messages, &count), STATUS_OK);
 	assert_int_equal(count, 2);
 	assert_int_equal(messages[0].uid, uids[5]);
