@@ -1,14 +1,20 @@
 """Programs with windows, on a screen that nobody sees: Xvfb, and Thunderbird steered by Marionette, its own remote control."""
 import base64
 import contextlib
+import email
 import json
 import os
 import pathlib
 import re
 import socket
 import subprocess
+from email.message import EmailMessage
+from email.policy import SMTP
 
-from harness import free_port, wait_for
+from harness import Certificates, Server, free_port, wait_for
+
+ALICE, BOB = "alice@example.test", "bob@example.test"
+BINARY = bytes(range(256)) * 50
 
 ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "LANG": "C.UTF-8"}
 
@@ -37,6 +43,89 @@ class Screen:
 
     def close(self):
         end(self.process)
+
+
+class Place:
+    """The server, with a certificate of an authority that programs are told of, and a screen."""
+
+    def __init__(self, folder):
+        for path in [folder, folder.parent, folder.parent.parent]:
+            path.chmod(0o755)
+        authority = Certificates(folder)
+        self.folder, self.authority = folder, authority.ca
+        self.chain, key = authority.make("localhost", ["localhost"])
+        self.server = Server(folder, replace=((r"- certificate: .*", f"- certificate: {self.chain}"), (r"^      key: .*", f"      key: {key}")))
+        self.screen = Screen()
+
+    def start(self):
+        self.server.start()
+        return self
+
+    def stop(self):
+        self.screen.close()
+        self.server.stop()
+
+
+def letter(subject, text="Hello\n", to=ALICE, html=None, attachment=None):
+    message = EmailMessage()
+    for name, value in {"From": "Jörg Müller <joerg@remote.test>", "To": to, "Subject": subject, "Message-ID": f"<{abs(hash(subject))}@remote.test>",
+                        "Date": "Wed, 25 Nov 2026 12:00:00 +0100"}.items():
+        message[name] = value
+    message.set_content(text)
+    if html:
+        message.add_alternative(html, subtype="html")
+    if attachment:
+        message.add_attachment(attachment[1], maintype="application", subtype="octet-stream", filename=attachment[0])
+    return message
+
+
+def deliver(server, user, *messages):
+    client = server.smtp()
+    for message in messages:
+        client.sendmail("joerg@remote.test", [user], message.as_bytes(policy=SMTP))
+    client.quit()
+
+
+class Box:
+    """A mailbox as another program sees it."""
+
+    def __init__(self, server, user, name="INBOX"):
+        self.client = server.imap(user)
+        assert self.client.select(f'"{name}"')[0] == "OK", name
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.client.logout()
+
+    def uid(self, subject):
+        return self.client.uid("SEARCH", "SUBJECT", f'"{subject}"')[1][0].decode().replace(" ", ",")
+
+    def do(self, subject, *command):
+        assert self.client.uid(command[0], self.uid(subject), *command[1:])[0] == "OK"
+
+    def flags(self):
+        """subject -> flags, of all."""
+        out = {}
+        for part in self.client.uid("FETCH", "1:*", "(FLAGS BODY.PEEK[HEADER.FIELDS (SUBJECT)])")[1]:
+            if isinstance(part, tuple):
+                flags = set(re.search(rb"FLAGS \(([^)]*)\)", part[0]).group(1).decode().split()) - {"\\Recent"}
+                out[email.message_from_bytes(part[1], policy=SMTP)["Subject"]] = flags
+        return out
+
+
+def seen_by_others(server, mailbox="INBOX", user=ALICE):
+    with Box(server, user, mailbox) as box:
+        return box.flags()
+
+
+def mailboxes(server, user=ALICE, command="list"):
+    client = server.imap(user)
+    try:
+        return {line.decode().split(' "/" ')[1].strip('"') for line in getattr(client, command)()[1] if line}
+    finally:
+        client.logout()
 
 
 class Marionette:
@@ -122,8 +211,9 @@ QUIET = {
 
 
 class Thunderbird:
-    def __init__(self, folder, screen, server, authority, user):
-        self.folder, self.port = folder, free_port()
+    def __init__(self, place, user):
+        self.folder, self.port, server = place.folder / "thunderbird", free_port(), place.server
+        folder = self.folder
         profile = folder / "profile"
         profile.mkdir(parents=True)
         mine, out = "mail.server.server1.", "mail.smtpserver.smtp1."
@@ -138,7 +228,7 @@ class Thunderbird:
         (profile / "prefs.js").write_text("".join(f"user_pref({json.dumps(name)}, {json.dumps(value)});\n" for name, value in preferences.items()))
         self.process = subprocess.Popen(["thunderbird", "--profile", str(profile), "--no-remote", "--marionette", "--remote-allow-system-access"],
                                         stdout=open(folder / "output", "wb"), stderr=subprocess.STDOUT,
-                                        env={**ENVIRONMENT, "HOME": str(folder), "DISPLAY": screen.display, "MOZ_LOG": "IMAP:4", "MOZ_LOG_FILE": str(folder / "log")})
+                                        env={**ENVIRONMENT, "HOME": str(folder), "DISPLAY": place.screen.display, "MOZ_LOG": "IMAP:4", "MOZ_LOG_FILE": str(folder / "log")})
         try:
             self.remote = Marionette(self.port)
             self.run = self.remote.run
@@ -149,7 +239,7 @@ class Thunderbird:
                     const login = Cc["@mozilla.org/login-manager/loginInfo;1"].createInstance(Ci.nsILoginInfo);
                     login.init(place, null, place, ARG[1], ARG[2], "", "");
                     await Services.logins.addLoginAsync(login);
-                }""", "".join(authority.read_text().strip().splitlines()[1:-1]), user, server.passwords[user])
+                }""", "".join(place.authority.read_text().strip().splitlines()[1:-1]), user, server.passwords[user])
         except BaseException:
             self.close()
             raise

@@ -1,106 +1,29 @@
-"""Mail programs with windows, steered as their users steer them: what they show, and what the server has then."""
+"""Thunderbird, steered as its users steer it: what it shows, and what the server has then."""
 import email
 import re
-import shutil
-from email.message import EmailMessage
 from email.policy import SMTP
 
 import pytest
 
-from desktop import Screen, Thunderbird
-from harness import Certificates, Server, wait_for
-
-ALICE, BOB = "alice@example.test", "bob@example.test"
-BINARY = bytes(range(256)) * 50
+from desktop import ALICE, BINARY, BOB, Box, Place, Thunderbird, deliver, letter, mailboxes, seen_by_others
+from harness import wait_for
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
-    """The server, with a certificate of an authority that programs are told of, and a screen."""
-    folder = tmp_path_factory.mktemp("desktop")
-    for path in [folder, folder.parent, folder.parent.parent]:
-        path.chmod(0o755)
-    authority = Certificates(folder)
-    chain, key = authority.make("localhost", ["localhost"])
-    server = Server(folder, replace=((r"- certificate: .*", f"- certificate: {chain}"), (r"^      key: .*", f"      key: {key}")))
-    screen = Screen()
+    place = Place(tmp_path_factory.mktemp("desktop"))
     try:
-        yield folder, server.start(), authority.ca, screen
+        yield place.start()
     finally:
-        screen.close()
-        server.stop()
+        place.stop()
 
-
-def letter(subject, text="Hello\n", to=ALICE, html=None, attachment=None):
-    message = EmailMessage()
-    for name, value in {"From": "Jörg Müller <joerg@remote.test>", "To": to, "Subject": subject, "Message-ID": f"<{abs(hash(subject))}@remote.test>",
-                        "Date": "Wed, 25 Nov 2026 12:00:00 +0100"}.items():
-        message[name] = value
-    message.set_content(text)
-    if html:
-        message.add_alternative(html, subtype="html")
-    if attachment:
-        message.add_attachment(attachment[1], maintype="application", subtype="octet-stream", filename=attachment[0])
-    return message
-
-
-def deliver(server, user, *messages):
-    client = server.smtp()
-    for message in messages:
-        client.sendmail("joerg@remote.test", [user], message.as_bytes(policy=SMTP))
-    client.quit()
-
-
-class Box:
-    """A mailbox as another program sees it."""
-
-    def __init__(self, server, user, name="INBOX"):
-        self.client = server.imap(user)
-        assert self.client.select(f'"{name}"')[0] == "OK", name
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.client.logout()
-
-    def uid(self, subject):
-        return self.client.uid("SEARCH", "SUBJECT", f'"{subject}"')[1][0].decode().replace(" ", ",")
-
-    def do(self, subject, *command):
-        assert self.client.uid(command[0], self.uid(subject), *command[1:])[0] == "OK"
-
-    def flags(self):
-        """subject -> flags, of all."""
-        out = {}
-        for part in self.client.uid("FETCH", "1:*", "(FLAGS BODY.PEEK[HEADER.FIELDS (SUBJECT)])")[1]:
-            if isinstance(part, tuple):
-                flags = set(re.search(rb"FLAGS \(([^)]*)\)", part[0]).group(1).decode().split()) - {"\\Recent"}
-                out[email.message_from_bytes(part[1], policy=SMTP)["Subject"]] = flags
-        return out
-
-
-def seen_by_others(server, mailbox="INBOX", user=ALICE):
-    with Box(server, user, mailbox) as box:
-        return box.flags()
-
-
-def mailboxes(server, user=ALICE, command="list"):
-    client = server.imap(user)
-    try:
-        return {line.decode().split(' "/" ')[1].strip('"') for line in getattr(client, command)()[1] if line}
-    finally:
-        client.logout()
-
-
-# ---- Thunderbird ----
 
 @pytest.fixture(scope="module")
 def thunderbird(place):
-    folder, server, authority, screen = place
+    server = place.server
     deliver(server, ALICE, letter("Grüße aus Köln – ✓", "Zeile mit Umlauten: äöüß €, und 日本語\n", attachment=("Übersicht.bin", BINARY)),
             letter("Markup", "plain turnips\n", html="<p>Some <b>swedes</b></p>"), letter("Parsnips"), letter("To go"), letter("To keep"))
-    program = Thunderbird(folder / "thunderbird", screen, server, authority, ALICE)
+    program = Thunderbird(place, ALICE)
     try:
         program.run("account.rootFolder.getFolderWithFlags(Ci.nsMsgFolderFlags.Inbox).getNewMessages(main.msgWindow, null)")
         program.until("paths().length >= 6 && subjects('INBOX').length == 5", "mailboxes and messages are there")
@@ -111,7 +34,7 @@ def thunderbird(place):
 
 
 def test_thunderbird_reads(place, thunderbird):
-    _, server, *_ = place
+    server = place.server
     run = thunderbird.run
     special = run("""return Object.fromEntries(["Drafts", "SentMail", "Junk", "Trash", "Archive"].map(
         use => [use, account.rootFolder.getFolderWithFlags(Ci.nsMsgFolderFlags[use])?.name]))""")
@@ -126,7 +49,7 @@ def test_thunderbird_reads(place, thunderbird):
 
 
 def test_thunderbird_files(place, thunderbird):
-    _, server, *_ = place
+    server = place.server
     run = thunderbird.run
     run("await act('Markup', 'cmd_tag1', 'cmd_markAsUnread'); await act('Parsnips', 'cmd_markAsFlagged')")
     wait_for(lambda: (f := seen_by_others(server)) and f["Markup"] == {"$label1"} and "\\Flagged" in f["Parsnips"], what="marks are on the server")
@@ -154,7 +77,7 @@ def test_thunderbird_files(place, thunderbird):
     wait_for(lambda: "Trash/Kanzlei" not in mailboxes(server) and "Trash/Kanzlei" not in mailboxes(server, command="lsub"), what="the trash is empty")
 
 
-def test_thunderbird_searches(place, thunderbird):
+def test_thunderbird_searches(thunderbird):
     search = "return search('INBOX', ...ARG)"
     assert thunderbird.run(search, "Subject", "köln") == ["Grüße aus Köln – ✓"]
     assert thunderbird.run(search, "Body", "日本語") == ["Grüße aus Köln – ✓"]
@@ -163,7 +86,7 @@ def test_thunderbird_searches(place, thunderbird):
 
 
 def test_thunderbird_sends(place, thunderbird):
-    _, server, *_ = place
+    server = place.server
     thunderbird.run("""
         const make = (id, type) => Cc["@mozilla.org/messengercompose/" + id + ";1"].createInstance(Ci[type]);
         const params = make("composeparams", "nsIMsgComposeParams"), fields = make("composefields", "nsIMsgCompFields"), file = make("attachment", "nsIMsgAttachment");
@@ -187,7 +110,7 @@ def test_thunderbird_sends(place, thunderbird):
 
 def test_thunderbird_hears(place, thunderbird):
     """While it idles: mail that comes, and what another program does."""
-    _, server, *_ = place
+    server = place.server
     deliver(server, ALICE, letter("Fresh"))
     thunderbird.until("row('Fresh') >= 0", "what came is shown")
     with Box(server, ALICE) as box:
@@ -199,7 +122,7 @@ def test_thunderbird_hears(place, thunderbird):
 
 def test_thunderbird_offline(place, thunderbird):
     """What it did without the network, and what another program did to the same messages meanwhile."""
-    _, server, *_ = place
+    server = place.server
     run = thunderbird.run
     # By mod-sequences, which it doesn't use unless told to, it doesn't notice messages that are gone if as many are new.
     run("account.QueryInterface(Ci.nsIImapIncomingServer).useCondStore = false")
