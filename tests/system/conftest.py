@@ -12,7 +12,7 @@ def pytest_configure(config):
 
 
 # They come first, or one worker would still be at them when the others are done.
-LONGEST = ("test_relay_faults", "test_exactly_once", "test_conversations", "test_fairness", "test_moving", "test_imap_clients")
+LONGEST = ("test_relay_faults", "test_exactly_once", "test_conversations", "test_fairness", "test_moving", "test_imap_clients", "test_evolution", "test_desktop")
 
 
 def pytest_collection_modifyitems(items):
