@@ -6,15 +6,27 @@
 
 /* ---- places ---- */
 
+static bool has_inbox_level(struct slice name)
+{
+	return slice_eq_nocase(slice_sub(name, 0, 5), SLICE("INBOX")) && (name.len == 5 || name.data[5] == '/');
+}
+
 bool expiry_rule_fits(const struct expiry_rule *rule, struct slice name, struct slice role)
 {
 	struct slice wanted = rule->mailbox;
 
 	if (wanted.len > 0 && wanted.data[0] == '\\')
 		return role.len > 0 && slice_eq_nocase(slice_skip(wanted, 1), role);
-	if (wanted.len > 0 && wanted.data[wanted.len - 1] == '*')
-		return slice_starts_with(name, slice_sub(wanted, 0, wanted.len - 1));
-	return slice_eq(wanted, name);
+	bool is_front = wanted.len > 0 && wanted.data[wanted.len - 1] == '*';
+
+	if (is_front)
+		wanted = slice_sub(wanted, 0, wanted.len - 1);
+	/* As in mailbox_name_prepare: INBOX in any case. */
+	if (has_inbox_level(wanted) && has_inbox_level(name)) {
+		wanted = slice_skip(wanted, 5);
+		name = slice_skip(name, 5);
+	}
+	return is_front ? slice_starts_with(name, wanted) : slice_eq(wanted, name);
 }
 
 static const struct expiry_rule *find_rule(const struct expiry_rule *rules, size_t count, struct slice name, struct slice role)

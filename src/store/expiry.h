@@ -4,7 +4,7 @@
 #include "store/store.h"
 
 struct expiry_rule {
-	/* A name; with "*" at its end what begins so; or "\Trash": the one of that special use (RFC 6154 section 2). */
+	/* A name, INBOX in any case; with "*" at its end what begins so; or "\Trash": the one of that special use (RFC 6154 section 2). */
 	struct slice mailbox;
 	int64_t before_ms;    /* put into it before that moment */
 };

@@ -198,6 +198,21 @@ static void test_who_expires(void **state)
 	assert_false(expiry_rule_fits(&below, SLICE("Lists"), SLICE_EMPTY));
 }
 
+static void test_inbox_expires_in_any_case(void **state)
+{
+	struct expiry_rule inbox = {SLICE("inbox"), 0}, below = {SLICE("Inbox/*"), 0}, front = {SLICE("inbox*"), 0};
+
+	(void)state;
+	assert_true(expiry_rule_fits(&inbox, SLICE("INBOX"), SLICE("inbox")));
+	assert_false(expiry_rule_fits(&inbox, SLICE("INBOX/Old"), SLICE_EMPTY));
+	assert_false(expiry_rule_fits(&inbox, SLICE("INBOXES"), SLICE_EMPTY));
+	assert_true(expiry_rule_fits(&below, SLICE("INBOX/Old"), SLICE_EMPTY));
+	assert_false(expiry_rule_fits(&below, SLICE("INBOX"), SLICE_EMPTY));
+	assert_true(expiry_rule_fits(&front, SLICE("INBOX"), SLICE_EMPTY));
+	assert_true(expiry_rule_fits(&front, SLICE("inboxes"), SLICE_EMPTY));
+	assert_false(expiry_rule_fits(&front, SLICE("INBOXES"), SLICE_EMPTY));
+}
+
 static void append(struct fixture *fixture, int64_t mailbox, const char *subject)
 {
 	struct email_facts facts;
@@ -492,6 +507,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		FIXTURE_TEST(test_expunged_comes_back),
 		FIXTURE_TEST(test_no_more_is_kept_than_a_quota), FIXTURE_TEST(test_messages_expire), FIXTURE_TEST(test_who_expires),
+		FIXTURE_TEST(test_inbox_expires_in_any_case),
 		FIXTURE_TEST(test_nothing_is_kept_when_off),
 		FIXTURE_TEST(test_quota_holds_for_what_comes_back),
 		FIXTURE_TEST(test_a_mailbox_comes_back),
