@@ -25,7 +25,8 @@ void deleted_keep(struct db *db, const struct mailbox_row *mailbox, const struct
 void deleted_keep_mailbox(struct db *db, int64_t account, int64_t id, int64_t now_ms)
 {
 	struct db_query query = db_query(db, "INSERT INTO deleted_mailbox (account, id, deleted_ms, role, name)"
-					     " SELECT account, id, $3, role, name FROM mailbox WHERE account = $1 AND id = $2"
+					     " SELECT account, id, CASE WHEN deleting_ms > 0 THEN deleting_ms ELSE $3 END, role, name"
+					     " FROM mailbox WHERE account = $1 AND id = $2"
 					     " ON CONFLICT (account, id) DO UPDATE SET deleted_ms = excluded.deleted_ms,"
 					     " role = excluded.role, name = excluded.name");
 

@@ -96,10 +96,22 @@ static void delete_row(struct db *db, int64_t account, int64_t mailbox)
 
 static void make_level(struct db *db, int64_t account, int64_t mailbox)
 {
-	struct db_query query = db_query(db, "UPDATE mailbox SET selectable = 0, role = '' WHERE account = $1 AND id = $2");
+	struct db_query query = db_query(db, "UPDATE mailbox SET selectable = 0, role = '', deleting_ms = 0 WHERE account = $1 AND id = $2");
 
 	db_bind_i64(&query, account);
 	db_bind_i64(&query, mailbox);
+	db_run(&query);
+}
+
+/* What an interrupted deletion has removed belongs to the next. */
+static void note_beginning(struct db *db, const struct delete_work *work)
+{
+	struct db_query query =
+		db_query(db, "UPDATE mailbox SET deleting_ms = $3 WHERE account = $1 AND id = $2 AND deleting_ms = 0");
+
+	db_bind_i64(&query, work->account);
+	db_bind_i64(&query, work->mailbox);
+	db_bind_i64(&query, work->now_ms);
 	db_run(&query);
 }
 
@@ -114,6 +126,7 @@ static enum status remove_some(struct db *db, void *context)
 
 	if (!mailbox)
 		return counters_missing(db);
+	note_beginning(db, work);
 	messages_read_some(db, work->account, work->mailbox, 0, MESSAGES_AT_ONCE, &entries);
 	messages_remove(db, account, mailbox, entries.items, entries.count);
 	work->left = entries.count > 0 ? mailbox->messages : 0;

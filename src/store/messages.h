@@ -31,6 +31,7 @@ enum status messages_copy_across(struct db *db, struct account_row *from_account
 
 /* deleted.c: a message that was taken out is kept; a mailbox that is going to be deleted. */
 void deleted_keep(struct db *db, const struct mailbox_row *mailbox, const struct mailbox_entry *entry, int64_t now_ms);
+/* Since `now_ms`, or since the beginning of the deletion if it was done in parts. */
 void deleted_keep_mailbox(struct db *db, int64_t account, int64_t id, int64_t now_ms);
 /* import.c: what was brought into it is forgotten with it. */
 void import_forget_mailbox(struct db *db, int64_t account, int64_t mailbox);

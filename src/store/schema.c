@@ -20,6 +20,7 @@
 #include "store/schema/0016_url_key.h"
 #include "store/schema/0017_quota_told.h"
 #include "store/schema/0018_text_index_anew.h"
+#include "store/schema/0019_deleting.h"
 
 #define TRIES 3
 
@@ -42,6 +43,7 @@ static const char *const migrations[] = {
 	MIGRATION_0016_URL_KEY,
 	MIGRATION_0017_QUOTA_TOLD,
 	MIGRATION_0018_TEXT_INDEX_ANEW,
+	MIGRATION_0019_DELETING,
 };
 
 #define NEWEST ((int64_t)(sizeof migrations / sizeof migrations[0]))

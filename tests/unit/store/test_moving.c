@@ -260,6 +260,63 @@ static void test_a_mailbox_comes_back(void **state)
 	assert_int_equal(undelete_mailbox(store, fixture->alice, SLICE("Work/2026"), SLICE("Again"), &count), STATUS_NOT_FOUND);
 }
 
+static enum status fail_from(void *context)
+{
+	unsigned *left = context;
+
+	if (*left > 0)
+		(*left)--;
+	return *left > 0 ? STATUS_OK : STATUS_TEMPORARY;
+}
+
+/* Doubles the messages of a mailbox. */
+static void double_messages(struct fixture *fixture, int64_t mailbox, uint32_t count)
+{
+	struct arena arena SCOPED_ARENA;
+	uint32_t *uids = ARENA_ARRAY(&arena, uint32_t, count), *source, *target, uid_validity;
+	size_t copied;
+
+	for (uint32_t i = 0; i < count; i++)
+		uids[i] = i + 1;
+	assert_int_equal(mailbox_copy(fixture->store, &arena, fixture->alice, mailbox, mailbox, uids, count, false, &source, &target,
+				      &copied, &uid_validity),
+			 STATUS_OK);
+	assert_int_equal(copied, count);
+}
+
+/* It is deleted in parts, and one of them fails: what went with the first comes back with the rest. */
+static void test_a_mailbox_deleted_in_parts_comes_back(void **state)
+{
+	struct fixture *fixture = *state;
+	struct store *store = keeping(fixture);
+	unsigned statements = 13000; /* about four thirds of what the first part needs */
+	uint32_t first = 1;
+	int64_t id;
+	size_t count;
+
+	assert_int_equal(mailbox_create(store, fixture->alice, SLICE("Lists"), SLICE_EMPTY, &id), STATUS_OK);
+	append(fixture, id, "one");
+	for (uint32_t messages = 1; messages < 8192; messages *= 2)
+		double_messages(fixture, id, messages);
+	expunge(fixture, id, &first, 1);
+	execute_sql(fixture, "UPDATE deleted_email SET deleted_ms = 5");
+
+	fixture_set_fault(fixture, fail_from, &statements);
+	assert_int_equal(mailbox_delete(store, fixture->alice, id), STATUS_TEMPORARY);
+	fixture_set_fault(fixture, NULL, NULL);
+	assert_int_equal(fixture_mailbox(fixture, fixture->alice, "Lists").messages, 8191 - 5000);
+	assert_int_equal(undelete_mailbox(store, fixture->alice, SLICE("Lists"), SLICE("Back"), &count), STATUS_NOT_FOUND);
+	/* The next one begins later than what was removed. */
+	execute_sql(fixture, "UPDATE deleted_email SET deleted_ms = 2000 WHERE deleted_ms > 5");
+	execute_sql(fixture, "UPDATE mailbox SET deleting_ms = 1000 WHERE deleting_ms > 0");
+	assert_int_equal(mailbox_delete(store, fixture->alice, id), STATUS_OK);
+	fixture_check_invariants(fixture);
+	assert_int_equal(undelete_mailbox(store, fixture->alice, SLICE("Lists"), SLICE("Lists"), &count), STATUS_OK);
+	assert_int_equal(count, 8191);
+	assert_int_equal(fixture_mailbox(fixture, fixture->alice, "Lists").messages, 8191);
+	fixture_check_invariants(fixture);
+}
+
 static void test_purge(void **state)
 {
 	struct fixture *fixture = *state;
@@ -511,6 +568,7 @@ int main(int argc, char **argv)
 		FIXTURE_TEST(test_nothing_is_kept_when_off),
 		FIXTURE_TEST(test_quota_holds_for_what_comes_back),
 		FIXTURE_TEST(test_a_mailbox_comes_back),
+		FIXTURE_TEST(test_a_mailbox_deleted_in_parts_comes_back),
 		FIXTURE_TEST(test_purge),
 		FIXTURE_TEST(test_uids_are_kept),
 		FIXTURE_TEST(test_no_uid_stands_for_two_messages),
