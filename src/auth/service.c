@@ -27,6 +27,7 @@
 #define EXCHANGES_MAX      2048
 #define SLEEPERS_MAX       32 /* answers held back at a time: each keeps a thread of the caller waiting */
 #define NONCE_LENGTH       24
+#define CHECKS_MAX         3 /* of one attempt, if the password changes while it is checked */
 
 struct auth_service {
 	struct credentials *credentials;
@@ -320,6 +321,7 @@ static void upgrade(struct attempt *attempt)
 	}
 	LOG_INFO(service->log, "auth.upgraded", LOG_STR("user", attempt->caller.user));
 	/* What is remembered is bound to the new version. */
+	attempt->credential.version = version;
 	attempt->known = remember_make_tag(service->remember, attempt->caller.user, version, attempt->password, &attempt->tag);
 }
 
@@ -336,26 +338,50 @@ static bool read_credential(struct attempt *attempt)
 				 attempt->password, &attempt->tag);
 }
 
+/* A check takes its time, and the sessions of who is disabled or is given a new password meanwhile have been ended before this one
+ * begins. AUTH_CONTINUE: what was checked is out of date. */
+static enum auth_outcome settle(struct attempt *attempt)
+{
+	struct auth_service *service = attempt->service;
+	struct credential now;
+	enum status status = credential_find(service->credentials, attempt->arena, attempt->caller.user, &now);
+
+	if (status != STATUS_OK)
+		return status == STATUS_NOT_FOUND ? AUTH_REFUSED : AUTH_UNAVAILABLE;
+	if (!now.enabled)
+		return AUTH_REFUSED;
+	if (now.version != attempt->credential.version)
+		return AUTH_CONTINUE;
+	if (attempt->known)
+		remember_add(service->remember, &attempt->tag, attempt->caller.user, clock_monotonic_ms());
+	return AUTH_ACCEPTED;
+}
+
+static enum auth_outcome check_once(struct attempt *attempt)
+{
+	if (lockout_is_locked(attempt->service->lockout, attempt->caller.keys, clock_monotonic_ms()))
+		return AUTH_LOCKED_OUT;
+	if (!read_credential(attempt))
+		return AUTH_UNAVAILABLE;
+	if (is_remembered(attempt))
+		return AUTH_ACCEPTED;
+	if (is_known_guess(attempt) || !verify_timed(attempt))
+		return AUTH_REFUSED;
+	upgrade(attempt);
+	return settle(attempt);
+}
+
 /* On a check thread, perhaps after a wait: others may have settled the question meanwhile, or changed the password. */
 static void check(void *context)
 {
 	struct attempt *attempt = context;
-	struct auth_service *service = attempt->service;
 
-	if (lockout_is_locked(service->lockout, attempt->caller.keys, clock_monotonic_ms())) {
-		attempt->outcome = AUTH_LOCKED_OUT;
-	} else if (!read_credential(attempt)) {
-		attempt->outcome = AUTH_UNAVAILABLE;
-	} else if (is_remembered(attempt)) {
-		attempt->outcome = AUTH_ACCEPTED;
-	} else if (is_known_guess(attempt) || !verify_timed(attempt)) {
-		attempt->outcome = AUTH_REFUSED;
-	} else {
-		attempt->outcome = AUTH_ACCEPTED;
-		upgrade(attempt);
-		if (attempt->known)
-			remember_add(service->remember, &attempt->tag, attempt->caller.user, clock_monotonic_ms());
+	for (int i = 0; i < CHECKS_MAX; i++) {
+		attempt->outcome = check_once(attempt);
+		if (attempt->outcome != AUTH_CONTINUE)
+			return;
 	}
+	attempt->outcome = AUTH_UNAVAILABLE;
 }
 
 static enum auth_outcome check_in_line(struct attempt *attempt)

@@ -710,6 +710,56 @@ static void a_password_changes_while_one_waits(void **state)
 	setting_free(setting);
 }
 
+/* Alice's log-in with "secret", while whose check `change` happens. */
+static enum auth_outcome log_in_while(struct setting *setting, void (*change)(struct credentials *credentials))
+{
+	struct login alice = {setting, ALICE, SLICE("secret")};
+
+	verified.hold = true;
+	start_login(&alice);
+	while (!verified.holding)
+		usleep(1000);
+	change(setting->fixture.credentials);
+	verified.hold = verified.holding = false;
+	return outcome_of(&alice);
+}
+
+static void disable_alice(struct credentials *credentials)
+{
+	assert_int_equal(credential_enable(credentials, ALICE, false), STATUS_OK);
+}
+
+static void remove_alice(struct credentials *credentials)
+{
+	assert_int_equal(credential_remove(credentials, ALICE), STATUS_OK);
+}
+
+static void change_alice(struct credentials *credentials)
+{
+	assert_int_equal(credential_set_password(credentials, ALICE, 0, SLICE("changed")), STATUS_OK);
+}
+
+static void rehash_alice(struct credentials *credentials)
+{
+	assert_int_equal(credential_set_password(credentials, ALICE, 0, SLICE("secret")), STATUS_OK);
+}
+
+/* What was right when the check began needn't be when it ends. */
+static void what_changes_during_a_check(void **state)
+{
+	struct setting *setting = *state;
+
+	assert_int_equal(log_in_while(setting, rehash_alice), AUTH_ACCEPTED);
+	auth_service_forget(setting->service, ALICE);
+	assert_int_equal(log_in_while(setting, disable_alice), AUTH_REFUSED);
+	assert_int_equal(credential_enable(setting->fixture.credentials, ALICE, true), STATUS_OK);
+	assert_int_equal(log_in_while(setting, change_alice), AUTH_REFUSED);
+	assert_int_equal(try(setting, ALICE, SLICE("secret")), AUTH_REFUSED);
+	assert_int_equal(try(setting, ALICE, SLICE("changed")), AUTH_ACCEPTED);
+	rehash_alice(setting->fixture.credentials);
+	assert_int_equal(log_in_while(setting, remove_alice), AUTH_REFUSED);
+}
+
 /* A service that is to end doesn't wait until the last held-back answer is due: if it did, so many times, the test would run out of
  * the time that it is given. */
 static void stopping_ends_delays(void **state)
@@ -756,6 +806,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_crowd, setup, teardown),
 		cmocka_unit_test(a_crowd_at_a_narrow_door),
 		cmocka_unit_test(a_password_changes_while_one_waits),
+		cmocka_unit_test_setup_teardown(what_changes_during_a_check, setup, teardown),
 		cmocka_unit_test(stopping_ends_delays),
 	};
 
