@@ -77,6 +77,7 @@ static bool run_commands(struct connection *connection)
 		atomic_store(&connection->deadline_ms, 0);
 		atomic_fetch_add_explicit(&connection->engine->commands_total, 1, memory_order_relaxed);
 		METRIC_ADD(connection->engine->log, METRIC_COMMANDS, 0, 1);
+		connection->endings = atomic_load_explicit(&connection->engine->doors.endings, memory_order_acquire);
 		next = connection->protocol->command(connection->session);
 		arena_reset(&connection->command_arena);
 		conn_flush_if_high(conn);

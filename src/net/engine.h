@@ -110,7 +110,8 @@ void engine_set_deadline(struct session_env *env, int64_t deadline_ms);
 struct slice engine_turned_away(struct session_env *env);
 /* From a session: hears of `topic` until it ends or unsubscribes. One topic a session; 0 none. */
 void engine_subscribe(struct session_env *env, uint64_t topic);
-/* From a session: whose it is, by the address of an account, which is copied; empty: nobody's. */
+/* From a session: whose it is, by the address of an account, which is copied; empty: nobody's. If this user's sessions have been ended since
+ * the session's command began, it is ended too. */
 void engine_set_user(struct session_env *env, struct slice user);
 struct engine_user {
 	uint64_t session;

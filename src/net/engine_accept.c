@@ -122,12 +122,36 @@ unsigned engine_connections_of_peer(struct session_env *env)
 
 /* ---- whose sessions ---- */
 
+/* By the doors' lock. */
+static void note_ending(struct doors *doors, struct slice user)
+{
+	uint64_t number = atomic_load(&doors->endings);
+
+	doors->ended[number % ENGINE_ENDED_USERS] = slice_hash(user);
+	atomic_store(&doors->endings, number + 1);
+}
+
+/* Since number `since`; likewise. */
+static bool was_ended(struct doors *doors, struct slice user, uint64_t since)
+{
+	uint64_t endings = atomic_load(&doors->endings), hash = slice_hash(user);
+
+	if (endings - since > ENGINE_ENDED_USERS)
+		return true;
+	while (since < endings && doors->ended[since % ENGINE_ENDED_USERS] != hash)
+		since++;
+	return since < endings;
+}
+
 void engine_set_user(struct session_env *env, struct slice user)
 {
 	struct connection *connection = (struct connection *)env;
 	struct doors *doors = &connection->engine->doors;
 
 	pthread_mutex_lock(&doors->lock);
+	/* The answer to its log-in may be older than that. */
+	if (user.len > 0 && was_ended(doors, user, connection->endings))
+		shutdown(conn_fd(env->conn), SHUT_RDWR);
 	buf_clear(&connection->user);
 	buf_add(&connection->user, user);
 	connection->user_peer = *conn_peer(env->conn);
@@ -160,11 +184,14 @@ void engine_end_user(struct engine *engine, struct slice user)
 {
 	struct doors *doors = &engine->doors;
 
+	if (user.len == 0)
+		return;
 	pthread_mutex_lock(&doors->lock);
+	note_ending(doors, user);
 	for (uint32_t i = 0; i < doors->slots_used; i++) {
 		const struct connection *connection = doors->slots[i].connection;
 
-		if (connection && user.len > 0 && slice_eq(buf_slice(&connection->user), user))
+		if (connection && slice_eq(buf_slice(&connection->user), user))
 			shutdown(conn_fd(connection->env.conn), SHUT_RDWR);
 	}
 	pthread_mutex_unlock(&doors->lock);
@@ -407,6 +434,7 @@ bool accept_open(struct connection *connection)
 		conn_set_timeout(conn, CONN_TIMEOUT_MS);
 	}
 	atomic_store(&connection->deadline_ms, 0);
+	connection->endings = atomic_load(&connection->engine->doors.endings);
 	connection->session = connection->protocol->open(&connection->env);
 	return connection->session != NULL;
 }

@@ -59,6 +59,7 @@ struct connection {
 	struct buf user;               /* whose session it is, from where and since when; likewise */
 	struct net_address user_peer;
 	int64_t user_since_ms;
+	uint64_t endings; /* doors->endings when its command began */
 	struct arena session_arena, command_arena;
 	/* by wake's topic lock */
 	uint64_t topic;
@@ -97,11 +98,16 @@ struct run_queue {
 
 struct address_count;
 
+/* So many ends of users' sessions are remembered; who logs in while more than that happen is taken for one of them. */
+#define ENGINE_ENDED_USERS 256
+
 struct doors {
 	pthread_mutex_t lock;
 	struct address_count *by_address;
 	struct slot *slots;
 	uint32_t slot_count, slots_used, first_free; /* slot_count: none */
+	_Atomic uint64_t endings; /* written by the lock; the n-th's user has its hash in ended[n % ENGINE_ENDED_USERS] */
+	uint64_t ended[ENGINE_ENDED_USERS];
 };
 
 struct engine {

@@ -80,6 +80,13 @@ static enum next run(struct session *s, struct slice line)
 	} else if (slice_eq(word, SLICE("user"))) {
 		engine_set_user(s->env, slice_dup(s->env->session_arena, line));
 		conn_write_literal(s->env->conn, "known\r\n");
+	} else if (slice_eq(word, SLICE("ended"))) { /* the log-in's answer comes after the end of these users' sessions */
+		struct slice user = slice_dup(s->env->session_arena, slice_cut(&line, ' '));
+
+		for (uint32_t i = number(slice_cut(&line, ' ')); i > 0; i--)
+			engine_end_user(s->env->engine, line);
+		engine_set_user(s->env, user);
+		conn_write_literal(s->env->conn, "known\r\n");
 	} else if (slice_eq(word, SLICE("deadline"))) {
 		engine_set_deadline(s->env, clock_monotonic_ms() + number(line));
 		conn_write_literal(s->env->conn, "set\r\n");
@@ -634,6 +641,36 @@ static void whose_sessions_there_are(void **state)
 	end(&f);
 }
 
+static void an_end_overtakes_a_login(void **state)
+{
+	struct fixture f;
+	struct slice rest;
+	(void)state;
+
+	start(&f, &LIMITS);
+	struct conn *a = greeted(&f), *b = greeted(&f), *c = greeted(&f);
+	say(a, "ended ann 1 ann\r\n");
+	assert_int_equal(conn_read_line(a, 100, &rest), CONN_LINE_ERROR);
+	/* others' ends, and those from before, are of no account */
+	say(b, "ended ann 200 bob\r\n");
+	expect(b, "known");
+	say(b, "ended ann 200 bob\r\n");
+	expect(b, "known");
+	say(b, "user ann\r\n");
+	expect(b, "known");
+	/* more than are remembered */
+	say(c, "ended ann 300 bob\r\n");
+	assert_int_equal(conn_read_line(c, 100, &rest), CONN_LINE_ERROR);
+	struct conn *late = greeted(&f);
+	say(late, "user bob\r\n");
+	expect(late, "known");
+	conn_free(a);
+	conn_free(b);
+	conn_free(c);
+	conn_free(late);
+	end(&f);
+}
+
 /* One end of a pair: greeted, served, and told good-bye as all others. */
 static void a_connection_from_elsewhere(void **state)
 {
@@ -729,6 +766,7 @@ int main(void)
 		cmocka_unit_test(shutdown_ends_a_pause),
 		cmocka_unit_test(shutdown_says_good_bye),
 		cmocka_unit_test(whose_sessions_there_are),
+		cmocka_unit_test(an_end_overtakes_a_login),
 		cmocka_unit_test(a_connection_from_elsewhere),
 		cmocka_unit_test(everything_at_once),
 	};
