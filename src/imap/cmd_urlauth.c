@@ -2,7 +2,6 @@
 #include "imap/url_auth.h"
 #include "imap/url_message.h"
 
-#include "base/clock.h"
 #include "imap/write.h"
 #include "store/url_key.h"
 
@@ -252,16 +251,17 @@ static bool is_selected(struct imap_session *s, const struct imap_place *place)
 static enum next reset_one(struct imap_session *s, struct imap_command *command, struct slice name)
 {
 	struct imap_place place;
+	int64_t reset_ms = 0;
 	enum status status = imap_find_place(s, name, RIGHT_READ, &place);
 
 	if (status == STATUS_OK && !place.mailbox.selectable)
 		status = STATUS_NOT_FOUND;
 	if (status == STATUS_OK)
-		status = url_key_reset(imap_store(s), s->account, place.account, place.mailbox.id);
+		status = url_key_reset(imap_store(s), s->account, place.account, place.mailbox.id, &reset_ms);
 	if (status != STATUS_OK)
 		return imap_answer_place(s, command, &place, status, SLICE_EMPTY);
 	if (is_selected(s, &place))
-		s->url_told_ms = clock_wall_ms() + 1;
+		s->url_told_ms = reset_ms + 1;
 	imap_announce_account(s, place.account);
 	return imap_ok_code(s, command, imap_plaintext_allowed(s) ? SLICE("URLMECH INTERNAL") : SLICE_EMPTY,
 			    SLICE("There is a new key"));

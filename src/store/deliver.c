@@ -72,18 +72,16 @@ static void trace_delivered(struct db *db, const struct prepared_delivery *prepa
 	trace(db, prepared, 1 + i, SLICE("delivered"), account->address, buf_slice(&detail));
 }
 
-static enum status find_place(struct db *db, struct account_row *account, struct slice name, struct mailbox_row **mailbox)
+/* No mailbox is made by mail: what was for one that is gone comes into INBOX. */
+static enum status find_place(struct db *db, struct account_row *account, struct slice *name, struct mailbox_row **mailbox)
 {
-	int64_t id = MAILBOX_INBOX_ID;
-	bool made;
+	int64_t id = name->len > 0 ? mailbox_find_id(db, account->id, *name) : MAILBOX_INBOX_ID;
 
-	if (name.len > 0) {
-		enum status status = mailbox_ensure(db, account, name, SLICE_EMPTY, &id, &made);
-
-		if (status != STATUS_OK)
-			return status;
+	*mailbox = id != 0 ? counters_mailbox(db, account->id, id) : NULL;
+	if (name->len > 0 && db_status(db) == STATUS_OK && (!*mailbox || !(*mailbox)->selectable)) {
+		*name = SLICE_EMPTY;
+		*mailbox = counters_mailbox(db, account->id, MAILBOX_INBOX_ID);
 	}
-	*mailbox = counters_mailbox(db, account->id, id);
 	return *mailbox ? STATUS_OK : counters_missing(db);
 }
 
@@ -99,7 +97,7 @@ enum status delivery_run_target(struct db *db, const struct prepared_delivery *p
 	enum status status = counters_check_quota(account, 1, email->blob.size);
 
 	if (status == STATUS_OK)
-		status = find_place(db, account, target->mailbox, &mailbox);
+		status = find_place(db, account, &target->mailbox, &mailbox);
 	if (status != STATUS_OK)
 		return status;
 	struct change_run run = {account->id, mailbox->id, counters_modseq(db, account), CHANGE_MESSAGES, 0, 0};

@@ -22,7 +22,7 @@ void email_facts(struct arena *arena, struct slice bytes, struct email_facts *fa
 
 struct delivery_target {
 	int64_t account;
-	struct slice mailbox; /* a name; empty: INBOX. Made if missing */
+	struct slice mailbox; /* a name; empty: INBOX, as it becomes if there is no such mailbox */
 	uint64_t flags;
 	struct slice headers; /* put before the message for this target: Return-Path, Delivered-To, ...; with CRLF */
 	/* results */

@@ -213,7 +213,7 @@ enum status mailbox_count_from(struct store *store, int64_t account, int64_t id,
 
 /* ---- making ---- */
 
-static int64_t find_id(struct db *db, int64_t account, struct slice name)
+int64_t mailbox_find_id(struct db *db, int64_t account, struct slice name)
 {
 	int64_t id = 0;
 	struct db_query query = db_query(db, "SELECT id FROM mailbox WHERE account = $1 AND name = $2");
@@ -239,7 +239,7 @@ static uint32_t next_uid_validity(struct account_row *account)
 static void inherit_rights(struct db *db, int64_t account, struct slice name, int64_t id)
 {
 	size_t slash = slice_find_last_byte(name, '/');
-	int64_t above = slash == SLICE_NOT_FOUND ? MAILBOX_ROOT_ID : find_id(db, account, slice_sub(name, 0, slash));
+	int64_t above = slash == SLICE_NOT_FOUND ? MAILBOX_ROOT_ID : mailbox_find_id(db, account, slice_sub(name, 0, slash));
 
 	rights_inherit(db, account, above, id);
 }
@@ -292,7 +292,7 @@ static enum status ensure_above(struct db *db, struct account_row *account, stru
 	int64_t id;
 
 	for (size_t i = 0; i < name.len && status == STATUS_OK; i++)
-		if (name.data[i] == '/' && find_id(db, account->id, slice_sub(name, 0, i)) == 0)
+		if (name.data[i] == '/' && mailbox_find_id(db, account->id, slice_sub(name, 0, i)) == 0)
 			status = insert_mailbox(db, account, slice_sub(name, 0, i), SLICE_EMPTY, &id);
 	return status != STATUS_OK ? status : db_status(db);
 }
@@ -325,7 +325,7 @@ enum status mailbox_ensure(struct db *db, struct account_row *account, struct sl
 	*made = false;
 	if (!mailbox_name_prepare(&arena, name, &prepared))
 		return STATUS_REFUSED;
-	*id = find_id(db, account->id, prepared);
+	*id = mailbox_find_id(db, account->id, prepared);
 	if (*id != 0) {
 		struct mailbox_row *mailbox = counters_mailbox(db, account->id, *id);
 

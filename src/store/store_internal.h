@@ -41,6 +41,8 @@ struct place_request {
 /* Puts an email into a mailbox under the next uid; the change is the caller's to note. */
 enum status mailbox_place(struct db *db, struct account_row *account, struct mailbox_row *mailbox,
 			  const struct place_request *request, uint32_t *uid);
+/* The mailbox of that valid name; 0: there is none. */
+int64_t mailbox_find_id(struct db *db, int64_t account, struct slice name);
 /* The mailbox of that name; made, with its levels above, if missing. */
 enum status mailbox_ensure(struct db *db, struct account_row *account, struct slice name, struct slice role, int64_t *id,
 			   bool *made);

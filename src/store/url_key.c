@@ -55,6 +55,28 @@ static void insert_key(struct db *db, const struct key_work *work)
 	db_run(&query);
 }
 
+static int64_t read_reset_time(struct db *db, int64_t viewer, int64_t account, int64_t mailbox)
+{
+	struct db_query query =
+		db_query(db, "SELECT reset_ms FROM url_key WHERE viewer = $1 AND account = $2 AND mailbox = $3");
+	int64_t reset_ms = 0;
+
+	bind_place(&query, viewer, account, mailbox);
+	if (db_row(&query))
+		reset_ms = db_i64(&query, 0);
+	db_done(&query);
+	return reset_ms;
+}
+
+/* No two resets at once: who knows of the one has to be told of the other. */
+static void set_time(struct db *db, struct key_work *work)
+{
+	int64_t last_ms = read_reset_time(db, work->viewer, work->account, work->mailbox);
+
+	if (work->now_ms <= last_ms)
+		work->now_ms = last_ms + 1;
+}
+
 /* The account's row is locked first: so two that make a key at once make one, and a mailbox isn't deleted meanwhile. */
 static enum status make_key(struct db *db, void *context)
 {
@@ -64,6 +86,8 @@ static enum status make_key(struct db *db, void *context)
 		return counters_missing(db);
 	if (!work->replaces && read_key(db, work->viewer, work->account, work->mailbox, work->key))
 		return db_status(db);
+	if (work->replaces)
+		set_time(db, work);
 	random_bytes(work->key, URL_KEY_BYTES);
 	insert_key(db, work);
 	return db_status(db);
@@ -82,7 +106,7 @@ enum status url_key_make(struct store *store, int64_t viewer, int64_t account, i
 	return status;
 }
 
-enum status url_key_reset(struct store *store, int64_t viewer, int64_t account, int64_t mailbox)
+enum status url_key_reset(struct store *store, int64_t viewer, int64_t account, int64_t mailbox, int64_t *reset_ms)
 {
 	struct key_work work = {.viewer = viewer, .account = account, .mailbox = mailbox, .replaces = true};
 	enum status status;
@@ -91,6 +115,7 @@ enum status url_key_reset(struct store *store, int64_t viewer, int64_t account, 
 	status = db_write(store->pool, make_key, &work);
 	if (status == STATUS_OK)
 		atomic_fetch_add(&store->url_key_resets, 1);
+	*reset_ms = work.now_ms;
 	return status;
 }
 
@@ -98,7 +123,8 @@ enum status url_key_reset(struct store *store, int64_t viewer, int64_t account, 
 static enum status take_keys(struct db *db, void *context)
 {
 	const struct key_work *work = context;
-	struct db_query query = db_query(db, "UPDATE url_key SET value = $2, reset_ms = $3 WHERE viewer = $1");
+	struct db_query query = db_query(db, "UPDATE url_key SET value = $2, reset_ms = CASE WHEN reset_ms < $3 THEN $3"
+					     " ELSE reset_ms + 1 END WHERE viewer = $1");
 
 	db_bind_i64(&query, work->viewer);
 	db_bind_bytes(&query, SLICE_EMPTY);
@@ -152,13 +178,7 @@ enum status url_key_reset_time(struct store *store, int64_t viewer, int64_t acco
 	*reset_ms = 0;
 	if (!db)
 		return STATUS_TEMPORARY;
-	struct db_query query =
-		db_query(db, "SELECT reset_ms FROM url_key WHERE viewer = $1 AND account = $2 AND mailbox = $3");
-
-	bind_place(&query, viewer, account, mailbox);
-	if (db_row(&query))
-		*reset_ms = db_i64(&query, 0);
-	db_done(&query);
+	*reset_ms = read_reset_time(db, viewer, account, mailbox);
 	return db_status(db);
 }
 

@@ -12,8 +12,8 @@ MUST_CHECK enum status url_key_find(struct store *store, int64_t viewer, int64_t
 /* Makes it if there is none. NOT_FOUND: the mailbox isn't there. */
 MUST_CHECK enum status url_key_make(struct store *store, int64_t viewer, int64_t account, int64_t mailbox,
 				    unsigned char key[URL_KEY_BYTES]);
-/* Another in its place; so what the old one authorised is void. */
-MUST_CHECK enum status url_key_reset(struct store *store, int64_t viewer, int64_t account, int64_t mailbox);
+/* Another in its place; so what the old one authorised is void. *reset_ms: when, which is later than what was there. */
+MUST_CHECK enum status url_key_reset(struct store *store, int64_t viewer, int64_t account, int64_t mailbox, int64_t *reset_ms);
 /* All of the viewer's are gone. *accounts: whose mailboxes they were for. */
 MUST_CHECK enum status url_key_reset_all(struct store *store, struct arena *arena, int64_t viewer, int64_t **accounts,
 					 size_t *count);

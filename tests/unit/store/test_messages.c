@@ -149,17 +149,20 @@ static void test_deliver_to_mailboxes(void **state)
 		{.account = fixture->alice, .mailbox = SLICE("Lists/New"), .flags = FLAG_SEEN},
 		{.account = fixture->bob, .mailbox = SLICE("Junk")},
 		{.account = 777},
-		{.account = fixture->bob, .mailbox = SLICE("bad//name")},
+		{.account = fixture->bob, .mailbox = SLICE("Gone")},
 		{.account = 0},
 	};
 	struct delivery delivery = {
 		.queue_id = SLICE("Q"), .received_ms = 1, .bytes = SLICE("A: b\r\n\r\nc\r\n"), .targets = targets, .target_count = 5};
 
+	create(fixture, "Lists/New");
 	assert_int_equal(store_deliver(fixture->store, &delivery), STATUS_OK);
 	assert_int_equal(targets[0].status, STATUS_OK);
 	assert_int_equal(targets[1].status, STATUS_OK);
 	assert_int_equal(targets[2].status, STATUS_NOT_FOUND);
-	assert_int_equal(targets[3].status, STATUS_REFUSED);
+	assert_int_equal(targets[3].status, STATUS_OK);
+	assert_int_equal(targets[3].mailbox.len, 0);
+	assert_int_equal(fixture_mailbox(fixture, fixture->bob, "INBOX").messages, 1);
 	assert_int_equal(targets[4].status, STATUS_NOT_FOUND);
 	assert_int_equal(fixture_mailbox(fixture, fixture->alice, "Lists/New").unseen, 0);
 	assert_int_equal(fixture_mailbox(fixture, fixture->bob, "Junk").messages, 1);
