@@ -36,8 +36,10 @@ static void log_login(struct pop3_session *s, struct slice mechanism)
 
 static enum next accepted(struct pop3_session *s, const struct auth_reply *reply, struct slice mechanism)
 {
+	int64_t now_ms = clock_monotonic_ms();
+
 	/* RFC 2449 section 8.1.1: only who has shown the password is told so. */
-	if (!pop3_may_log_in(s->context->logins, reply->account, s->context->options.login_delay_s, clock_monotonic_ms()))
+	if (!pop3_may_log_in(s->context->logins, reply->account, s->context->options.login_delay_s, now_ms))
 		return pop3_err(s, SLICE("LOGIN-DELAY"), SLICE("It is too soon to look for mail again"));
 	s->account = reply->account;
 	enum status status = pop3_open_maildrop(s);
@@ -47,6 +49,7 @@ static enum next accepted(struct pop3_session *s, const struct auth_reply *reply
 			    LOG_STR("user", reply->address), LOG_STR("status", status_name(status)));
 		return pop3_fail(s, status == STATUS_NOT_FOUND ? STATUS_BUG : status);
 	}
+	pop3_note_login(s->context->logins, reply->account, now_ms);
 	s->state = POP3_TRANSACTION;
 	s->address = slice_dup(s->env->session_arena, reply->address);
 	engine_set_user(s->env, s->address);

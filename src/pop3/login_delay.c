@@ -39,10 +39,18 @@ bool pop3_may_log_in(struct pop3_logins *logins, int64_t account, unsigned delay
 		return true;
 	pthread_mutex_lock(&logins->mutex);
 	may = logins->slots[slot].account != account || now_ms - logins->slots[slot].at_ms >= (int64_t)delay_s * 1000;
-	if (may) {
-		logins->slots[slot].account = account;
-		logins->slots[slot].at_ms = now_ms;
-	}
 	pthread_mutex_unlock(&logins->mutex);
 	return may;
+}
+
+void pop3_note_login(struct pop3_logins *logins, int64_t account, int64_t now_ms)
+{
+	size_t slot = (size_t)((uint64_t)account % SLOTS);
+
+	if (!logins)
+		return;
+	pthread_mutex_lock(&logins->mutex);
+	logins->slots[slot].account = account;
+	logins->slots[slot].at_ms = now_ms;
+	pthread_mutex_unlock(&logins->mutex);
 }

@@ -8,5 +8,7 @@
 
 #include "pop3/pop3.h"
 
-/* May it log in at this moment (monotonic ms)? Then the moment is remembered. `logins` may be NULL: it may. */
+/* May it log in at this moment (monotonic ms)? `logins` may be NULL: it may. */
 bool pop3_may_log_in(struct pop3_logins *logins, int64_t account, unsigned delay_s, int64_t now_ms);
+/* It has. */
+void pop3_note_login(struct pop3_logins *logins, int64_t account, int64_t now_ms);

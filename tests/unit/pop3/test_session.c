@@ -424,6 +424,14 @@ static void test_policy(void **state)
 	context->options.login_delay_s = 3600;
 	context->logins = pop3_logins_new();
 	harness_connect(h, 0);
+	/* who wasn't let in hasn't come */
+	harness_set_fault(h, 1);
+	harness_send(h, 0, SLICE(LOG_IN), false);
+	expect_line(h, SLICE("+OK{{*}}"));
+	expect_line(h, SLICE("+OK{{*}}"));
+	expect_line(h, SLICE("-ERR [SYS/TEMP]{{*}}"));
+	harness_disconnect(h, 0);
+	harness_connect(h, 0);
 	harness_send(h, 0, SLICE("CAPA\r\nUSER " HARNESS_USER "\r\nPASS wrong\r\n" LOG_IN "QUIT\r\n"), false);
 	for (int i = 0; i < 7; i++)
 		expect_line(h, SLICE("{{*}}"));
@@ -445,6 +453,7 @@ static void test_policy(void **state)
 	expect_line(h, SLICE("-ERR [LOGIN-DELAY]{{*}}"));
 	expect_line(h, SLICE("-ERR Log in first"));
 	assert_true(pop3_may_log_in(context->logins, 65536 + harness_account(h), 3600, 1));
+	pop3_note_login(context->logins, 65536 + harness_account(h), 1);
 	assert_false(pop3_may_log_in(context->logins, 65536 + harness_account(h), 3600, 3600000));
 	assert_true(pop3_may_log_in(context->logins, 65536 + harness_account(h), 3600, 3600001));
 	pop3_logins_free(context->logins);
