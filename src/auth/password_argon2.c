@@ -115,7 +115,7 @@ static void add_unpadded_base64(struct buf *out, struct slice bytes)
 
 bool password_hash_new(struct arena *arena, const struct password_cost *cost, struct slice password, struct slice *stored)
 {
-	uint8_t salt[ARGON2_SALT_LENGTH], out[ARGON2_HASH_LENGTH];
+	uint8_t salt[ARGON2_SALT_LENGTH] = {0}, out[ARGON2_HASH_LENGTH];
 	struct password_hash hash = {
 		.text = SLICE("argon2id"),
 		.salt = slice_of((const char *)salt, sizeof salt),
