@@ -7,14 +7,29 @@
 #include "imap/write.h"
 #include "store/email.h"
 
-#define MESSAGES_MAX 1000
+#define MESSAGES_MAX 1000 /* without imap.message_limit */
 /* All messages of one command together are at most so many times as large as one may be. */
 #define TOGETHER_MAX 2
 
 struct brought {
-	struct incoming_message messages[MESSAGES_MAX];
-	size_t count;
+	struct incoming_message *messages;
+	size_t count, room;
 };
+
+static bool make_room(struct imap_session *s, struct brought *brought)
+{
+	size_t room = brought->room ? 2 * brought->room : 4, size = sizeof(*brought->messages);
+	struct incoming_message *messages;
+
+	if (brought->count < brought->room)
+		return true;
+	messages = arena_try_grow(imap_arena(s), brought->messages, brought->room * size, room * size);
+	if (!messages)
+		return false;
+	brought->messages = messages;
+	brought->room = room;
+	return true;
+}
 
 static void free_brought(struct brought *brought)
 {
@@ -25,12 +40,12 @@ static void free_brought(struct brought *brought)
 
 static bool read_messages(struct incoming *in, struct brought *brought)
 {
-	uint32_t max = limit_of_saving(in->s);
+	uint32_t announced = limit_of_saving(in->s), max = announced ? announced : MESSAGES_MAX;
 
 	do {
-		if (max && brought->count == max)
+		if (announced && brought->count == max)
 			return incoming_refuse(in, limit_code(in->s, max, NULL), SLICE("Too many messages at once"));
-		if (brought->count == MESSAGES_MAX || in->bytes > TOGETHER_MAX * imap_append_limit(in->s))
+		if (brought->count == max || !make_room(in->s, brought) || in->bytes > TOGETHER_MAX * imap_append_limit(in->s))
 			return incoming_refuse(in, SLICE("LIMIT"), SLICE("Too many messages at once"));
 		if (!incoming_read_message(in, &brought->messages[brought->count]))
 			return false;
@@ -182,7 +197,7 @@ enum next imap_replace(struct imap_session *s, struct imap_command *command)
 	enum next next;
 
 	incoming_init(&in, s, command);
-	if (may_replace(&in) && parse_replaced(&in, &replaced) && incoming_parse_target(&in, &place) &&
+	if (make_room(s, brought) && may_replace(&in) && parse_replaced(&in, &replaced) && incoming_parse_target(&in, &place) &&
 	    incoming_read_message(&in, &brought->messages[0]) && ++brought->count && imap_parse_end(in.p))
 		next = replace(s, command, brought, &place, replaced);
 	else

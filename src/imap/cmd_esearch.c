@@ -14,6 +14,7 @@ struct multisearch {
 	struct mailbox_filter filters[SOURCES_MAX];
 	size_t filter_count;
 	bool selected, others; /* which there are */
+	bool is_cut;           /* a mailbox has more messages than one command works on */
 	struct search_request request;
 };
 
@@ -137,7 +138,7 @@ static bool is_source(const struct multisearch *m, const struct source *source)
 }
 
 /* Each mailbox has its own numbers, so the keys are read anew. */
-static enum status search_here(struct imap_session *s, const struct imap_command *command, const struct multisearch *m,
+static enum status search_here(struct imap_session *s, const struct imap_command *command, struct multisearch *m,
 			       const struct mailbox *mailbox)
 {
 	struct search_request request = m->request;
@@ -150,7 +151,8 @@ static enum status search_here(struct imap_session *s, const struct imap_command
 		return STATUS_BUG;
 	status = imap_search_run(s, &request, &hits);
 	/* One answer is of many mailboxes: what is left out of one can't be told. */
-	if (hits.limit.is_passed)
+	m->is_cut = hits.limit.is_passed;
+	if (m->is_cut)
 		status = STATUS_LIMIT;
 	if (!s->searched)
 		imap_search_saved(s, &request, status, &hits);
@@ -164,7 +166,7 @@ static enum status search_here(struct imap_session *s, const struct imap_command
 }
 
 /* One that went away meanwhile has nothing to be found. */
-static enum status search_other(struct imap_session *s, const struct imap_command *command, const struct multisearch *m,
+static enum status search_other(struct imap_session *s, const struct imap_command *command, struct multisearch *m,
 				const struct source *source)
 {
 	struct arena *kept = imap_arena(s), arena SCOPED_ARENA;
@@ -186,7 +188,7 @@ static enum status search_other(struct imap_session *s, const struct imap_comman
 }
 
 /* Somebody else's may be one that isn't in lists. */
-static enum status search_selected(struct imap_session *s, const struct imap_command *command, const struct multisearch *m)
+static enum status search_selected(struct imap_session *s, const struct imap_command *command, struct multisearch *m)
 {
 	struct mailbox mailbox;
 	struct account owner;
@@ -200,7 +202,7 @@ static enum status search_selected(struct imap_session *s, const struct imap_com
 	return status == STATUS_OK ? search_here(s, command, m, &mailbox) : status;
 }
 
-static enum status search_all(struct imap_session *s, const struct imap_command *command, const struct multisearch *m)
+static enum status search_all(struct imap_session *s, const struct imap_command *command, struct multisearch *m)
 {
 	int64_t selected = s->state == IMAP_SELECTED ? mailbox_viewer_state(&s->viewer).mailbox : 0;
 	struct source *sources;
@@ -236,7 +238,7 @@ enum next imap_esearch(struct imap_session *s, struct imap_command *command)
 		return imap_bad(s, command, SLICE("That tag is in use"));
 	m->request.extended = true;
 	status = search_all(s, command, m);
-	if (status == STATUS_LIMIT && limit_of_messages(s))
+	if (status == STATUS_LIMIT && m->is_cut)
 		return limit_no(s, command, limit_of_messages(s), NULL);
 	return imap_answer(s, command, status, SLICE("ESEARCH completed"));
 }

@@ -634,6 +634,44 @@ static void test_hidden_mailboxes(void **state)
 	harness_free(h);
 }
 
+/* RFC 9738 section 3: APPEND takes as many messages as are announced. */
+static void test_append_to_limit(void **state)
+{
+	struct harness *h = harness_new();
+	struct buf command SCOPED_BUF;
+
+	(void)state;
+	harness_context(h)->options.message_limit = 1001;
+	log_in(h);
+	buf_add_literal(&command, "b APPEND INBOX");
+	for (int i = 0; i < 1001; i++)
+		buf_add_literal(&command, " {1+}\r\na");
+	buf_add_literal(&command, "\r\n");
+	harness_send(h, 0, buf_slice(&command), false);
+	expect_line(h, SLICE("b OK [APPENDUID {{*}} 1:1001]{{*}}"));
+	command.len -= SLICE("\r\n").len;
+	buf_add_literal(&command, " {1+}\r\na\r\n");
+	harness_send(h, 0, buf_slice(&command), false);
+	expect_line(h, SLICE("b NO [MESSAGELIMIT 1001]{{*}}"));
+	harness_free(h);
+}
+
+/* Want of memory is no limit of messages. */
+static void test_search_memory(void **state)
+{
+	struct harness *h = harness_new();
+
+	(void)state;
+	harness_context(h)->options.message_limit = 1000;
+	harness_limit_command(h, 2000);
+	log_in(h);
+	harness_send(h, 0, SLICE("b SELECT INBOX\r\n"), false);
+	assert_true(harness_read_until(h, 0, SLICE("b OK")) > 0);
+	harness_send(h, 0, SLICE("c ESEARCH IN (selected) ALL\r\n"), false);
+	expect_line(h, SLICE("c NO [LIMIT] {{*}}"));
+	harness_free(h);
+}
+
 /* A large message's part is streamed, and a store that fails is no answer. */
 static void test_url_faults(void **state)
 {
@@ -1021,6 +1059,8 @@ int main(void)
 	tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_small_literals);
 	tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_message_memory);
 	tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_url_faults);
+	tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_append_to_limit);
+	tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_search_memory);
 	tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_key_of_another_process);
 	tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_hidden_mailboxes);
 	tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_url_message_faults);
