@@ -147,7 +147,6 @@ static void judge(struct search *search, const struct email *email)
 	if (search->matched[at] && search->wants_scores)
 		search->scores[at] = (uint8_t)search_score(search->key, &search->messages[at], email, &search->scratch);
 	search->next++;
-	arena_reset(&search->scratch);
 }
 
 static bool each_email(void *context, const struct email *email)
@@ -166,18 +165,16 @@ static bool each_email(void *context, const struct email *email)
 		return false;
 	}
 	judge(search, email);
+	arena_reset(&search->scratch);
 	return clock_monotonic_ms() < search->until_ms;
 }
 
 /* Of a message too large for a scan the texts are read. */
-static enum status judge_large(struct search *search)
+static enum status judge_texts(struct search *search)
 {
 	struct email_texts texts;
-	enum status status;
-
-	search->is_large = false;
-	status = email_texts_open(imap_store(search->s), &search->scratch, imap_viewer_account(search->s), search->large.id,
-				  search->large.size, search->large.structure, TEXTS_MAX, &texts);
+	enum status status = email_texts_open(imap_store(search->s), &search->scratch, imap_viewer_account(search->s),
+					      search->large.id, search->large.size, search->large.structure, TEXTS_MAX, &texts);
 	if (status == STATUS_NOT_FOUND) {
 		search->next++;
 		return STATUS_OK;
@@ -188,6 +185,16 @@ static enum status judge_large(struct search *search)
 	judge(search, &search->large);
 	email_texts_close(&texts);
 	return STATUS_OK;
+}
+
+/* Its texts, and the reader of them, lie in the scratch memory. */
+static enum status judge_large(struct search *search)
+{
+	enum status status = judge_texts(search);
+
+	search->is_large = false;
+	arena_reset(&search->scratch);
+	return status;
 }
 
 static enum status judge_open(struct search *search)
