@@ -7,7 +7,7 @@ STEP: messages (one mailbox) | mailboxes | sessions (on one mailbox) | large (me
 Each line is printed as JSON and, at the end, as a table: seconds until the answer; CPU seconds of all roles (and of PostgreSQL); by how much the peak of
 the busiest role's resident memory lies above what it had before; and the longest that another account's NOOP or a delivery to it waited meanwhile.
 """
-import argparse, json, os, pathlib, re, shutil, smtplib, socket, sys, tempfile, threading, time
+import argparse, json, os, pathlib, re, shutil, smtplib, socket, subprocess, sys, tempfile, threading, time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 TICK = os.sysconf("SC_CLK_TCK")
@@ -129,7 +129,7 @@ class Measure:
     """with Measure(bench, "SELECT") as m: ...; m.note = what is told besides"""
 
     def __init__(self, bench, name, others=True):
-        self.bench, self.name, self.note, self.with_others = bench, name, "", others
+        self.bench, self.name, self.note, self.with_others, self.own = bench, name, "", others, None
 
     def __enter__(self):
         self.pids = self.bench.pids()
@@ -154,8 +154,10 @@ class Measure:
         longest = self.others.end() if self.others else {"imap": 0, "smtp": 0}
         roles = {pid: name for name, pid in self.bench.server.roles().items()}
         peak, pid = max((status_kb(p, "VmHWM") - self.before[p], p) for p in self.before)
+        if self.own:
+            cpu, peak, pid = cpu + self.own[0], self.own[1], None
         row = {"line": self.name, "seconds": round(seconds, 4), "cpu": round(cpu, 2), "peak_mb": round(peak / 1024, 1),
-               "in": roles.get(pid, "postgres"), "imap_waits_ms": round(longest["imap"] * 1000), "smtp_waits_ms": round(longest["smtp"] * 1000),
+               "in": "itself" if self.own else roles.get(pid, "postgres"), "imap_waits_ms": round(longest["imap"] * 1000), "smtp_waits_ms": round(longest["smtp"] * 1000),
                "note": self.note}
         rows.append(row)
         print(json.dumps(row), flush=True)
@@ -195,9 +197,16 @@ class Bench:
             m.note = (note or f"{size} bytes") if b" OK" in end[:12] else end.decode()[:80]
 
     def cli(self, name, *args):
+        """A command of its own process: that one's CPU and memory are told."""
         with Measure(self, name, others=False) as m:
-            done = self.server.cli(*args, timeout=3600)
-            m.note = (done.stdout.strip().splitlines() or [""])[-1][:60]
+            with open(self.folder / "cli.out", "w+") as out:
+                process = subprocess.Popen([str(harness.POSTHORN), *args, "--config", str(self.server.config)], stdout=out, stderr=subprocess.STDOUT)
+                _, status, usage = os.wait4(process.pid, 0)
+                out.seek(0)
+                text = out.read().strip()
+            assert status == 0, text
+            m.own = (usage.ru_utime + usage.ru_stime, usage.ru_maxrss)
+            m.note = (text.splitlines() or [""])[-1][:60]
 
     # ---- one mailbox ----
 
