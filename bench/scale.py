@@ -169,7 +169,7 @@ class Bench:
         self.folder = pathlib.Path(args.folder or tempfile.mkdtemp(prefix="posthorn-scale-"))
         self.folder.mkdir(exist_ok=True)
         self.db = harness.PostgreSQL(self.folder).start() if args.postgresql else None
-        settings = ("limits:\n  connections: 20000\n  message_size: 200M\nretention:\n  deleted: 7d\nlog:\n  level: warning\n")
+        settings = ("limits:\n  connections: 20000\n  sessions_per_account: 0\n  message_size: 200M\nretention:\n  deleted: 7d\nlog:\n  level: warning\n")
         self.server = harness.Server(self.folder, settings=settings, store=self.db.url if self.db else None)
         text = self.server.config.read_text()
         self.server.log = open(self.server.log_path, "ab")

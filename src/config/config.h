@@ -91,6 +91,7 @@ struct config {
 		uint64_t message_memory;                                /* bytes, of each role; 0: a quarter of the machine's */
 		unsigned recipients;                                    /* per message; default 1,000 */
 		unsigned connections, connections_per_address, threads; /* per role */
+		unsigned sessions_per_account; /* IMAP and POP3; 0: any number */
 		char **exempt; /* prefixes without a per-address limit; default loopback */
 		unsigned exempt_count;
 		char **proxy_from;

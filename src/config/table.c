@@ -204,6 +204,8 @@ const struct setting settings[] = {
 	 .default_text = "20000"},
 	{"limits.connections_per_address", "Connections that one IPv4 address or IPv6 /64 network may hold.",
 	 NUMBER(1, 1000000), AT(limits.connections_per_address), .default_text = "200"},
+	{"limits.sessions_per_account", "IMAP and POP3 sessions that one account may have at the same time; 0: any number.",
+	 NUMBER(0, 1000000), AT(limits.sessions_per_account), .default_text = "1000"},
 	{"limits.threads", "Commands that each role works on at the same time.", NUMBER(1, 4096), AT(limits.threads),
 	 .default_text = "64"},
 	{"limits.exempt", "Networks to which limits.connections_per_address does not apply.", .kind = SETTING_LIST,

@@ -20,15 +20,24 @@ enum next imap_starttls(struct imap_session *s, struct imap_command *command)
 
 /* ---- the outcome, for both commands ---- */
 
+/* RFC 5530 section 3. */
+static enum next too_many(struct imap_session *s, struct imap_command *command, struct slice address)
+{
+	LOG_WARNING(s->context->log, "imap.too_many_sessions", LOG_INT("session", s->env->id), LOG_STR("user", address));
+	return imap_no(s, command, SLICE("LIMIT"), SLICE("This account has too many sessions open; close some of them"));
+}
+
 static enum next accepted(struct imap_session *s, struct imap_command *command, const struct auth_reply *reply,
 			  struct slice mechanism)
 {
+	struct slice address = slice_dup(s->env->session_arena, reply->address);
 	struct buf code, from;
 
+	if (!engine_set_user(s->env, address))
+		return too_many(s, command, address);
 	s->state = IMAP_AUTHENTICATED;
 	s->account = reply->account;
-	s->address = slice_dup(s->env->session_arena, reply->address);
-	engine_set_user(s->env, s->address);
+	s->address = address;
 	buf_init(&from, imap_arena(s), 0);
 	net_address_format(&from, conn_peer(imap_conn(s)));
 	METRIC_ADD(s->context->log, METRIC_IMAP_LOGINS, 0, 1);

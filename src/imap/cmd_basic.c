@@ -31,7 +31,7 @@ enum next imap_unauthenticate(struct imap_session *s, struct imap_command *comma
 	s->state = IMAP_NOT_AUTHENTICATED;
 	s->account = 0;
 	s->address = SLICE_EMPTY;
-	engine_set_user(s->env, s->address);
+	(void)engine_set_user(s->env, s->address);
 	s->metadata = s->metadata_watched = s->rev2 = s->condstore = s->qresync = s->utf8 = s->uid_only = false;
 	s->opened_ms = clock_monotonic_ms();
 	(void)imap_ok(s, command, SLICE("Logged out, and still here"));

@@ -56,13 +56,14 @@ struct net_prefix *network_role_exempt(struct role_setup *setup, char *const *te
 	return network_role_prefixes(setup, all, count + trusted, found);
 }
 
-static struct engine_limits limits_from(struct role_setup *setup)
+static struct engine_limits limits_from(struct role_setup *setup, const struct network_service *service)
 {
 	const struct config *config = setup->config;
 	struct engine_limits limits = {
 		.max_threads = config->limits.threads,
 		.max_connections = config->limits.connections,
 		.max_connections_per_address = config->limits.connections_per_address,
+		.max_sessions_per_user = service->holds_users ? config->limits.sessions_per_account : 0,
 	};
 
 	limits.exempt = network_role_prefixes(setup, config->limits.exempt, config->limits.exempt_count, &limits.exempt_count);
@@ -258,7 +259,7 @@ int network_role_run(struct role_setup *setup, const struct network_service *ser
 {
 	static const struct ipc_control_handler control = {.announce = announced, .reload = reload};
 	struct network_role role = {.setup = setup, .service = service};
-	struct engine_limits limits = limits_from(setup);
+	struct engine_limits limits = limits_from(setup, service);
 
 	/* Before the sandbox: OpenSSL reads its configuration file. */
 	OPENSSL_init_crypto(OPENSSL_INIT_LOAD_CONFIG, NULL);

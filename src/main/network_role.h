@@ -28,6 +28,7 @@ struct network_service {
 	void (*quiet)(void *context);
 	/* After that; may be NULL. */
 	void (*stop)(void *context);
+	bool holds_users; /* sessions last: limits.sessions_per_account */
 	/* What struct listener's policy is; may be NULL. Before `start`. */
 	const void *(*policy_of)(void *context, const struct config_listener *listener);
 	/* What other roles ask; may be NULL. On the channel's thread. */

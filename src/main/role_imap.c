@@ -175,6 +175,7 @@ int role_run_imap(struct role_setup *setup)
 		.stop = stop,
 		.announced = announced,
 		.asked = asked,
+		.holds_users = true,
 	};
 
 	network_role_budget(setup, &role.memory);

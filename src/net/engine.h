@@ -79,6 +79,7 @@ struct engine_limits {
 	unsigned max_connections;         /* in all */
 	unsigned max_connections_per_address; /* IPv4 address or IPv6 /64 */
 	const struct net_prefix *exempt;  /* from the per-address limit */
+	unsigned max_sessions_per_user;   /* see engine_set_user; 0: any number */
 	size_t exempt_count;
 	size_t session_arena_limit;       /* bytes; 0: 1 MB */
 	size_t command_arena_limit;       /* bytes; 0: 64 MB */
@@ -111,8 +112,8 @@ struct slice engine_turned_away(struct session_env *env);
 /* From a session: hears of `topic` until it ends or unsubscribes. One topic a session; 0 none. */
 void engine_subscribe(struct session_env *env, uint64_t topic);
 /* From a session: whose it is, by the address of an account, which is copied; empty: nobody's. If this user's sessions have been ended since
- * the session's command began, it is ended too. */
-void engine_set_user(struct session_env *env, struct slice user);
+ * the session's command began, it is ended too. False: the user has as many sessions as one may have; it is nobody's then. */
+bool engine_set_user(struct session_env *env, struct slice user);
 struct engine_user {
 	uint64_t session;
 	struct slice user;

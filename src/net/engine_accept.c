@@ -26,6 +26,13 @@ struct address_count {
 	UT_hash_handle hh;
 };
 
+/* Sessions that somebody has. */
+struct user_count {
+	unsigned sessions;
+	UT_hash_handle hh;
+	char name[];
+};
+
 void doors_init(struct doors *doors, unsigned max_connections)
 {
 	pthread_mutex_init(&doors->lock, NULL);
@@ -39,11 +46,17 @@ void doors_init(struct doors *doors, unsigned max_connections)
 void doors_free(struct doors *doors)
 {
 	struct address_count *count, *next;
+	struct user_count *user, *next_user;
 
 	HASH_ITER(hh, doors->by_address, count, next)
 	{
 		HASH_DEL(doors->by_address, count);
 		free(count);
+	}
+	HASH_ITER(hh, doors->by_user, user, next_user)
+	{
+		HASH_DEL(doors->by_user, user);
+		free(user);
 	}
 	pthread_mutex_destroy(&doors->lock);
 	free(doors->slots);
@@ -143,20 +156,63 @@ static bool was_ended(struct doors *doors, struct slice user, uint64_t since)
 	return since < endings;
 }
 
-void engine_set_user(struct session_env *env, struct slice user)
+/* Likewise. */
+static struct user_count *find_user(struct doors *doors, struct slice user)
+{
+	struct user_count *count;
+
+	HASH_FIND(hh, doors->by_user, user.data, user.len, count);
+	if (count)
+		return count;
+	count = calloc(1, sizeof(*count) + user.len);
+	if (!count)
+		abort();
+	memcpy(count->name, user.data, user.len);
+	HASH_ADD_KEYPTR(hh, doors->by_user, count->name, user.len, count);
+	return count;
+}
+
+static void leave_user(struct doors *doors, struct connection *connection)
+{
+	struct user_count *count = connection->user_counted;
+
+	connection->user_counted = NULL;
+	if (!count || --count->sessions > 0)
+		return;
+	HASH_DEL(doors->by_user, count);
+	free(count);
+}
+
+static bool enter_user(struct connection *connection, struct slice user)
+{
+	struct engine *engine = connection->engine;
+	struct user_count *count = find_user(&engine->doors, user);
+
+	if (engine->limits.max_sessions_per_user > 0 && count->sessions >= engine->limits.max_sessions_per_user)
+		return false;
+	count->sessions++;
+	connection->user_counted = count;
+	return true;
+}
+
+bool engine_set_user(struct session_env *env, struct slice user)
 {
 	struct connection *connection = (struct connection *)env;
 	struct doors *doors = &connection->engine->doors;
 
 	pthread_mutex_lock(&doors->lock);
+	leave_user(doors, connection);
+	bool may = user.len == 0 || enter_user(connection, user);
+
 	/* The answer to its log-in may be older than that. */
 	if (user.len > 0 && was_ended(doors, user, connection->endings))
 		shutdown(conn_fd(env->conn), SHUT_RDWR);
 	buf_clear(&connection->user);
-	buf_add(&connection->user, user);
+	buf_add(&connection->user, may ? user : SLICE_EMPTY);
 	connection->user_peer = *conn_peer(env->conn);
 	connection->user_since_ms = clock_wall_ms();
 	pthread_mutex_unlock(&doors->lock);
+	return may;
 }
 
 bool engine_users(struct engine *engine, uint32_t *slot, bool (*tell)(void *context, const struct engine_user *user), void *context)
@@ -451,6 +507,7 @@ void accept_end(struct connection *connection)
 	conn_flush(connection->env.conn);
 	pthread_mutex_lock(&doors->lock);
 	count_out(doors, connection);
+	leave_user(doors, connection);
 	slot->connection = NULL;
 	slot->next_free = doors->first_free;
 	doors->first_free = connection->slot;

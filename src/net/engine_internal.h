@@ -56,7 +56,8 @@ struct connection {
 	bool is_paused;  /* NEXT_PAUSE: only its deadline or the end wakes it */
 	uint32_t missed; /* STATE_TOPIC came while it was */
 	struct address_count *counted; /* against which address; by the doors' lock */
-	struct buf user;               /* whose session it is, from where and since when; likewise */
+	struct user_count *user_counted; /* likewise, as are: */
+	struct buf user;                 /* whose session it is, from where and since when */
 	struct net_address user_peer;
 	int64_t user_since_ms;
 	uint64_t endings; /* doors->endings when its command began */
@@ -97,6 +98,7 @@ struct run_queue {
 };
 
 struct address_count;
+struct user_count;
 
 /* So many ends of users' sessions are remembered; who logs in while more than that happen is taken for one of them. */
 #define ENGINE_ENDED_USERS 256
@@ -104,6 +106,7 @@ struct address_count;
 struct doors {
 	pthread_mutex_t lock;
 	struct address_count *by_address;
+	struct user_count *by_user;
 	struct slot *slots;
 	uint32_t slot_count, slots_used, first_free; /* slot_count: none */
 	_Atomic uint64_t endings; /* written by the lock; the n-th's user has its hash in ended[n % ENGINE_ENDED_USERS] */

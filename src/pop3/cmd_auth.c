@@ -41,18 +41,25 @@ static enum next accepted(struct pop3_session *s, const struct auth_reply *reply
 	/* RFC 2449 section 8.1.1: only who has shown the password is told so. */
 	if (!pop3_may_log_in(s->context->logins, reply->account, s->context->options.login_delay_s, now_ms))
 		return pop3_err(s, SLICE("LOGIN-DELAY"), SLICE("It is too soon to look for mail again"));
+	struct slice address = slice_dup(s->env->session_arena, reply->address);
+
+	/* RFC 3206 section 4 */
+	if (!engine_set_user(s->env, address)) {
+		LOG_WARNING(s->context->log, "pop3.too_many_sessions", LOG_INT("session", s->env->id), LOG_STR("user", address));
+		return pop3_err(s, SLICE("SYS/TEMP"), SLICE("This account has too many sessions open; close some of them"));
+	}
 	s->account = reply->account;
 	enum status status = pop3_open_maildrop(s);
 
 	if (status != STATUS_OK) {
+		(void)engine_set_user(s->env, SLICE_EMPTY);
 		LOG_WARNING(s->context->log, "pop3.no_maildrop", LOG_INT("session", s->env->id),
 			    LOG_STR("user", reply->address), LOG_STR("status", status_name(status)));
 		return pop3_fail(s, status == STATUS_NOT_FOUND ? STATUS_BUG : status);
 	}
 	pop3_note_login(s->context->logins, reply->account, now_ms);
 	s->state = POP3_TRANSACTION;
-	s->address = slice_dup(s->env->session_arena, reply->address);
-	engine_set_user(s->env, s->address);
+	s->address = address;
 	log_login(s, mechanism);
 	return pop3_okf(s, "Logged in: %u messages, %llu octets", s->messages, (unsigned long long)s->octets);
 }

@@ -70,7 +70,7 @@ static enum next accept_login(struct exchange *x)
 	s->account = x->reply.account;
 	s->login = slice_dup(s->env->session_arena, x->reply.address);
 	s->mechanism = slice_dup(s->env->session_arena, x->mechanism);
-	engine_set_user(s->env, s->login);
+	(void)engine_set_user(s->env, s->login); /* there is no limit here */
 	LOG_DEBUG(s->log, "smtp.authenticated", LOG_STR("peer", s->peer), LOG_STR("login", s->login));
 	return smtp_answer(s, REPLY_AUTHENTICATED);
 }

@@ -1,4 +1,4 @@
-"""Messages so large that nobody should have them in memory whole, or many of them at once."""
+"""Messages so large that nobody should have them in memory whole, or many of them at once; and more sessions than one may have."""
 import base64
 import contextlib
 import imaplib
@@ -21,7 +21,8 @@ MOST = 16 * MB if "asan" not in str(BUILD) else 1 << 40
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    server = Server(tmp_path_factory.mktemp("large"), settings=f"limits:\n  message_size: {SIZE + MB}\n  message_memory: {2 * SIZE}\n")
+    server = Server(tmp_path_factory.mktemp("large"), settings=f"limits:\n  message_size: {SIZE + MB}\n  message_memory: {2 * SIZE}\n"
+                    "  sessions_per_account: 5\n")
     server.start()
     yield server
     server.stop()
@@ -125,3 +126,25 @@ def test_many_at_once(server, message):
         client.close()
     with smtplib.SMTP("127.0.0.1", server.ports["smtp"], timeout=60) as client:
         client.sendmail("x@remote.test", [ALICE], message)
+
+
+def test_too_many_sessions(server):
+    """It is said why, others aren't concerned, and who leaves makes room."""
+    clients = [server.imap() for _ in range(5)]
+    late = imaplib.IMAP4("127.0.0.1", server.ports["imap"], timeout=60)
+    with pytest.raises(imaplib.IMAP4.error, match=r"\[LIMIT\] This account has too many sessions open"):
+        late.login(ALICE, server.passwords[ALICE])
+    pop = poplib.POP3("127.0.0.1", server.ports["pop3"], timeout=60)
+    pop.user(ALICE)
+    with pytest.raises(poplib.error_proto, match=r"\[SYS/TEMP\] This account has too many"):
+        pop.pass_(server.passwords[ALICE])
+    pop.close()
+    server.imap("bob@example.test").logout()
+    for client in clients:
+        client.logout()
+
+    def logs_in():
+        with contextlib.suppress(imaplib.IMAP4.error):
+            return late.login(ALICE, server.passwords[ALICE])[0] == "OK"
+    wait_for(logs_in, what="room")
+    late.logout()

@@ -81,10 +81,10 @@ void engine_set_deadline(struct session_env *env, int64_t deadline_ms)
 	(void)deadline_ms;
 }
 
-void engine_set_user(struct session_env *env, struct slice user)
+bool engine_set_user(struct session_env *env, struct slice user)
 {
 	(void)env;
-	(void)user;
+	return !slice_starts_with(user, SLICE("crowded@"));
 }
 
 void engine_subscribe(struct session_env *env, uint64_t topic)

@@ -78,14 +78,15 @@ static enum next run(struct session *s, struct slice line)
 		engine_subscribe(s->env, number(line));
 		conn_write_literal(s->env->conn, "subscribed\r\n");
 	} else if (slice_eq(word, SLICE("user"))) {
-		engine_set_user(s->env, slice_dup(s->env->session_arena, line));
-		conn_write_literal(s->env->conn, "known\r\n");
+		bool may = engine_set_user(s->env, slice_dup(s->env->session_arena, line));
+
+		conn_printf(s->env->conn, may ? "known\r\n" : "too many\r\n");
 	} else if (slice_eq(word, SLICE("ended"))) { /* the log-in's answer comes after the end of these users' sessions */
 		struct slice user = slice_dup(s->env->session_arena, slice_cut(&line, ' '));
 
 		for (uint32_t i = number(slice_cut(&line, ' ')); i > 0; i--)
 			engine_end_user(s->env->engine, line);
-		engine_set_user(s->env, user);
+		(void)engine_set_user(s->env, user);
 		conn_write_literal(s->env->conn, "known\r\n");
 	} else if (slice_eq(word, SLICE("deadline"))) {
 		engine_set_deadline(s->env, clock_monotonic_ms() + number(line));
@@ -671,6 +672,44 @@ static void an_end_overtakes_a_login(void **state)
 	end(&f);
 }
 
+static void how_many_sessions_one_may_have(void **state)
+{
+	struct engine_limits limits = LIMITS;
+	struct fixture f;
+
+	(void)state;
+	limits.max_sessions_per_user = 2;
+	start(&f, &limits);
+	struct conn *a = greeted(&f), *b = greeted(&f), *c = greeted(&f);
+
+	say(a, "user ann\r\n");
+	expect(a, "known");
+	say(a, "user ann\r\n"); /* the same again isn't one more */
+	expect(a, "known");
+	say(b, "user ann\r\n");
+	expect(b, "known");
+	say(c, "user ann\r\n");
+	expect(c, "too many");
+	say(c, "user bob\r\n");
+	expect(c, "known");
+	/* who leaves makes room: to be another's, or to end */
+	say(a, "user bob\r\n");
+	expect(a, "known");
+	say(c, "user ann\r\n");
+	expect(c, "known");
+	conn_free(b);
+	for (bool known = false; !known; usleep(1000)) {
+		struct slice answer;
+
+		say(a, "user ann\r\n");
+		assert_int_equal(conn_read_line(a, 100, &answer), CONN_LINE_OK);
+		known = slice_eq(answer, SLICE("known"));
+	}
+	conn_free(a);
+	conn_free(c);
+	end(&f);
+}
+
 /* One end of a pair: greeted, served, and told good-bye as all others. */
 static void a_connection_from_elsewhere(void **state)
 {
@@ -767,6 +806,7 @@ int main(void)
 		cmocka_unit_test(shutdown_says_good_bye),
 		cmocka_unit_test(whose_sessions_there_are),
 		cmocka_unit_test(an_end_overtakes_a_login),
+		cmocka_unit_test(how_many_sessions_one_may_have),
 		cmocka_unit_test(a_connection_from_elsewhere),
 		cmocka_unit_test(everything_at_once),
 	};
