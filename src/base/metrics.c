@@ -16,7 +16,7 @@
 	"550 551 552 553 554 555 556 other"
 #define NETWORK_ROLES "smtp imap"
 #define STORE_ROLES   "deliver relay imap jobs"
-#define ALL_ROLES     "smtp deliver relay imap auth jobs metrics"
+#define ALL_ROLES     "smtp deliver relay imap auth jobs metrics convert"
 
 #define CELLS_MAX   400
 
@@ -78,6 +78,9 @@ static const struct row rows[METRIC_COUNT] = {
 	[METRIC_VIEWS] = {"posthorn_imap_views", GAUGE, "imap", NULL, NULL, "Mailbox views in memory."},
 	[METRIC_VIEW_BYTES] = {"posthorn_imap_view_bytes", GAUGE, "imap", NULL, NULL, "Memory of mailbox views."},
 
+	[METRIC_CONVERTED] = {"posthorn_converted_attachments_total", COUNTER, "convert", "outcome", "text cut failed late",
+			      "Attachments that converters were given: read, read so far as is kept, not readable, not in time."},
+	[METRIC_CONVERT_SECONDS] = {"posthorn_convert_seconds", TIME_HISTOGRAM, "convert", NULL, NULL, "Time that a converter took for an attachment."},
 	[METRIC_QUEUE] = {"posthorn_queue_recipients", GAUGE, "jobs", "state", "due waiting in-hand held", "Recipients in the queue."},
 };
 /* clang-format on */

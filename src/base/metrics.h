@@ -65,6 +65,9 @@ enum metric {
 	METRIC_VIEW_BYTES,
 	/* jobs */
 	METRIC_QUEUE, /* state */
+	/* convert */
+	METRIC_CONVERTED, /* outcome */
+	METRIC_CONVERT_SECONDS,
 	METRIC_COUNT,
 };
 

@@ -367,6 +367,15 @@ const struct command commands[] = {
 	 "Reads all that it checks, which may take minutes; the server may be running. Exits with 0 if all is sound, else with 1.\n"
 	 "Examples:\n  posthorn check\n  posthorn check alice@example.org --repair\n",
 	 command_check},
+	{"index list", "[ADDRESS]", "show how far the full-text index is",
+	 "Messages in the index, its size, and messages in whose attachments SEARCH looks. What isn't in it yet is looked into by each\n"
+	 "search. Example:\n  posthorn index list\n",
+	 command_index_list},
+	{"index rebuild", "ADDRESS | --all", "make the full-text index anew",
+	 "  --all    of all accounts\n\n"
+	 "The index and what was read in attachments are thrown away; the running server makes them again, in the background. After an\n"
+	 "upgrade of a converter, for instance. Example:\n  posthorn index rebuild alice@example.org\n",
+	 command_index_rebuild},
 	{"help", "[COMMAND | settings]", "tell about a command, or about all settings", "Example:\n  posthorn help settings\n",
 	 command_help},
 };

@@ -49,6 +49,9 @@ int command_alias_remove(struct cli *cli);
 int command_ban_add(struct cli *cli);
 int command_ban_list(struct cli *cli);
 int command_ban_remove(struct cli *cli);
+/* index.c */
+int command_index_list(struct cli *cli);
+int command_index_rebuild(struct cli *cli);
 /* queue.c */
 int command_queue_list(struct cli *cli);
 int command_queue_show(struct cli *cli);

@@ -7,6 +7,8 @@
 #include <unistd.h>
 
 #include "cli/import.h"
+#include "cli/search_settings.h"
+#include "extract/extractor.h"
 #include "imap/imap.h"
 #include "store/directory.h"
 #include "store/mailbox_view.h"
@@ -17,6 +19,7 @@
 struct own_session {
 	struct cli announcer; /* with an arena of its own: the session's thread announces */
 	struct imap_context context;
+	struct extractor extractor;
 	struct listener listener;
 	struct engine *engine;
 	int64_t account;
@@ -46,6 +49,19 @@ static bool begin(struct own_session *session)
 	return true;
 }
 
+/* SEARCH looks into attachments as the server does, as far as they have been read. */
+static void set_extractor(struct own_session *session, struct cli *cli)
+{
+	struct extractor_options options;
+
+	extract_leave_out_missing(cli->config, &cli->arena, NULL);
+	if (!extract_is_on(cli->config))
+		return;
+	extract_options(cli->config, &cli->arena, &options);
+	extractor_init(&session->extractor, &options, cli->store, NULL, &cli->log);
+	session->context.extractor = &session->extractor;
+}
+
 static struct own_session *new_session(struct cli *cli, const struct account *account)
 {
 	struct own_session *session = calloc(1, sizeof *session);
@@ -72,6 +88,7 @@ static struct own_session *new_session(struct cli *cli, const struct account *ac
 		.views = mailbox_view_cache_new(cli->store, 0),
 		.log = &cli->log,
 	};
+	set_extractor(session, cli);
 	return session;
 }
 

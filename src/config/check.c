@@ -292,6 +292,31 @@ bool check_local_target(struct slice text)
 	return text.len > 1 && text.data[0] == '/';
 }
 
+bool check_converter_types(struct slice text)
+{
+	size_t words = 0;
+
+	while (text.len > 0) {
+		struct slice word = slice_cut(&text, ' ');
+		size_t slash = slice_find_byte(word, '/');
+
+		if (word.len == 0)
+			continue;
+		words++;
+		if (word.data[0] == '.' ? word.len < 2 || slash != SLICE_NOT_FOUND
+					: slash == SLICE_NOT_FOUND || slash == 0 || slash + 1 == word.len)
+			return false;
+	}
+	return words > 0;
+}
+
+bool check_converter_command(struct slice text)
+{
+	if (slice_starts_with(text, SLICE("internal:")))
+		return slice_eq(text, SLICE("internal:office")) || slice_eq(text, SLICE("internal:rtf"));
+	return text.len > 1 && text.len < 4096 && text.data[0] == '/' && text.data[1] != ' ';
+}
+
 bool check_local_mailbox(struct slice text)
 {
 	if (slice_starts_with(text, SLICE("~/")))

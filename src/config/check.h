@@ -53,6 +53,10 @@ bool check_durations(struct slice text);
 bool check_word(struct slice text);
 /* local@domain, roughly */
 bool check_address(struct slice text);
+/* "application/pdf .pdf" */
+bool check_converter_types(struct slice text);
+/* "/usr/bin/pdftotext - -", "internal:office" */
+bool check_converter_command(struct slice text);
 /* "|command", "/file", "/maildir/" */
 bool check_local_target(struct slice text);
 /* "~/Maildir/", "/var/mail/%u" */

@@ -58,6 +58,11 @@ struct config_expiry {
 	char *mailbox;
 	unsigned after_days;
 };
+/* A program that reads attachments (extract/converters.h). */
+struct config_converter {
+	char *types;   /* "application/pdf .pdf" */
+	char *command; /* "/usr/bin/pdftotext - -", "internal:office" */
+};
 /* One that says what may come in (milter/policy.h). */
 struct config_policy {
 	char *address, *default_action, *context;
@@ -209,6 +214,13 @@ struct config {
 		struct config_expiry *expire;
 		unsigned expire_count;
 	} retention;
+	struct {
+		bool attachments;
+		struct config_converter *converters;
+		unsigned converters_count;
+		unsigned converter_time_s, converters_at_once, wait_s;
+		uint64_t converter_memory, attachment_size, attachment_text; /* bytes */
+	} search;
 	struct { /* mail for Unix users and programs (local/local.h); none while both lists are empty */
 		char **domains;
 		unsigned domains_count;

@@ -121,13 +121,46 @@ static void default_listeners(struct config *config, struct arena *arena)
 	}
 }
 
+static void default_converters(struct config *config, struct arena *arena)
+{
+#define OPEN_XML "application/vnd.openxmlformats-officedocument."
+#define MACROS	 ".macroenabled.12"
+#define OASIS	 "application/vnd.oasis.opendocument."
+	static const struct config_converter defaults[] = {
+		{(char *)"application/pdf application/x-pdf .pdf", (char *)"/usr/bin/pdftotext -q -enc UTF-8 -nopgbrk - -"},
+		{(char *)OPEN_XML "wordprocessingml.document " OPEN_XML "wordprocessingml.template application/vnd.ms-word.document" MACROS
+				  " " OPEN_XML "spreadsheetml.sheet " OPEN_XML "spreadsheetml.template application/vnd.ms-excel.sheet" MACROS
+				  " " OPEN_XML "presentationml.presentation " OPEN_XML "presentationml.slideshow " OPEN_XML
+				  "presentationml.template application/vnd.ms-powerpoint.presentation" MACROS " " OASIS "text " OASIS
+				  "text-template " OASIS "spreadsheet " OASIS "spreadsheet-template " OASIS "presentation " OASIS
+				  "presentation-template " OASIS "graphics application/epub+zip"
+				  " .docx .docm .dotx .xlsx .xlsm .xltx .pptx .pptm .ppsx .potx .odt .ott .ods .ots .odp .otp .odg .epub",
+		 (char *)"internal:office"},
+		{(char *)"application/rtf text/rtf application/x-rtf .rtf", (char *)"internal:rtf"},
+		{(char *)"application/msword .doc .dot", (char *)"/usr/bin/catdoc -w -d utf-8"},
+		{(char *)"application/vnd.ms-excel .xls .xlt", (char *)"/usr/bin/xls2csv -d utf-8 /dev/stdin"},
+		{(char *)"application/vnd.ms-powerpoint .ppt .pps", (char *)"/usr/bin/catppt -d utf-8 /dev/stdin"},
+	};
+
+	config->search.converters_count = sizeof(defaults) / sizeof(defaults[0]);
+	config->search.converters = ARENA_ARRAY(arena, struct config_converter, config->search.converters_count);
+	memcpy(config->search.converters, defaults, sizeof(defaults));
+}
+
+static bool is_given(const struct loading *l, struct slice section, struct slice key)
+{
+	return l->root && l->examination->given[setting_find(section, key) - settings];
+}
+
 static void fill_defaults(struct loading *l)
 {
 	struct config *config = &l->owner->config;
 	char name[256] = "localhost";
 
-	if (!l->root || !l->examination->given[setting_find(SLICE_EMPTY, SLICE("listeners")) - settings])
+	if (!is_given(l, SLICE_EMPTY, SLICE("listeners")))
 		default_listeners(config, &l->owner->arena);
+	if (!is_given(l, SLICE("search"), SLICE("converters")))
+		default_converters(config, &l->owner->arena);
 	if (!config->hostname) {
 		gethostname(name, sizeof(name) - 1);
 		config->hostname = slice_cstr(&l->owner->arena, slice_from_cstr(name));

@@ -120,6 +120,19 @@ static const struct setting destination_fields[] = {
 	 .allowed = "a host name such as mail.example.org"},
 };
 
+static const struct setting converter_fields[] = {
+	{"types",
+	 "What it reads, separated by spaces: content types, and file extensions (.pdf), which count where the content type is another one of "
+	 "application/.",
+	 .kind = SETTING_TEXT, FIELD(config_converter, types), .check = check_converter_types,
+	 .allowed = "types and extensions such as application/pdf .pdf"},
+	{"command",
+	 "The program's full path and its arguments, separated by spaces: it has the attachment on standard input (as a file /dev/stdin, if "
+	 "it needs one) and writes UTF-8 to standard output. No shell, no other process. Or internal:office, internal:rtf, which need no program.",
+	 .kind = SETTING_TEXT, FIELD(config_converter, command), .check = check_converter_command,
+	 .allowed = "/PATH ARGUMENT..., internal:office or internal:rtf"},
+};
+
 #define STAGES "connect helo mail rcpt data end-of-message"
 static const struct setting policy_fields[] = {
 	{"address", "Where it listens: unix:/PATH or inet:ADDRESS:PORT.", .kind = SETTING_TEXT, FIELD(config_policy, address),
@@ -169,6 +182,27 @@ const struct setting settings[] = {
 	 .default_text = "info", .allowed = "debug|info|warning|error"},
 	{"log.format", "The form of a log line.", .kind = SETTING_CHOICE, AT(log.format), .default_text = "logfmt",
 	 .allowed = "logfmt|json"},
+	{"search.attachments",
+	 "SEARCH's TEXT and BODY look into the text of attachments too, as far as search.converters can read them.", .kind = SETTING_BOOL,
+	 AT(search.attachments), .default_text = "false"},
+	{"search.converters",
+	 "What reads attachments; those whose program isn't installed are left out. Without this setting: pdftotext (PDF), internal:office "
+	 "(docx, xlsx, pptx, odt, ods, odp, epub and their kin), internal:rtf, catdoc, xls2csv and catppt (doc, xls, ppt). Several machines on one "
+	 "store need the same ones.",
+	 RECORDS(converter_fields, config_converter), LIST(search.converters)},
+	{"search.converter_time", "A converter that takes longer is ended, and the attachment counts as one without text.", SECONDS(1, 600),
+	 AT(search.converter_time_s), .default_text = "20s"},
+	{"search.converter_memory", "Memory that a converter may have.", SIZE(1, 16 * MB, 64 * GB), AT(search.converter_memory),
+	 .default_text = "512MB"},
+	{"search.converters_at_once", "How many run at the same time.", NUMBER(1, 64), AT(search.converters_at_once), .default_text = "2"},
+	{"search.attachment_size", "Larger attachments count as such without text.", SIZE(1, KB, GB), AT(search.attachment_size),
+	 .default_text = "20MB"},
+	{"search.attachment_text", "What stands behind so much text of an attachment isn't found.", SIZE(1, KB, 64 * MB),
+	 AT(search.attachment_text), .default_text = "1MB"},
+	{"search.wait",
+	 "How long a SEARCH waits for attachments that nobody has read yet; then it is refused for the time being, never answered without them.",
+	 SECONDS(1, 3600), AT(search.wait_s), .default_text = "30s"},
+
 	{"local.domains",
 	 "Domains whose local parts are Unix users as well, behind accounts and aliases: mail for them goes into local.mailbox, or where their "
 	 ".forward says. Without this and local.targets nothing is delivered outside the store.",

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "net/engine.h"
 
+struct extractor;
 struct ipc;
 struct mailbox_view_cache;
 struct store;
@@ -47,6 +48,7 @@ struct imap_options {
 	int login_timeout_ms;        /* from the greeting to the log-in; 0: 180,000 */
 	int idle_timeout_ms;         /* idle after it (RFC 9051 section 5.4: at least 30 minutes); 0: 1,860,000 */
 	int progress_ms;             /* between reports on a command that takes long (RFC 9585); 0: 10,000; negative: none between them */
+	int attachments_wait_ms;     /* for those that a search finds unread; 0: 30,000 */
 	int command_timeout_ms;      /* for each wait inside a command; 0: 60,000 */
 	struct imap_preauth preauth;
 };
@@ -59,6 +61,7 @@ struct imap_context {
 	/* Then this tells other processes that an account's mailboxes have changed; from any thread. NULL: nobody is told. */
 	void (*announce)(void *context, int64_t account);
 	void *announce_context;
+	const struct extractor *extractor; /* of attachments that SEARCH looks into; NULL: it looks into none */
 	struct mailbox_view_cache *views;
 	const struct log *log;
 };

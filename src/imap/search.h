@@ -2,6 +2,7 @@
 #pragma once
 
 #include "imap/set.h"
+#include "store/attachment_text.h"
 #include "store/email.h"
 #include "store/mailbox_view.h"
 #include "store/text_index.h"
@@ -105,17 +106,23 @@ enum search_answer search_facts(const struct search_key *key, const struct view_
 bool search_uses_modseq(const struct search_key *key);
 /* EMAIL_* that the rest takes. */
 unsigned search_needs(const struct search_key *key);
-/* With the bytes (and the structure, if needed); `arena` for the work on this message. */
-bool search_matches(const struct search_key *key, const struct view_message *message, const struct email *email,
-		    struct arena *arena);
+/* A message with its bytes (and the structure, if needed). */
+struct search_text {
+	const struct email *email;
+	struct slice attachments;  /* what was read in them: attachment_texts_next */
+	bool attachments_unread;   /* that isn't known */
+};
+/* UNKNOWN: only what stands in attachments can tell, and that isn't known. `arena` for the work on this message. */
+enum search_answer search_judge(const struct search_key *key, const struct view_message *message, const struct search_text *text,
+				struct arena *arena);
 
 /* ---- fuzzily (RFC 6203): search_score.c ---- */
 
 /* 0 to 100: how much of the key's text is in a value; what isn't looked into counts as nothing. */
-unsigned search_key_score(const struct search_key *key, const struct view_message *message, const struct email *email,
+unsigned search_key_score(const struct search_key *key, const struct view_message *message, const struct search_text *text,
 			  struct arena *arena);
-/* RFC 6203 section 4: 1 to 100, of a message that matches. `email` may be NULL: its texts have not been needed. */
-unsigned search_score(const struct search_key *key, const struct view_message *message, const struct email *email,
+/* RFC 6203 section 4: 1 to 100, of a message that matches. `text` may be NULL: it has not been needed. */
+unsigned search_score(const struct search_key *key, const struct view_message *message, const struct search_text *text,
 		      struct arena *arena);
 /* What the full-text index knows of a fuzzy BODY or TEXT key; false: nothing. */
 MUST_CHECK bool search_index_score(const struct search_key *key, int64_t email, unsigned *percent);

@@ -207,14 +207,28 @@ static bool text_contains(void *context, struct slice text, enum message_text_pl
 	return contains(text, finding->key->text, finding->arena);
 }
 
-static bool body_matches(const struct search_key *key, const struct email *email, struct arena *arena)
+static bool attachments_contain(struct finding *finding, struct slice packed)
 {
+	struct attachment_text text;
+
+	while (attachment_texts_next(&packed, &text)) {
+		if (text_contains(finding, text.utf8, MESSAGE_TEXT_BODY))
+			return true;
+	}
+	return false;
+}
+
+static enum search_answer body_matches(const struct search_key *key, const struct search_text *text, struct arena *arena)
+{
+	const struct email *email = text->email;
 	const struct message *message = message_unpack(arena, email->structure, email->bytes);
 	struct finding finding = {key, arena};
 
 	if (!message)
 		message = message_parse(arena, email->bytes, NULL);
-	return message_texts(arena, message, text_contains, &finding);
+	if (message_texts(arena, message, text_contains, &finding) || attachments_contain(&finding, text->attachments))
+		return SEARCH_YES;
+	return text->attachments_unread ? SEARCH_UNKNOWN : SEARCH_NO;
 }
 
 /* The day that the Date field names, in its own zone (RFC 9051 section 6.4.4: "disregarding time and timezone"). */
@@ -242,41 +256,63 @@ static bool saved_matches(const struct search_key *key, int64_t received_ms, int
 	return key->type == SEARCH_SAVED_BEFORE ? day < key->number : day >= key->number;
 }
 
-bool search_matches(const struct search_key *key, const struct view_message *message, const struct email *email,
-		    struct arena *arena)
+/* What attachments hold can only add to it. */
+static enum search_answer fuzzy_matches(const struct search_key *key, const struct view_message *message, const struct search_text *text,
+					struct arena *arena)
 {
+	if (search_key_score(key, message, text, arena) >= FUZZY_LEAST)
+		return SEARCH_YES;
+	return text->attachments_unread && (key->type == SEARCH_BODY || key->type == SEARCH_TEXT) ? SEARCH_UNKNOWN : SEARCH_NO;
+}
+
+static enum search_answer judge_children(const struct search_key *key, const struct view_message *message,
+					 const struct search_text *text, struct arena *arena)
+{
+	enum search_answer decisive = key->type == SEARCH_OR ? SEARCH_YES : SEARCH_NO;
+	enum search_answer sum = decisive == SEARCH_NO ? SEARCH_YES : SEARCH_NO;
+
+	for (const struct search_key *child = key->children; child; child = child->next) {
+		enum search_answer one = search_judge(child, message, text, arena);
+
+		if (one == decisive)
+			return decisive;
+		if (one == SEARCH_UNKNOWN)
+			sum = SEARCH_UNKNOWN;
+	}
+	return sum;
+}
+
+enum search_answer search_judge(const struct search_key *key, const struct view_message *message, const struct search_text *text,
+				struct arena *arena)
+{
+	const struct email *email = text->email;
 	enum search_answer known = search_facts(key, message);
 
 	if (known != SEARCH_UNKNOWN)
-		return known == SEARCH_YES;
+		return known;
 	if (key->fuzzy)
-		return search_key_score(key, message, email, arena) >= FUZZY_LEAST;
+		return fuzzy_matches(key, message, text, arena);
 	switch (key->type) {
 	case SEARCH_SAVED_BEFORE:
 	case SEARCH_SAVED_ON:
 	case SEARCH_SAVED_SINCE:
-		return saved_matches(key, message->received_ms, email->saved_ms);
+		return answer(saved_matches(key, message->received_ms, email->saved_ms));
 	case SEARCH_SENT_BEFORE:
 	case SEARCH_SENT_ON:
 	case SEARCH_SENT_SINCE:
-		return sent_matches(key, email->envelope, arena);
+		return answer(sent_matches(key, email->envelope, arena));
 	case SEARCH_ENVELOPE:
-		return envelope_matches(key, email->envelope, arena);
+		return answer(envelope_matches(key, email->envelope, arena));
 	case SEARCH_HEADER:
-		return header_matches(key, fetch_header_of(email->bytes), arena);
+		return answer(header_matches(key, fetch_header_of(email->bytes), arena));
 	case SEARCH_BODY:
 	case SEARCH_TEXT:
-		return body_matches(key, email, arena);
+		return body_matches(key, text, arena);
 	case SEARCH_FUZZY:
-		return search_matches(key->children, message, email, arena);
+		return search_judge(key->children, message, text, arena);
 	case SEARCH_NOT:
-		return !search_matches(key->children, message, email, arena);
+		return opposite(search_judge(key->children, message, text, arena));
 	default:
-		break;
+		return judge_children(key, message, text, arena);
 	}
-	for (const struct search_key *child = key->children; child; child = child->next) {
-		if (search_matches(child, message, email, arena) == (key->type == SEARCH_OR))
-			return key->type == SEARCH_OR;
-	}
-	return key->type == SEARCH_AND;
 }

@@ -1,9 +1,11 @@
 /* Messages are looked at in the order of their uids, a piece at a time: first what the view knows; for those that this doesn't settle,
- * their texts by a scan, which is left now and then so that no read snapshot lasts long.
+ * their texts by a scan, which is left now and then so that no read snapshot lasts long. Some are judged apart from it: large ones, and those
+ * of which only their attachments can tell.
  */
 #include "imap/search_run.h"
 
 #include "base/clock.h"
+#include "extract/extractor.h"
 #include "imap/fuzzy.h"
 #include "imap/session.h"
 #include "imap/write.h"
@@ -14,6 +16,8 @@
 #define QUESTIONS_MAX   32 /* to the full-text index, of one search */
 #define INDEX_BYTES_MAX ((size_t)256 * 1024 * 1024)
 #define TEXTS_MAX       ((uint64_t)512 * 1024 * 1024) /* of one message */
+#define WAIT_MS         30000 /* for attachments that nobody has read yet */
+#define WAIT_AMONG_MS   5000  /* where nobody has asked right now */
 
 struct search {
 	struct imap_session *s;
@@ -35,11 +39,17 @@ struct search {
 	uint16_t open_at[IMAP_PIECE];
 	size_t open_count, next;
 	int64_t until_ms;
-	bool is_large;
-	struct email large;
+	bool is_apart; /* the next one */
+	struct email apart;
+	int64_t wait_until_ms; /* for attachments; 0: none had to be read so far */
 };
 
 /* ---- before: names and numbers that only the session knows ---- */
+
+static int64_t edition_of(const struct imap_session *s)
+{
+	return s->context->extractor ? s->context->extractor->edition.number : 0;
+}
 
 /* Without an answer all messages are looked into. */
 static enum status ask_index(struct search *search, struct search_key *key)
@@ -52,7 +62,8 @@ static enum status ask_index(struct search *search, struct search_key *key)
 		return STATUS_OK;
 	search->questions++;
 	hits = ARENA_NEW(imap_arena(s), struct text_hits);
-	status = text_index_find(imap_store(s), &search->index, imap_viewer_account(s), key->text, key->fuzzy ? FUZZY_LEAST : 100, hits);
+	status = text_index_find(imap_store(s), &search->index, imap_viewer_account(s), key->text, edition_of(s),
+				 key->fuzzy ? FUZZY_LEAST : 100, hits);
 	if (status == STATUS_OK && hits->covered)
 		key->index = hits;
 	return status == STATUS_LIMIT ? STATUS_OK : status;
@@ -139,61 +150,101 @@ static enum status prepare(struct search *search, struct search_key *key)
 
 /* ---- messages whose texts decide ---- */
 
-static void judge(struct search *search, const struct email *email)
+/* The next one. False: that takes what its attachments hold. */
+static bool judge(struct search *search, const struct search_text *text)
 {
 	size_t at = search->open_at[search->next];
+	enum search_answer answer = search_judge(search->key, &search->messages[at], text, &search->scratch);
 
-	search->matched[at] = search_matches(search->key, &search->messages[at], email, &search->scratch);
+	if (answer == SEARCH_UNKNOWN)
+		return false;
+	search->matched[at] = answer == SEARCH_YES;
 	if (search->matched[at] && search->wants_scores)
-		search->scores[at] = (uint8_t)search_score(search->key, &search->messages[at], email, &search->scratch);
+		search->scores[at] = (uint8_t)search_score(search->key, &search->messages[at], text, &search->scratch);
 	search->next++;
+	arena_reset(&search->scratch);
+	return true;
+}
+
+static bool has_attachments(struct search *search, const struct email *email)
+{
+	const struct extractor *extractor = search->s->context->extractor;
+
+	return extractor && search->needs & EMAIL_BYTES && extractor_wants(extractor, &search->scratch, email->structure);
+}
+
+/* What the scan shows doesn't outlast it. */
+static void set_apart(struct search *search, const struct email *email)
+{
+	arena_reset(&search->scratch);
+	search->is_apart = true;
+	search->apart = *email;
+	search->apart.structure = slice_dup(&search->scratch, email->structure);
+	search->apart.envelope = slice_dup(&search->scratch, email->envelope);
+	search->apart.bytes = SLICE_EMPTY;
 }
 
 static bool each_email(void *context, const struct email *email)
 {
 	struct search *search = context;
+	struct search_text text = {.email = email};
 
 	while (search->next < search->open_count && search->open_uids[search->next] < email->uid)
 		search->next++;
 	if (search->next == search->open_count || search->open_uids[search->next] != email->uid)
 		return search->next < search->open_count;
-	if (search->needs & EMAIL_BYTES && email->bytes.len < email->size) {
-		search->is_large = true;
-		search->large = *email;
-		search->large.structure = slice_dup(&search->scratch, email->structure);
-		search->large.envelope = slice_dup(&search->scratch, email->envelope);
+	text.attachments_unread = has_attachments(search, email);
+	if ((search->needs & EMAIL_BYTES && email->bytes.len < email->size) || !judge(search, &text)) {
+		set_apart(search, email);
 		return false;
 	}
-	judge(search, email);
-	arena_reset(&search->scratch);
 	return clock_monotonic_ms() < search->until_ms;
 }
 
-/* Of a message too large for a scan the texts are read. */
-static enum status judge_texts(struct search *search)
+/* An answer without them would be wrong: rather none. */
+static enum status read_attachments(struct search *search, struct slice *packed)
 {
+	struct imap_session *s = search->s;
+	int wait_ms = s->context->options.attachments_wait_ms ? s->context->options.attachments_wait_ms : WAIT_MS;
+	const struct attachment_source source = {search->apart.id, search->apart.structure};
+	enum status status;
+
+	if (search->among && wait_ms > WAIT_AMONG_MS)
+		wait_ms = WAIT_AMONG_MS;
+	if (search->wait_until_ms == 0)
+		search->wait_until_ms = clock_monotonic_ms() + wait_ms;
+	engine_wait(s->env, true);
+	status = extractor_read(s->context->extractor, &search->scratch, imap_viewer_account(s), &source, search->wait_until_ms, packed);
+	engine_wait(s->env, false);
+	return status == STATUS_LIMIT ? STATUS_TEMPORARY : status;
+}
+
+/* Its texts are read, and what attachments hold only where all else doesn't tell. What is read outlasts what judging resets. */
+static enum status judge_apart(struct search *search)
+{
+	struct search_text text = {.email = &search->apart};
+	struct arena arena SCOPED_ARENA;
 	struct email_texts texts;
-	enum status status = email_texts_open(imap_store(search->s), &search->scratch, imap_viewer_account(search->s),
-					      search->large.id, search->large.size, search->large.structure, TEXTS_MAX, &texts);
+	enum status status;
+
+	search->is_apart = false;
+	status = email_texts_open(imap_store(search->s), &arena, imap_viewer_account(search->s), search->apart.id, search->apart.size,
+				  search->apart.structure, TEXTS_MAX, &texts);
+	if (status == STATUS_OK) {
+		search->apart.bytes = texts.bytes;
+		text.attachments_unread = has_attachments(search, &search->apart);
+		if (!judge(search, &text)) {
+			status = read_attachments(search, &text.attachments);
+			text.attachments_unread = false;
+			if (status == STATUS_OK)
+				(void)judge(search, &text);
+		}
+		email_texts_close(&texts);
+	}
 	if (status == STATUS_NOT_FOUND) {
 		search->next++;
 		return STATUS_OK;
 	}
-	if (status != STATUS_OK)
-		return status;
-	search->large.bytes = texts.bytes;
-	judge(search, &search->large);
-	email_texts_close(&texts);
-	return STATUS_OK;
-}
-
-/* Its texts, and the reader of them, lie in the scratch memory. */
-static enum status judge_large(struct search *search)
-{
-	enum status status = judge_texts(search);
-
-	search->is_large = false;
-	arena_reset(&search->scratch);
 	return status;
 }
 
@@ -210,8 +261,8 @@ static enum status judge_open(struct search *search)
 		search->until_ms = clock_monotonic_ms() + SNAPSHOT_MS;
 		status = email_scan(imap_store(search->s), imap_viewer_account(search->s), mailbox, search->open_uids + search->next,
 				    search->open_count - search->next, search->needs, each_email, search);
-		if (status == STATUS_OK && search->is_large)
-			status = judge_large(search);
+		if (status == STATUS_OK && search->is_apart)
+			status = judge_apart(search);
 		else if (search->next == before)
 			break; /* the rest have been expunged */
 	}

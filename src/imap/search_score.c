@@ -24,7 +24,7 @@ bool search_index_score(const struct search_key *key, int64_t email, unsigned *p
 			high = middle;
 	}
 	*percent = low < hits->count && hits->emails[low] == email ? hits->percents[low] : 0;
-	return true;
+	return *percent != TEXT_INDEX_UNKNOWN;
 }
 
 /* ---- one key ---- */
@@ -53,13 +53,19 @@ static bool look_into_text(void *context, struct slice text, enum message_text_p
 	return fuzzy_percent(&looking->fuzzy) == 100;
 }
 
-static void look_into_message(struct looking *looking, const struct email *email)
+static void look_into_message(struct looking *looking, const struct search_text *text)
 {
+	const struct email *email = text->email;
+	struct slice packed = text->attachments;
+	struct attachment_text attachment;
 	const struct message *message = message_unpack(looking->arena, email->structure, email->bytes);
 
 	if (!message)
 		message = message_parse(looking->arena, email->bytes, NULL);
-	(void)message_texts(looking->arena, message, look_into_text, looking);
+	if (message_texts(looking->arena, message, look_into_text, looking))
+		return;
+	while (attachment_texts_next(&packed, &attachment) && !look_into_text(looking, attachment.utf8, MESSAGE_TEXT_BODY))
+		;
 }
 
 static void look_into_header(struct looking *looking, struct slice header)
@@ -72,7 +78,7 @@ static void look_into_header(struct looking *looking, struct slice header)
 	}
 }
 
-unsigned search_key_score(const struct search_key *key, const struct view_message *message, const struct email *email,
+unsigned search_key_score(const struct search_key *key, const struct view_message *message, const struct search_text *text,
 			  struct arena *arena)
 {
 	struct looking *looking;
@@ -80,18 +86,18 @@ unsigned search_key_score(const struct search_key *key, const struct view_messag
 
 	if (search_index_score(key, message->email, &percent))
 		return percent;
-	if (!email)
+	if (!text)
 		return 0;
 	looking = ARENA_NEW(arena, struct looking);
 	looking->key = key;
 	looking->arena = arena;
 	fuzzy_begin(&looking->fuzzy, key->text);
 	if (key->type == SEARCH_ENVELOPE)
-		look(looking, envelope_text(arena, email->envelope, (enum envelope_item)key->value));
+		look(looking, envelope_text(arena, text->email->envelope, (enum envelope_item)key->value));
 	else if (key->type == SEARCH_HEADER)
-		look_into_header(looking, fetch_header_of(email->bytes));
+		look_into_header(looking, fetch_header_of(text->email->bytes));
 	else
-		look_into_message(looking, email);
+		look_into_message(looking, text);
 	return fuzzy_percent(&looking->fuzzy);
 }
 
@@ -103,9 +109,9 @@ struct score {
 
 /* RFC 6203 section 4: how several keys make one score is ours: the mean of those that matched. */
 static void add_scores(struct score *score, const struct search_key *key, const struct view_message *message,
-		       const struct email *email, struct arena *arena)
+		       const struct search_text *text, struct arena *arena)
 {
-	unsigned percent = key->fuzzy ? search_key_score(key, message, email, arena) : 0;
+	unsigned percent = key->fuzzy ? search_key_score(key, message, text, arena) : 0;
 
 	if (percent >= FUZZY_LEAST) {
 		score->sum += percent;
@@ -114,17 +120,17 @@ static void add_scores(struct score *score, const struct search_key *key, const 
 	if (key->type == SEARCH_NOT)
 		return;
 	for (const struct search_key *child = key->children; child; child = child->next)
-		add_scores(score, child, message, email, arena);
+		add_scores(score, child, message, text, arena);
 }
 
 /* From the least share that matches to all of it, spread over 1 to 100. */
-unsigned search_score(const struct search_key *key, const struct view_message *message, const struct email *email,
+unsigned search_score(const struct search_key *key, const struct view_message *message, const struct search_text *text,
 		      struct arena *arena)
 {
 	struct score score = {0};
 	unsigned mean;
 
-	add_scores(&score, key, message, email, arena);
+	add_scores(&score, key, message, text, arena);
 	if (score.count == 0)
 		return 100;
 	mean = score.sum / score.count;

@@ -235,20 +235,29 @@ static bool receive_reply(struct channel *channel, int64_t deadline_ms, int time
 	int64_t left_ms = channel->receive_timeout_ms ? timeout_ms : deadline_ms - clock_monotonic_ms();
 
 	limit_receive_time(channel, left_ms > 0 ? (int)left_ms : 1);
-	if (frame_receive(channel->fd, channel->buffer, sizeof(channel->buffer), 1, reply) != 0)
-		return false;
-	frame_close_fds(reply); /* replies bring none */
-	return true;
+	return frame_receive(channel->fd, channel->buffer, sizeof(channel->buffer), 1, reply) == 0;
 }
 
 enum status ipc_call(struct ipc *ipc, enum role to, uint32_t type, struct slice payload, int fd, int timeout_ms,
 		     struct arena *arena, struct slice *reply)
+{
+	int reply_fd;
+	enum status status = ipc_call_fd(ipc, to, type, payload, fd, timeout_ms, arena, reply, &reply_fd);
+
+	if (reply_fd >= 0)
+		close(reply_fd);
+	return status;
+}
+
+enum status ipc_call_fd(struct ipc *ipc, enum role to, uint32_t type, struct slice payload, int fd, int timeout_ms,
+			struct arena *arena, struct slice *reply, int *reply_fd)
 {
 	struct frame request = {.header = {.type = type}, .payload = payload, .fds = {fd}, .fd_count = fd >= 0};
 	struct channel *channel;
 	struct frame answer;
 
 	*reply = SLICE_EMPTY;
+	*reply_fd = -1;
 	if (payload.len > IPC_FRAME_MAX)
 		return STATUS_LIMIT;
 	request.header.deadline_ms = clock_monotonic_ms() + timeout_ms;
@@ -261,6 +270,8 @@ enum status ipc_call(struct ipc *ipc, enum role to, uint32_t type, struct slice 
 		return STATUS_TEMPORARY;
 	}
 	*reply = slice_dup(arena, answer.payload);
+	if (answer.fd_count)
+		*reply_fd = answer.fds[0];
 	give_back(ipc, to, channel);
 	return answer.header.type <= STATUS_BUG ? (enum status)answer.header.type : STATUS_BUG;
 }

@@ -17,6 +17,7 @@ static const struct slice role_names[ROLE_COUNT] = {
 	[ROLE_JOBS] = {"jobs", 4},
 	[ROLE_METRICS] = {"metrics", 7},
 	[ROLE_LOCAL] = {"local", 5},
+	[ROLE_CONVERT] = {"convert", 7},
 };
 
 struct slice role_name(enum role role)

@@ -32,6 +32,7 @@ enum role {
 	ROLE_JOBS,
 	ROLE_METRICS,
 	ROLE_LOCAL,
+	ROLE_CONVERT,
 	ROLE_COUNT,
 };
 struct slice role_name(enum role role);
@@ -49,6 +50,7 @@ struct ipc_request {
 	uint32_t type;
 	struct slice payload;
 	int fd;              /* -1: none. Closed after the handler unless it sets it to -1. */
+	int reply_fd;        /* -1; what the handler sets it to goes with the reply, and is closed then */
 	int64_t deadline_ms; /* monotonic: when the caller gives up. A request that comes later isn't handled at all. */
 };
 
@@ -83,6 +85,9 @@ void ipc_free(struct ipc *ipc);
  * IPC_FRAME_MAX. */
 MUST_CHECK enum status ipc_call(struct ipc *ipc, enum role to, uint32_t type, struct slice payload, int fd, int timeout_ms,
 				struct arena *arena, struct slice *reply);
+/* The same for a reply that brings a descriptor: *reply_fd, -1 or the caller's to close. */
+MUST_CHECK enum status ipc_call_fd(struct ipc *ipc, enum role to, uint32_t type, struct slice payload, int fd, int timeout_ms,
+				   struct arena *arena, struct slice *reply, int *reply_fd);
 /* A socket to one of the programs beside us that this role may talk to, by its address as the configuration has it: non-blocking, and
  * perhaps still about to be connected. The supervisor makes it, so that the role needs no power for that. -1: none. */
 int ipc_dial(struct ipc *ipc, struct slice address, int timeout_ms);

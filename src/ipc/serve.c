@@ -30,7 +30,7 @@ static enum status answer(struct server *server, struct ipc_request *request, st
 	return ipc->handler(ipc->context, request, arena, reply);
 }
 
-static enum status handle(struct server *server, struct frame *frame, struct arena *arena, struct buf *reply)
+static enum status handle(struct server *server, struct frame *frame, struct arena *arena, struct buf *reply, int *reply_fd)
 {
 	struct ipc *ipc = server->ipc;
 	struct ipc_request request = {
@@ -38,12 +38,14 @@ static enum status handle(struct server *server, struct frame *frame, struct are
 		.type = frame->header.type,
 		.payload = frame->payload,
 		.fd = frame->fd_count ? frame->fds[0] : -1,
+		.reply_fd = -1,
 		.deadline_ms = frame->header.deadline_ms,
 	};
 	enum status status = answer(server, &request, arena, reply);
 
 	if (request.fd >= 0)
 		close(request.fd);
+	*reply_fd = request.reply_fd;
 	if (buf_ok(reply))
 		return status;
 	LOG_ERROR(ipc->log, "ipc.reply-too-large", LOG_INT("type", request.type));
@@ -63,12 +65,15 @@ static bool serve_one(struct server *server, struct arena *arena, struct buf *re
 		return false;
 	}
 	buf_clear(reply);
-	answer.header.type = handle(server, &frame, arena, reply);
+	answer.header.type = handle(server, &frame, arena, reply, &answer.fds[0]);
+	answer.fd_count = answer.fds[0] >= 0;
 	answer.payload = buf_slice(reply);
-	if (frame_send(server->fd, &answer, 0) != 0)
-		return false;
+	bool sent = frame_send(server->fd, &answer, 0) == 0;
+
+	if (answer.fds[0] >= 0)
+		close(answer.fds[0]);
 	arena_reset(arena);
-	return true;
+	return sent;
 }
 
 static void *serve(void *argument)

@@ -19,7 +19,7 @@ struct indexer {
 	pthread_t thread;
 	pthread_mutex_t mutex;
 	pthread_cond_t stop;
-	bool stopping;
+	bool stopping, is_woken;
 };
 
 /* False when it is time to stop. */
@@ -30,6 +30,21 @@ static bool rest(struct indexer *indexer, int64_t ms)
 	pthread_mutex_lock(&indexer->mutex);
 	while (!indexer->stopping && thread_wait_until(&indexer->stop, &indexer->mutex, until_ms))
 		;
+	bool goes_on = !indexer->stopping;
+
+	pthread_mutex_unlock(&indexer->mutex);
+	return goes_on;
+}
+
+/* Up to the next round. */
+static bool rest_between(struct indexer *indexer)
+{
+	int64_t until_ms = clock_monotonic_ms() + indexer->options.interval_ms;
+
+	pthread_mutex_lock(&indexer->mutex);
+	while (!indexer->stopping && !indexer->is_woken && thread_wait_until(&indexer->stop, &indexer->mutex, until_ms))
+		;
+	indexer->is_woken = false;
 	bool goes_on = !indexer->stopping;
 
 	pthread_mutex_unlock(&indexer->mutex);
@@ -60,10 +75,25 @@ static void index_messages(struct indexer *indexer)
 
 	do {
 		started_ms = clock_monotonic_ms();
-		status = text_index_step(indexer->store, &account, &indexed);
+		status = text_index_step(indexer->store, indexer->options.edition, &account, &indexed);
 		total += indexed;
 	} while (status == STATUS_OK && indexed > 0 && rest_as_long(indexer, started_ms));
 	say(indexer, "jobs.messages_indexed", status, total);
+}
+
+/* What was written before attachments were read. */
+static void renew(struct indexer *indexer)
+{
+	int64_t account = 1, started_ms;
+	size_t rewritten, total = 0;
+	enum status status;
+
+	do {
+		started_ms = clock_monotonic_ms();
+		status = text_index_renew(indexer->store, indexer->options.edition, &account, &rewritten);
+		total += rewritten;
+	} while (status == STATUS_OK && rewritten > 0 && rest_as_long(indexer, started_ms));
+	say(indexer, "jobs.index_renewed", status, total);
 }
 
 static void make_threads(struct indexer *indexer)
@@ -105,7 +135,7 @@ static void tidy(struct indexer *indexer)
 
 	do {
 		started_ms = clock_monotonic_ms();
-		status = text_index_tidy(indexer->store, &account, &rewritten, &more);
+		status = text_index_tidy(indexer->store, indexer->options.edition, &account, &rewritten, &more);
 		total += rewritten;
 	} while (status == STATUS_OK && more && (rewritten == 0 || rest_as_long(indexer, started_ms)));
 	say(indexer, "jobs.index_tidied", status, total);
@@ -118,14 +148,23 @@ static void *run(void *context)
 
 	do {
 		index_messages(indexer);
+		renew(indexer);
 		make_threads(indexer);
 		if (clock_monotonic_ms() < tidy_ms)
 			continue;
 		tidy(indexer);
 		tidy_threads(indexer);
 		tidy_ms = clock_monotonic_ms() + indexer->options.tidy_interval_ms;
-	} while (rest(indexer, indexer->options.interval_ms));
+	} while (rest_between(indexer));
 	return NULL;
+}
+
+void indexer_wake(struct indexer *indexer)
+{
+	pthread_mutex_lock(&indexer->mutex);
+	indexer->is_woken = true;
+	pthread_cond_signal(&indexer->stop);
+	pthread_mutex_unlock(&indexer->mutex);
 }
 
 static int or_default(int value, int otherwise)
@@ -149,6 +188,7 @@ struct indexer *indexer_new(const struct indexer_options *options, struct store 
 	indexer->options.interval_ms = or_default(options->interval_ms, INTERVAL_MS);
 	indexer->options.rest_ms = or_default(options->rest_ms, REST_MS);
 	indexer->options.tidy_interval_ms = or_default(options->tidy_interval_ms, TIDY_INTERVAL_MS);
+	indexer->options.edition = options->edition;
 	indexer->store = store;
 	indexer->log = log;
 	pthread_mutex_init(&indexer->mutex, NULL);

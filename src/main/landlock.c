@@ -3,9 +3,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/landlock.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "main/programs.h"
 #include "main/roles.h"
 
 /* Newer than the headers of Debian 12, as the kernel's ABI defines them. */
@@ -64,6 +66,26 @@ static bool add_folder(int ruleset, int folder, uint64_t handled)
 	return syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) == 0;
 }
 
+#define ACCESS_FS_PROGRAM (LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_READ_FILE)
+
+/* What can't be a folder's right isn't given to a file. */
+static bool add_files(int ruleset, const struct program_files *files)
+{
+	struct landlock_path_beneath_attr rule = {LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE, files->null};
+	struct stat found;
+
+	if (files->null >= 0 && syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) != 0)
+		return false;
+	for (size_t i = 0; i < files->count; i++) {
+		bool is_folder = fstat(files->fds[i], &found) == 0 && S_ISDIR(found.st_mode);
+
+		rule = (struct landlock_path_beneath_attr){ACCESS_FS_PROGRAM | (is_folder ? LANDLOCK_ACCESS_FS_READ_DIR : 0), files->fds[i]};
+		if (syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) != 0)
+			return false;
+	}
+	return true;
+}
+
 static bool add_port(int ruleset, uint64_t access, unsigned port)
 {
 	struct port_rule rule = {.allowed_access = access, .port = port};
@@ -71,9 +93,20 @@ static bool add_port(int ruleset, uint64_t access, unsigned port)
 	return syscall(SYS_landlock_add_rule, ruleset, RULE_NET_PORT, &rule, 0) == 0;
 }
 
+static int version(void)
+{
+	return (int)syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+}
+
+bool landlock_is_known(void)
+{
+	return version() >= 1;
+}
+
 enum landlock_outcome landlock_enter(const struct sandbox *sandbox)
 {
-	int abi = (int)syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+	int abi = version();
+
 	if (abi < 1)
 		return LANDLOCK_ABSENT;
 
@@ -86,6 +119,8 @@ enum landlock_outcome landlock_enter(const struct sandbox *sandbox)
 	bool ok = true;
 	if (sandbox->folder_fd >= 0)
 		ok = add_folder(ruleset, sandbox->folder_fd, attributes.handled_access_fs);
+	if (ok && (sandbox->powers & POWER_PROGRAMS))
+		ok = add_files(ruleset, sandbox->programs);
 	if (ok && sandbox->connect_port != 0 && (attributes.handled_access_net & ACCESS_NET_CONNECT_TCP))
 		ok = add_port(ruleset, ACCESS_NET_CONNECT_TCP, sandbox->connect_port);
 	for (size_t i = 0; ok && i < sandbox->dns_port_count && (attributes.handled_access_net & ACCESS_NET_CONNECT_TCP); i++)

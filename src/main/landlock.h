@@ -4,5 +4,7 @@
 #include "main/sandbox.h"
 
 enum landlock_outcome { LANDLOCK_DONE, LANDLOCK_ABSENT, LANDLOCK_FAILED };
+/* Is there Landlock in this kernel? */
+bool landlock_is_known(void);
 /* Needs no_new_privs. */
 MUST_CHECK enum landlock_outcome landlock_enter(const struct sandbox *sandbox);

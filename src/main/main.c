@@ -1,11 +1,12 @@
 /* The one program: `posthorn COMMAND` for people, `posthorn role NAME` and `posthorn prepare NAME` for its own supervisor,
- * `posthorn agent local` for its role local. */
+ * `posthorn agent NAME` for its roles local and convert. */
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "cli/command.h"
 #include "cli/sendmail.h"
 #include "local/job.h"
+#include "main/agent_convert.h"
 #include "main/probe.h"
 #include "main/role.h"
 #include "main/supervisor.h"
@@ -27,7 +28,7 @@ static int command_probe(struct cli *cli)
 	if (!cli_finish(cli, 1, 1))
 		return cli->failed;
 	if (!role_from_name(cli_argument(cli, 0), &role) || role == ROLE_SUPERVISOR)
-		return cli_fail(cli, EXIT_USAGE, "there is no role \"%s\"; give one of smtp, deliver, relay, imap, auth, jobs, metrics, local",
+		return cli_fail(cli, EXIT_USAGE, "there is no role \"%s\"; give one of smtp, deliver, relay, imap, auth, jobs, metrics, local, convert",
 		                cli->arguments[0]);
 	return probe_run(role, cli->config_path);
 }
@@ -39,7 +40,7 @@ static const struct command own_commands[] = {
 	 command_serve},
 	{"probe", "ROLE", "show what a role's sandbox leaves it",
 	 "Enters the sandbox as that role does and tries what it should not be able to do, a line each: name=allowed or name=refused.\n"
-	 "ROLE is smtp, deliver, relay, imap, auth, jobs or metrics. Example:\n  posthorn probe smtp\n",
+	 "ROLE is smtp, deliver, relay, imap, auth, jobs, metrics or convert. Example:\n  posthorn probe smtp\n",
 	 command_probe},
 };
 
@@ -60,6 +61,8 @@ int main(int argc, char **argv)
 		return sendmail_main(argc, argv);
 	if (slice_eq(command, SLICE("agent")) && strcmp(argv[2], "local") == 0)
 		return local_agent_main();
+	if (slice_eq(command, SLICE("agent")) && strcmp(argv[2], "convert") == 0)
+		return convert_agent_main();
 	if (slice_eq(command, SLICE("role")) || slice_eq(command, SLICE("prepare")))
 		return run_as_role(command, slice_from_cstr(argv[2]));
 	return cli_main(argc, argv, own_commands, sizeof(own_commands) / sizeof(own_commands[0]));

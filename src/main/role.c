@@ -17,6 +17,7 @@
 #include "base/random.h"
 #include "ipc/pack.h"
 #include "main/confine.h"
+#include "main/programs.h"
 #include "main/roles.h"
 #include "main/sandbox.h"
 #include "main/store_place.h"
@@ -188,9 +189,12 @@ bool role_enter_sandbox(struct role_setup *setup)
 	unsigned ports[DNS_PORTS_MAX];
 	struct store_place place = store_place_of(setup);
 	unsigned powers = setup->definition->powers;
+	struct program_files files = {.null = -1};
 
 	if (powers & POWER_USERS)
 		return confine(&setup->log);
+	if (powers & POWER_PROGRAMS)
+		program_files_open(&files, setup->config);
 	if (!drop_privileges(setup, &place))
 		return false;
 	/* The supervisor's death is ours; set after the change of user, which clears it. */
@@ -198,7 +202,7 @@ bool role_enter_sandbox(struct role_setup *setup)
 		return false;
 
 	struct sandbox sandbox = {.powers = powers, .folder_fd = -1, .unix_sockets = place.unix_sockets, .connect_port = place.port,
-				  .dns_ports = ports, .dns_port_count = role_asks_dns(setup) ? dns_ports(setup->config, ports) : 0};
+				  .dns_ports = ports, .dns_port_count = role_asks_dns(setup) ? dns_ports(setup->config, ports) : 0, .programs = &files};
 	if (place.inside_folder.len > 0) {
 		sandbox.folder_fd = open(slice_cstr(&setup->arena, place.inside_folder), O_PATH | O_DIRECTORY | O_CLOEXEC);
 		if (sandbox.folder_fd < 0) {
@@ -210,6 +214,7 @@ bool role_enter_sandbox(struct role_setup *setup)
 	bool ok = sandbox_enter(&sandbox, &setup->log);
 	if (sandbox.folder_fd >= 0)
 		close(sandbox.folder_fd);
+	program_files_close(&files);
 	return ok;
 }
 

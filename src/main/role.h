@@ -88,3 +88,4 @@ int role_run_auth(struct role_setup *setup);
 int role_run_jobs(struct role_setup *setup);
 int role_run_metrics(struct role_setup *setup);
 int role_run_local(struct role_setup *setup);
+int role_run_convert(struct role_setup *setup);

@@ -1,5 +1,7 @@
 #include <stdlib.h>
 
+#include "cli/search_settings.h"
+#include "extract/extractor.h"
 #include "guard/service.h"
 #include "imap/imap.h"
 #include "imap/url_service.h"
@@ -17,6 +19,7 @@
 struct imap_role {
 	struct imap_context imap;
 	struct pop3_context pop3;
+	struct extractor extractor;
 	struct role_setup *setup;
 	struct budget memory;
 };
@@ -44,7 +47,20 @@ static struct imap_options options_from(const struct config *config)
 		.submitter = slice_from_cstr(config->imap.submitter),
 		.idle_timeout_ms = (int)config->limits.idle_timeout_s * 1000,
 		.command_timeout_ms = (int)config->limits.command_timeout_s * 1000,
+		.attachments_wait_ms = (int)config->search.wait_s * 1000,
 	};
+}
+
+static void start_reading_attachments(struct imap_role *role, struct ipc *ipc)
+{
+	struct role_setup *setup = role->setup;
+	struct extractor_options options;
+
+	if (!extract_is_on(setup->config))
+		return;
+	extract_options(setup->config, &setup->arena, &options);
+	extractor_init(&role->extractor, &options, role->imap.store, ipc, &setup->log);
+	role->imap.extractor = &role->extractor;
 }
 
 static enum pop3_plaintext pop3_plaintext_from(enum imap_plaintext plaintext)
@@ -100,6 +116,7 @@ static bool start(void *context, struct ipc *ipc)
 		LOG_ERROR(&setup->log, "imap.no_store", LOG_STR("reason", error.text));
 		return false;
 	}
+	start_reading_attachments(role, ipc);
 	role->imap.views = mailbox_view_cache_new(role->imap.store, 0);
 	ipc_set_metrics_reporter(ipc, report, role);
 	role->pop3.ipc = ipc;

@@ -14,6 +14,7 @@ enum {
 	POWER_CONNECT = 1 << 1, /* open connections and ask the DNS */
 	POWER_STORE = 1 << 2,   /* the folder of the store (or the connection to PostgreSQL) */
 	POWER_AUTH = 1 << 3,    /* the folder of the credentials */
+	POWER_PROGRAMS = 1 << 5, /* start programs that see the system's files and no socket (main/programs.h) */
 	POWER_USERS = 1 << 4,   /* become any Unix user; no sandbox but main/confine.h */
 };
 

@@ -46,6 +46,8 @@ static void place_folder(struct role_setup *setup, struct store_place *place, st
 	struct slice data = slice_from_cstr(setup->config->data);
 	struct slice path = join(&setup->arena, data, SLICE("/"), folder);
 
+	if (setup->definition->powers & POWER_PROGRAMS)
+		return; /* its programs lie elsewhere: Landlock says where */
 	if (setup->uid != (uid_t)-1) {
 		place->chroot_folder = path;
 		path = SLICE("/");

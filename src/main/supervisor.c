@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "cli/search_settings.h"
 #include "main/roles.h"
 
 #define STOP_GRACE_MS 10000
@@ -62,6 +63,8 @@ static void reload(struct supervisor *supervisor)
 		return;
 	}
 	struct config *former = supervisor->config;
+
+	extract_leave_out_missing(config, &supervisor->arena, NULL);
 	supervisor->config = config;
 	if (!supervisor_read_secrets(supervisor)) {
 		supervisor->config = former;
@@ -160,6 +163,7 @@ static bool set_up(struct supervisor *supervisor)
 		return false;
 	}
 	start_log(supervisor);
+	extract_leave_out_missing(supervisor->config, &supervisor->arena, &supervisor->log);
 	return supervisor_find_user(supervisor) && supervisor_make_folders(supervisor) && supervisor_read_secrets(supervisor) &&
 	       supervisor_bind(supervisor) && supervisor_prepare_store(supervisor) && watch_signals(supervisor);
 }
@@ -171,7 +175,8 @@ static void start_all(struct supervisor *supervisor)
 
 	LOG_INFO(&supervisor->log, "supervisor.started", LOG_INT("pid", getpid()), LOG_INT("listeners", supervisor->listener_count));
 	for (enum role role = ROLE_SUPERVISOR; role < ROLE_COUNT; role++) {
-		if ((role != ROLE_METRICS || config->metrics.address) && (role != ROLE_LOCAL || has_local))
+		if ((role != ROLE_METRICS || config->metrics.address) && (role != ROLE_LOCAL || has_local) &&
+		    (role != ROLE_CONVERT || extract_is_on(config)))
 			supervisor->roles[role].definition = role_definition(role);
 		if (supervisor->roles[role].definition)
 			supervisor_start_role(supervisor, role);

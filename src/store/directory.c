@@ -489,6 +489,7 @@ static enum status remove_piece(struct db *db, void *context)
 	if (!work->finished) {
 		delete_emails(db, "DELETE FROM email WHERE account = $1 AND id >= $2 AND id < $3", work->id, end);
 		delete_emails(db, "DELETE FROM blob WHERE account = $1 AND id >= $2 AND id < $3", work->id, end);
+		delete_emails(db, "DELETE FROM attachment_text WHERE account = $1 AND email >= $2 AND email < $3", work->id, end);
 		return db_status(db);
 	}
 	delete_of_account(db, "DELETE FROM mailbox_email WHERE account = $1", work->id);
@@ -499,6 +500,7 @@ static enum status remove_piece(struct db *db, void *context)
 	delete_of_account(db, "DELETE FROM change WHERE account = $1", work->id);
 	delete_of_account(db, "DELETE FROM text_segment WHERE account = $1", work->id);
 	delete_of_account(db, "DELETE FROM text_posting WHERE account = $1", work->id);
+	delete_of_account(db, "DELETE FROM attachment_progress WHERE account = $1", work->id);
 	delete_of_account(db, "DELETE FROM email_thread WHERE account = $1", work->id);
 	delete_of_account(db, "DELETE FROM thread_ref WHERE account = $1", work->id);
 	delete_of_account(db, "DELETE FROM removal WHERE account = $1", work->id);

@@ -48,6 +48,10 @@ void email_forget(struct db *db, int64_t account, int64_t email)
 		db_bind_i64(&query, account);
 		db_bind_i64(&query, email);
 		db_run(&query);
+		query = db_query(db, "DELETE FROM attachment_text WHERE account = $1 AND email = $2");
+		db_bind_i64(&query, account);
+		db_bind_i64(&query, email);
+		db_run(&query);
 		return;
 	}
 	query = db_query(db, "UPDATE email SET copies = copies - 1 WHERE account = $1 AND id = $2");

@@ -102,6 +102,10 @@ static const struct claim {
 			    " WHERE " OF("account") ") - (SELECT coalesce(sum(chunks), 0) FROM queue_message WHERE " OF(
 				    "account") ") AS BIGINT)",
 	 true},
+	{"what was read in attachments belongs to a message",
+	 COUNT "attachment_text t LEFT JOIN email e ON e.account = t.account AND e.id = t.email WHERE " OF(
+		 "t.account") " AND e.id IS NULL AND t.account" KEPT,
+	 true},
 	{"a change of a message is in the log",
 	 COUNT "mailbox_email m JOIN account a ON a.id = m.account WHERE " OF(
 		 "m.account") " AND m.modseq > a.log_modseq"

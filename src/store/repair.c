@@ -90,6 +90,11 @@ static const struct repair {
 	 "DELETE FROM blob WHERE " OF("account") " AND NOT " HAS_OWNER("email") " AND NOT " HAS_OWNER(
 		 "queue_message") " AND account" KEPT,
 	 true, false},
+	{"what was read in attachments of no message was removed",
+	 "DELETE FROM attachment_text WHERE " OF(
+		 "account") " AND NOT EXISTS (SELECT 1 FROM email e WHERE e.account = attachment_text.account"
+			    " AND e.id = attachment_text.email) AND account" KEPT,
+	 true, false},
 	{"mailboxes that messages lay in were made again",
 	 "INSERT INTO mailbox (account, id, uid_validity, uid_next, highest_modseq, messages, unseen, deleted, size_bytes,"
 	 " selectable, role, name) SELECT m.account, m.mailbox, max(a.next_uid_validity), 1, 0, 0, 0, 0, 0, 1, '',"

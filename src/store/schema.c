@@ -21,6 +21,7 @@
 #include "store/schema/0017_quota_told.h"
 #include "store/schema/0018_text_index_anew.h"
 #include "store/schema/0019_deleting.h"
+#include "store/schema/0020_attachment_text.h"
 
 #define TRIES 3
 
@@ -44,6 +45,7 @@ static const char *const migrations[] = {
 	MIGRATION_0017_QUOTA_TOLD,
 	MIGRATION_0018_TEXT_INDEX_ANEW,
 	MIGRATION_0019_DELETING,
+	MIGRATION_0020_ATTACHMENT_TEXT,
 };
 
 #define NEWEST ((int64_t)(sizeof migrations / sizeof migrations[0]))

@@ -4,6 +4,7 @@
 
 #include "mime/search_text.h"
 #include "mime/words.h"
+#include "store/attachment_text.h"
 #include "store/email_texts.h"
 #include "store/store_internal.h"
 #include "store/trigram.h"
@@ -31,6 +32,7 @@ struct segment {
 	struct store *store;
 	int64_t account, first, last; /* ids above `first` up to `last` */
 	bool again;                   /* it is there, and is written anew */
+	const struct attachment_edition *edition; /* whose texts of attachments it gets; NULL: nobody's */
 	struct buf ids;
 	size_t count;
 	struct trigram_set *set;
@@ -54,6 +56,24 @@ static bool each_text(void *context, struct slice text, enum message_text_place 
 	return folding->is_full;
 }
 
+/* *is_unread: what is in them isn't known. */
+static enum status fold_attachments(const struct segment *segment, struct arena *arena, const struct source *source,
+				    struct folding *folding, bool *is_unread)
+{
+	const struct attachment_edition *edition = segment->edition;
+	struct attachment_text text;
+	struct slice packed;
+	enum status status;
+
+	if (!edition || !edition->wants(edition->context, arena, source->structure))
+		return STATUS_OK;
+	status = attachment_texts_read(segment->store, arena, segment->account, source->id, edition->number, &packed);
+	while (status == STATUS_OK && !folding->is_full && attachment_texts_next(&packed, &text))
+		(void)each_text(folding, text.utf8, MESSAGE_TEXT_BODY);
+	*is_unread = status == STATUS_NOT_FOUND;
+	return *is_unread ? STATUS_OK : status;
+}
+
 /* Distances of ids; the lowest bit: it isn't in the postings, and may hold anything. */
 static void note_id(struct segment *segment, int64_t *last_id, int64_t id, bool may_hold_anything)
 {
@@ -70,6 +90,7 @@ static enum status index_email(struct segment *segment, const struct source *sou
 	struct email_texts texts;
 	enum status status = email_texts_open(segment->store, &arena, segment->account, source->id, source->size, source->structure,
 					      TEXTS_MAX, &texts);
+	bool is_unread = false;
 
 	if (status == STATUS_LIMIT)
 		note_id(segment, last_id, source->id, true);
@@ -79,11 +100,14 @@ static enum status index_email(struct segment *segment, const struct source *sou
 		return status;
 	buf_init(&folding.folded, NULL, 0);
 	message_texts(&arena, texts.message, each_text, &folding);
-	buf_free(&folding.folded);
 	email_texts_close(&texts);
+	status = fold_attachments(segment, &arena, source, &folding, &is_unread);
+	buf_free(&folding.folded);
+	if (status != STATUS_OK)
+		return status;
 	*is_full = folding.is_full && segment->count > 0;
 	if (!*is_full)
-		note_id(segment, last_id, source->id, folding.is_full);
+		note_id(segment, last_id, source->id, folding.is_full || is_unread);
 	return STATUS_OK;
 }
 
@@ -168,14 +192,15 @@ static enum status write_segment(struct db *db, void *context)
 	}
 	trigram_set_rewind(segment->set);
 	insert_postings(db, segment);
-	struct db_query query = db_query(db, "INSERT INTO text_segment (account, last_email, first_email, emails, ids)"
-					     " VALUES ($1, $2, $3, $4, $5)");
+	struct db_query query = db_query(db, "INSERT INTO text_segment (account, last_email, first_email, emails, ids, edition)"
+					     " VALUES ($1, $2, $3, $4, $5, $6)");
 
 	db_bind_i64(&query, segment->account);
 	db_bind_i64(&query, segment->last);
 	db_bind_i64(&query, segment->first);
 	db_bind_i64(&query, (int64_t)segment->count);
 	db_bind_bytes(&query, buf_slice(&segment->ids));
+	db_bind_i64(&query, attachment_edition_number(segment->edition));
 	db_run(&query);
 	return db_status(db);
 }
@@ -245,17 +270,31 @@ static enum status list_accounts(struct store *store, int64_t from, struct list 
 	return accounts->failed ? STATUS_LIMIT : db_status(db);
 }
 
-static enum status index_account(struct store *store, const struct account_place *place, size_t *indexed)
+/* All messages up to this one have been read by the edition. */
+static enum status find_reach(struct store *store, int64_t edition, int64_t account, int64_t *reach)
 {
-	struct segment segment = {.store = store, .account = place->id, .first = place->last, .last = first_id(place->id + 1)};
-	enum status status = build(&segment, TEXT_INDEX_PENDING);
+	struct attachment_state state;
+	enum status status = attachment_state_of(store, account, &state);
 
+	*reach = state.edition == edition ? state.last_email : 0;
+	return status;
+}
+
+static enum status index_account(struct store *store, const struct attachment_edition *edition, const struct account_place *place,
+				 size_t *indexed)
+{
+	struct segment segment = {.store = store, .account = place->id, .first = place->last, .last = first_id(place->id + 1),
+				  .edition = edition};
+	enum status status = edition ? find_reach(store, edition->number, place->id, &segment.last) : STATUS_OK;
+
+	if (status == STATUS_OK)
+		status = build(&segment, TEXT_INDEX_PENDING);
 	*indexed = status == STATUS_OK ? segment.count : 0;
 	buf_free(&segment.ids);
 	return status;
 }
 
-enum status text_index_step(struct store *store, int64_t *account, size_t *indexed)
+enum status text_index_step(struct store *store, const struct attachment_edition *edition, int64_t *account, size_t *indexed)
 {
 	struct arena arena SCOPED_ARENA;
 	struct list accounts = LIST(&arena, struct account_place);
@@ -266,12 +305,12 @@ enum status text_index_step(struct store *store, int64_t *account, size_t *index
 	for (size_t i = 0; i < accounts.count && status == STATUS_OK && *indexed == 0; i++) {
 		*account = places[i].id;
 		if (places[i].waits)
-			status = index_account(store, &places[i], indexed);
+			status = index_account(store, edition, &places[i], indexed);
 		if (*indexed == 0)
 			(*account)++;
 	}
 	if (status == STATUS_OK && *indexed == 0 && accounts.count == ACCOUNTS_AT_ONCE)
-		return text_index_step(store, account, indexed);
+		return text_index_step(store, edition, account, indexed);
 	return status;
 }
 
@@ -319,23 +358,145 @@ static enum status next_account(struct store *store, int64_t *account, bool *fou
 	return db_status(db);
 }
 
-enum status text_index_tidy(struct store *store, int64_t *account, size_t *rewritten, bool *more)
+enum status text_index_tidy(struct store *store, const struct attachment_edition *edition, int64_t *account, size_t *rewritten,
+			    bool *more)
 {
 	struct arena arena SCOPED_ARENA;
 	struct list thin = LIST(&arena, struct segment);
 	enum status status = next_account(store, account, more);
+	int64_t reach = 0;
 
 	*rewritten = 0;
 	if (status == STATUS_OK && *more)
 		status = list_thin(store, *account, &thin);
+	if (status == STATUS_OK && *more && edition)
+		status = find_reach(store, edition->number, *account, &reach);
 	for (size_t i = 0; i < thin.count && status == STATUS_OK; i++) {
 		struct segment *segment = (struct segment *)thin.items + i;
 
+		segment->edition = segment->last <= reach ? edition : NULL;
 		status = build(segment, 0);
 		buf_free(&segment->ids);
 		(*rewritten)++;
 	}
 	(*account)++;
+	return status;
+}
+
+/* ---- forgetting ---- */
+
+struct forgetting {
+	int64_t account;
+	bool more;
+};
+
+static void forget_above(struct db *db, const char *sql, int64_t account, int64_t last)
+{
+	struct db_query query = db_query(db, sql);
+
+	db_bind_i64(&query, account);
+	db_bind_i64(&query, last);
+	db_run(&query);
+}
+
+static bool find_one(struct db *db, const char *sql, int64_t account, int64_t *number)
+{
+	struct db_query query = db_query(db, sql);
+
+	db_bind_i64(&query, account);
+	bool found = db_row(&query);
+
+	if (found)
+		*number = db_i64(&query, 0);
+	db_done(&query);
+	return found;
+}
+
+static void forget_segments(struct db *db, int64_t account, int64_t last)
+{
+	forget_above(db, "DELETE FROM text_posting WHERE account = $1 AND segment > $2", account, last);
+	forget_above(db, "DELETE FROM text_segment WHERE account = $1 AND last_email > $2", account, last);
+}
+
+/* From the end, a segment or some texts at a time. */
+static enum status forget_piece(struct db *db, void *context)
+{
+	struct forgetting *work = context;
+	int64_t last = 0;
+
+	work->more = true;
+	forget_above(db, "DELETE FROM attachment_progress WHERE account = $1 AND last_email >= $2", work->account, 0);
+	if (find_one(db, "SELECT first_email FROM text_segment WHERE account = $1 ORDER BY last_email DESC LIMIT 1", work->account,
+		     &last)) {
+		forget_segments(db, work->account, last);
+		return db_status(db);
+	}
+	work->more = find_one(db, "SELECT email FROM attachment_text WHERE account = $1 AND chunk = 0 ORDER BY email DESC LIMIT 1"
+				  " OFFSET 200",
+			      work->account, &last);
+	forget_above(db, "DELETE FROM attachment_text WHERE account = $1 AND email > $2", work->account, last);
+	return db_status(db);
+}
+
+enum status text_index_forget(struct store *store, int64_t account)
+{
+	struct forgetting work = {account, true};
+	enum status status = STATUS_OK;
+
+	while (status == STATUS_OK && work.more)
+		status = db_write(store->pool, forget_piece, &work);
+	return status;
+}
+
+static enum status forget_from(struct db *db, void *context)
+{
+	const struct segment *segment = context;
+
+	forget_segments(db, segment->account, segment->first);
+	return db_status(db);
+}
+
+/* ---- what was written before attachments were read ---- */
+
+static enum status next_former(struct store *store, const struct attachment_edition *edition, int64_t account, struct segment *segment)
+{
+	struct db *db SCOPED_DB = db_acquire(store->pool);
+
+	if (!db)
+		return STATUS_TEMPORARY;
+	struct db_query query =
+		db_query(db, "SELECT s.account, s.first_email, s.last_email FROM text_segment s JOIN attachment_progress p"
+			     " ON p.account = s.account WHERE s.account >= $1 AND s.edition <> $2 AND p.edition = $2"
+			     " AND s.last_email <= p.last_email ORDER BY s.account, s.last_email LIMIT 1");
+
+	db_bind_i64(&query, account);
+	db_bind_i64(&query, edition->number);
+	if (db_row(&query))
+		*segment = (struct segment){.store = store,
+					    .account = db_i64(&query, 0),
+					    .first = db_i64(&query, 1),
+					    .last = db_i64(&query, 2),
+					    .again = true,
+					    .edition = edition};
+	db_done(&query);
+	return db_status(db);
+}
+
+enum status text_index_renew(struct store *store, const struct attachment_edition *edition, int64_t *account, size_t *rewritten)
+{
+	struct segment segment = {.store = NULL};
+	enum status status = edition ? next_former(store, edition, *account, &segment) : STATUS_OK;
+
+	*rewritten = 0;
+	if (status != STATUS_OK || !segment.store)
+		return status;
+	*account = segment.account;
+	status = build(&segment, 0);
+	/* With what was read in attachments its messages no longer fit into one. */
+	if (status == STATUS_LIMIT)
+		status = db_write(store->pool, forget_from, &segment);
+	buf_free(&segment.ids);
+	*rewritten = status == STATUS_OK;
 	return status;
 }
 
@@ -348,13 +509,14 @@ struct known_segment {
 
 struct question {
 	struct arena *arena;
+	int64_t edition;
 	struct list segments, ids; /* of struct known_segment; of int64_t */
 	struct list anything;      /* bool: may hold anything */
 	uint16_t *hits;
 	bool is_damaged;
 };
 
-static void read_ids(struct question *q, int64_t first, struct slice packed)
+static void read_ids(struct question *q, int64_t first, struct slice packed, bool is_former)
 {
 	uint64_t number;
 
@@ -370,20 +532,20 @@ static void read_ids(struct question *q, int64_t first, struct slice packed)
 		}
 		first += (int64_t)(number >> 1);
 		*id = first;
-		*anything = number & 1;
+		*anything = is_former || (number & 1);
 	}
 }
 
 static void read_segments(struct db *db, struct question *q, int64_t account)
 {
 	struct db_query query =
-		db_query(db, "SELECT last_email, first_email, ids FROM text_segment WHERE account = $1 ORDER BY last_email");
+		db_query(db, "SELECT last_email, first_email, ids, edition FROM text_segment WHERE account = $1 ORDER BY last_email");
 	struct known_segment *segment;
 
 	db_bind_i64(&query, account);
 	while (db_row(&query) && (segment = list_add(&q->segments)) != NULL) {
 		*segment = (struct known_segment){.last = db_i64(&query, 0), .start = q->ids.count};
-		read_ids(q, db_i64(&query, 1), db_slice(&query, 2));
+		read_ids(q, db_i64(&query, 1), db_slice(&query, 2), q->edition != 0 && db_i64(&query, 3) != q->edition);
 		segment->count = q->ids.count - segment->start;
 	}
 	db_done(&query);
@@ -436,7 +598,8 @@ static enum status collect(struct question *q, size_t triples, unsigned least_pe
 	if (!emails || !percents)
 		return STATUS_LIMIT;
 	for (size_t i = 0; i < q->ids.count; i++) {
-		unsigned percent = ((const bool *)q->anything.items)[i] ? 100 : (unsigned)(q->hits[i] * 100 / triples);
+		unsigned percent = ((const bool *)q->anything.items)[i] ? TEXT_INDEX_UNKNOWN
+									: (unsigned)(q->hits[i] * 100 / triples);
 
 		if (percent < least_percent)
 			continue;
@@ -450,9 +613,10 @@ static enum status collect(struct question *q, size_t triples, unsigned least_pe
 }
 
 enum status text_index_find(struct store *store, struct arena *arena, int64_t account, struct slice folded,
-			    unsigned least_percent, struct text_hits *hits)
+			    int64_t edition, unsigned least_percent, struct text_hits *hits)
 {
 	struct question q = {.arena = arena,
+			     .edition = edition,
 			     .segments = LIST(arena, struct known_segment),
 			     .ids = LIST(arena, int64_t),
 			     .anything = LIST(arena, bool)};
@@ -480,4 +644,31 @@ enum status text_index_find(struct store *store, struct arena *arena, int64_t ac
 		return db_status(db);
 	/* A damaged index narrows nothing. */
 	return q.is_damaged ? STATUS_OK : collect(&q, count, least_percent, hits);
+}
+
+/* ---- how far it is ---- */
+
+enum status text_index_state_of(struct store *store, int64_t account, struct text_index_state *state)
+{
+	struct db *db SCOPED_DB = db_acquire(store->pool);
+
+	*state = (struct text_index_state){0};
+	if (!db)
+		return STATUS_TEMPORARY;
+	struct db_query query = db_query(db, "SELECT count(*), max(last_email), CAST(coalesce(sum(emails), 0) AS BIGINT)"
+					     " FROM text_segment WHERE account = $1");
+
+	db_bind_i64(&query, account);
+	if (db_row(&query)) {
+		state->segments = db_i64(&query, 0);
+		state->last_email = db_i64(&query, 1);
+		state->messages = db_i64(&query, 2);
+	}
+	db_done(&query);
+	query = db_query(db, "SELECT CAST(coalesce(sum(length(postings)), 0) AS BIGINT) FROM text_posting WHERE account = $1");
+	db_bind_i64(&query, account);
+	if (db_row(&query))
+		state->bytes = db_i64(&query, 0);
+	db_done(&query);
+	return db_status(db);
 }

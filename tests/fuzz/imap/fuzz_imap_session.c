@@ -32,6 +32,12 @@ bool engine_set_user(struct session_env *env, struct slice user)
 	return !slice_starts_with(user, SLICE("crowded@"));
 }
 
+void engine_wait(struct session_env *env, bool begins)
+{
+	(void)env;
+	(void)begins;
+}
+
 void engine_subscribe(struct session_env *env, uint64_t topic)
 {
 	(void)env;

@@ -202,7 +202,7 @@ static void errors_name_line_and_what_is_allowed(void **state)
 		{"log:\n  colour: red\n", "t.yaml:2: log: there is no setting \"colour\"; allowed here: level, format"},
 		{"limit:\n  recipients: 5\n", "t.yaml:1: there is no setting \"limit\"; did you mean \"limits\"?"},
 		{"frobnicate: 1\n", "t.yaml:1: there is no setting \"frobnicate\"; allowed here: hostname, data, user, "
-				    "listeners, tls, store, log, "
+				    "listeners, tls, store, log, search, "
 				    "local, metrics, limits, smtp, relay, dns, auth, rates, delay, sending, ban, greylist, screen, imap, pop3, retention"},
 		{"data: a\nuser: b\ndata: c\n", "t.yaml:3: data: this stands twice, first in line 1"},
 		{"listeners:\n  - address: ':25'\n", "t.yaml:2: listeners: this entry lacks \"protocol\""},
@@ -281,6 +281,14 @@ static void forms_of_values(void **state)
 		{"relay: {destinations: [{domain: a.test, source_address: x.test}]}", false},
 		{"relay: {destinations: [{domain: a.test, hello_name: 'a b'}]}", false},
 		{"relay: {expire: 5}", false},
+		{"search: {converters: [{types: 'application/pdf  .pdf', command: '/usr/bin/pdftotext - -'}]}", true},
+		{"search: {converters: [{types: .rtf, command: 'internal:rtf'}]}", true},
+		{"search: {converters: []}", true},
+		{"search: {converters: [{types: .rtf, command: 'internal:pdf'}]}", false},
+		{"search: {converters: [{types: .rtf, command: 'unrtf'}]}", false},
+		{"search: {converters: [{types: rtf, command: /bin/unrtf}]}", false},
+		{"search: {converters: [{types: text/, command: /bin/unrtf}]}", false},
+		{"search: {converters: [{types: ' ', command: /bin/unrtf}]}", false},
 		{"smtp: {recipient_separator: '++'}", false},
 		{"limits: {exempt: ['1.2.3.4', '::/0']}", true},
 		{"limits: {exempt: ['1.2.3']}", false},

@@ -81,7 +81,7 @@ static size_t index_all(struct harness *h)
 	size_t indexed = 0, all = 0;
 
 	do {
-		assert_int_equal(text_index_step(harness_store(h), &account, &indexed), STATUS_OK);
+		assert_int_equal(text_index_step(harness_store(h), NULL, &account, &indexed), STATUS_OK);
 		all += indexed;
 	} while (indexed);
 	return all;

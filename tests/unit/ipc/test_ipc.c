@@ -17,7 +17,7 @@
 #include "ipc/ipc.h"
 #include "ipc/pack.h"
 
-enum request_type { ECHO = 1, SLEEP, FAIL, READ_FD, TOO_MUCH, WHO };
+enum request_type { ECHO = 1, SLEEP, FAIL, READ_FD, TOO_MUCH, WHO, GIVE_FD };
 
 struct world {
 	struct log log;
@@ -68,6 +68,9 @@ static enum status handle(void *context, struct ipc_request *request, struct are
 		for (int i = 0; i < 10000; i++)
 			buf_add_literal(reply, "0123456789");
 		return STATUS_OK;
+	case GIVE_FD:
+		request->reply_fd = ipc_memfd(request->payload);
+		return STATUS_NOT_FOUND;
 	case WHO:
 		buf_add(reply, role_name(request->from));
 		return STATUS_OK;
@@ -329,6 +332,24 @@ static void only_sealed_bodies_are_read(void **state)
 	close(too_large);
 }
 
+static void a_reply_brings_a_descriptor(void **state)
+{
+	struct world *world = *state;
+	struct arena arena SCOPED_ARENA;
+	struct ipc_body body;
+	struct slice reply;
+	int fd;
+
+	assert_int_equal(ipc_call_fd(world->smtp, ROLE_DELIVER, GIVE_FD, SLICE("in the memfd"), -1, 5000, &arena, &reply, &fd), STATUS_NOT_FOUND);
+	assert_int_equal(reply.len, 0);
+	assert_true(ipc_body_map(fd, 100, &body));
+	assert_true(slice_eq(body.bytes, SLICE("in the memfd")));
+	ipc_body_unmap(&body);
+	close(fd);
+	assert_int_equal(ipc_call_fd(world->smtp, ROLE_DELIVER, ECHO, SLICE("x"), -1, 5000, &arena, &reply, &fd), STATUS_OK);
+	assert_int_equal(fd, -1);
+}
+
 static int open_descriptors(void)
 {
 	int count = 0;
@@ -351,6 +372,7 @@ static void no_descriptor_is_left_behind(void **state)
 		int fd = ipc_memfd(SLICE("body"));
 
 		assert_int_equal(send_fd(world, fd, &arena, &reply), STATUS_OK);
+		assert_int_equal(ipc_call(world->smtp, ROLE_DELIVER, GIVE_FD, SLICE("x"), fd, 5000, &arena, &reply), STATUS_NOT_FOUND);
 		assert_int_equal(ipc_call(world->smtp, ROLE_DELIVER, ECHO, SLICE_EMPTY, fd, 5000, &arena, &reply), STATUS_OK);
 		close(fd);
 	}
@@ -458,6 +480,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_call_brings_reply_and_status, begin, end),
+		cmocka_unit_test_setup_teardown(a_reply_brings_a_descriptor, begin, end),
 		cmocka_unit_test_setup_teardown(frames_have_a_limit, begin, end),
 		cmocka_unit_test_setup_teardown(a_late_answer_is_never_anothers, begin, end),
 		cmocka_unit_test_setup_teardown(a_role_that_is_down_is_temporary, begin, end),

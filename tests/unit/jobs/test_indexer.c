@@ -17,8 +17,9 @@ struct store {
 	_Atomic unsigned unthreaded, names;
 };
 
-enum status text_index_step(struct store *store, int64_t *account, size_t *indexed)
+enum status text_index_step(struct store *store, const struct attachment_edition *edition, int64_t *account, size_t *indexed)
 {
+	(void)edition;
 	*indexed = 0;
 	if (*account < 1)
 		return STATUS_BUG;
@@ -33,13 +34,23 @@ enum status text_index_step(struct store *store, int64_t *account, size_t *index
 	return STATUS_OK;
 }
 
-enum status text_index_tidy(struct store *store, int64_t *account, size_t *rewritten, bool *more)
+enum status text_index_tidy(struct store *store, const struct attachment_edition *edition, int64_t *account, size_t *rewritten, bool *more)
 {
+	(void)edition;
 	atomic_fetch_add(&store->tidied, 1);
 	*rewritten = store->thin > 0 ? 1 : 0;
 	*more = store->thin > 0;
 	atomic_fetch_sub(&store->thin, *rewritten);
 	(*account)++;
+	return STATUS_OK;
+}
+
+enum status text_index_renew(struct store *store, const struct attachment_edition *edition, int64_t *account, size_t *rewritten)
+{
+	(void)store;
+	(void)edition;
+	(void)account;
+	*rewritten = 0;
 	return STATUS_OK;
 }
 

@@ -72,7 +72,7 @@ static void find(struct fixture *fixture, const char *text, struct text_hits *hi
 
 	buf_init(&folded, &fixture->arena, 0);
 	text_fold(&folded, slice_from_cstr(text));
-	assert_int_equal(text_index_find(fixture->store, &fixture->arena, fixture->alice, buf_slice(&folded), 100, hits),
+	assert_int_equal(text_index_find(fixture->store, &fixture->arena, fixture->alice, buf_slice(&folded), 0, 100, hits),
 			 STATUS_OK);
 }
 
@@ -91,7 +91,7 @@ static size_t index_all(struct fixture *fixture)
 	size_t indexed, all = 0;
 
 	do {
-		assert_int_equal(text_index_step(fixture->store, &account, &indexed), STATUS_OK);
+		assert_int_equal(text_index_step(fixture->store, NULL, &account, &indexed), STATUS_OK);
 		all += indexed;
 	} while (indexed);
 	return all;
@@ -161,7 +161,7 @@ static void tidy_all(struct fixture *fixture, size_t expected)
 	bool more;
 
 	do {
-		assert_int_equal(text_index_tidy(fixture->store, &account, &rewritten, &more), STATUS_OK);
+		assert_int_equal(text_index_tidy(fixture->store, NULL, &account, &rewritten, &more), STATUS_OK);
 		all += rewritten;
 	} while (more);
 	assert_int_equal(all, expected);
@@ -211,7 +211,7 @@ static void test_faults(void **state)
 
 		statements = at;
 		fixture_set_fault(fixture, fail_at, &statements);
-		status = text_index_step(fixture->store, &account, &indexed);
+		status = text_index_step(fixture->store, NULL, &account, &indexed);
 		fixture_set_fault(fixture, NULL, NULL);
 		if (status == STATUS_OK && indexed)
 			break;
