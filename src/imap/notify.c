@@ -7,8 +7,9 @@
 #include "imap/session.h"
 #include "imap/url_auth.h"
 
-#define MAILBOXES_MAX     10000
-#define NOTIFY_BYTES_MAX  ((size_t)1024 * 1024) /* of what was asked for */
+#define NOTIFY_BYTES_MAX ((size_t)1024 * 1024) /* of what was asked for */
+/* Of what is known: enough for ACCOUNT_MAILBOXES_MAX with common names. */
+#define KNOWN_BYTES_MAX ((size_t)16 * 1024 * 1024)
 
 /* What the client knows of a mailbox, or was never told but may think. */
 struct known_mailbox {
@@ -23,6 +24,7 @@ struct known {
 	struct arena arena;
 	uint64_t modseq; /* the account's */
 	struct known_mailbox *mailboxes; /* ascending by id */
+	const struct known_mailbox **by_name; /* the same */
 	size_t count;
 	struct slice *subscriptions; /* ascending */
 	size_t subscription_count;
@@ -84,13 +86,43 @@ static struct known_mailbox *find_known(const struct known *known, int64_t id)
 	return known->count ? bsearch(&key, known->mailboxes, known->count, sizeof(key), compare_known) : NULL;
 }
 
+static int compare_known_names(const void *a, const void *b)
+{
+	const struct known_mailbox *const *left = a, *const *right = b;
+
+	return slice_compare((*left)->name, (*right)->name);
+}
+
 static const struct known_mailbox *find_named(const struct known *known, struct slice name)
 {
-	for (size_t i = 0; i < known->count; i++) {
-		if (slice_eq(known->mailboxes[i].name, name))
-			return &known->mailboxes[i];
+	const struct known_mailbox key = {.name = name}, *wanted = &key, **found = NULL;
+
+	if (known->count)
+		found = bsearch(&wanted, known->by_name, known->count, sizeof(wanted), compare_known_names);
+	return found ? *found : NULL;
+}
+
+/* As `name` with a slash behind it would be. */
+static int compare_with_below(struct slice one, struct slice name)
+{
+	int order = slice_compare(slice_sub(one, 0, name.len), name);
+
+	return order != 0 ? order : slice_compare(slice_skip(one, name.len), SLICE("/"));
+}
+
+static bool has_children(const struct known *known, struct slice name)
+{
+	size_t low = 0, high = known->count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (compare_with_below(known->by_name[middle]->name, name) < 0)
+			low = middle + 1;
+		else
+			high = middle;
 	}
-	return NULL;
+	return low < known->count && imap_name_is_below(known->by_name[low]->name, name);
 }
 
 static void keep(struct known_mailbox *to, const struct mailbox *mailbox)
@@ -99,6 +131,23 @@ static void keep(struct known_mailbox *to, const struct mailbox *mailbox)
 	to->uid_next = mailbox->uid_next;
 	to->messages = mailbox->messages;
 	to->modseq = mailbox->highest_modseq;
+}
+
+static bool make_room(struct known *known, size_t count, size_t subscription_count)
+{
+	arena_init(&known->arena, KNOWN_BYTES_MAX);
+	known->mailboxes = arena_try_alloc(&known->arena, (count + 1) * sizeof(*known->mailboxes));
+	known->by_name = arena_try_alloc(&known->arena, (count + 1) * sizeof(*known->by_name));
+	known->subscriptions = arena_try_alloc(&known->arena, (subscription_count + 1) * sizeof(*known->subscriptions));
+	return known->mailboxes && known->by_name && known->subscriptions;
+}
+
+static void sort_known(struct known *known)
+{
+	qsort(known->mailboxes, known->count, sizeof(*known->mailboxes), compare_known);
+	for (size_t i = 0; i < known->count; i++)
+		known->by_name[i] = &known->mailboxes[i];
+	qsort(known->by_name, known->count, sizeof(*known->by_name), compare_known_names);
 }
 
 /* All of it as it is now; mailboxes and subscriptions in the command's arena too. LIMIT: too many to watch. */
@@ -113,10 +162,8 @@ static enum status read_all(struct imap_session *s, uint64_t modseq, struct know
 		status = mailbox_subscriptions(imap_store(s), imap_arena(s), s->account, SLICE_EMPTY, &names, &name_count);
 	if (status != STATUS_OK)
 		return status;
-	if (count > MAILBOXES_MAX || name_count > MAILBOXES_MAX)
+	if (!make_room(known, count, name_count))
 		return STATUS_LIMIT;
-	known->mailboxes = ARENA_ARRAY(&known->arena, struct known_mailbox, count + 1);
-	known->subscriptions = ARENA_ARRAY(&known->arena, struct slice, name_count + 1);
 	for (size_t i = 0; i < count; i++) {
 		struct known_mailbox *one = &known->mailboxes[known->count++];
 
@@ -128,9 +175,8 @@ static enum status read_all(struct imap_session *s, uint64_t modseq, struct know
 	}
 	for (size_t i = 0; i < name_count; i++)
 		known->subscriptions[known->subscription_count++] = slice_dup(&known->arena, names[i]);
-	if (count > 1)
-		qsort(known->mailboxes, count, sizeof(*known->mailboxes), compare_known);
-	return STATUS_OK;
+	sort_known(known);
+	return arena_is_full(&known->arena) ? STATUS_LIMIT : STATUS_OK;
 }
 
 static unsigned events_of(const struct imap_session *s, struct slice name, bool subscribed)
@@ -192,15 +238,6 @@ static void tell_messages(struct imap_session *s, const struct known_mailbox *ol
 }
 
 /* ---- LIST ---- */
-
-static bool has_children(const struct known *known, struct slice name)
-{
-	for (size_t i = 0; i < known->count; i++) {
-		if (imap_name_is_below(known->mailboxes[i].name, name))
-			return true;
-	}
-	return false;
-}
 
 static int compare_names(const void *a, const void *b)
 {

@@ -1,13 +1,14 @@
 #include "import/imap_source.h"
 
 #include <stdlib.h>
+#include <uthash.h>
 
 #include "base/buf.h"
 #include "imap/name.h"
+#include "store/mailbox.h"
 
 #define BATCH_MESSAGES 200
 #define BATCH_BYTES    (8 * 1024 * 1024)
-#define MAILBOXES_MAX  10000
 #define MESSAGES_MAX   10000000
 
 struct mailbox_entry_there {
@@ -15,6 +16,7 @@ struct mailbox_entry_there {
 	struct slice name; /* as we do */
 	struct slice role;
 	bool subscribed, is_virtual, can_be_selected;
+	UT_hash_handle hh;
 };
 
 struct message_there {
@@ -30,8 +32,7 @@ struct source {
 	struct importer *importer;
 	struct imap_client *client;
 	struct arena arena; /* of the whole */
-	struct mailbox_entry_there *mailboxes;
-	size_t mailbox_count;
+	struct mailbox_entry_there *mailboxes; /* by what the server calls them; uthash walks them in the order of arrival */
 	struct slice prefix; /* "INBOX.", of the personal namespace */
 	/* of the mailbox in hand */
 	struct arena listing;
@@ -92,10 +93,27 @@ static bool decode_name(struct source *source, struct slice raw, struct slice de
 
 static struct mailbox_entry_there *find_raw(struct source *source, struct slice raw)
 {
-	for (size_t i = 0; i < source->mailbox_count; i++)
-		if (slice_eq(source->mailboxes[i].raw, raw))
-			return &source->mailboxes[i];
-	return NULL;
+	struct mailbox_entry_there *found;
+
+	HASH_FIND(hh, source->mailboxes, raw.data, raw.len, found);
+	return found;
+}
+
+static void add_mailbox(struct source *source, const struct imap_value *attributes, struct slice delimiter, struct slice raw)
+{
+	struct mailbox_entry_there *mailbox;
+
+	if (HASH_COUNT(source->mailboxes) >= ACCOUNT_MAILBOXES_MAX) {
+		importer_skip(source->importer, raw, "is one mailbox too many");
+		return;
+	}
+	mailbox = ARENA_NEW(&source->arena, struct mailbox_entry_there);
+	*mailbox = (struct mailbox_entry_there){
+		.raw = slice_dup(&source->arena, raw), .role = SLICE_EMPTY, .can_be_selected = true};
+	for (const struct imap_value *attribute = attributes->values; attribute; attribute = attribute->next)
+		note_attribute(mailbox, attribute->text);
+	if (decode_name(source, mailbox->raw, delimiter, &mailbox->name))
+		HASH_ADD_KEYPTR(hh, source->mailboxes, mailbox->raw.data, mailbox->raw.len, mailbox);
 }
 
 /* "* LIST (\HasNoChildren \Sent) "/" "Sent"", and LSUB likewise. */
@@ -115,15 +133,8 @@ static void note_mailbox(void *context, const struct imap_response *response)
 			known->subscribed = true;
 		return;
 	}
-	struct mailbox_entry_there mailbox = {
-		.raw = slice_dup(&source->arena, raw->text), .role = SLICE_EMPTY, .can_be_selected = true};
-
-	for (const struct imap_value *attribute = attributes->values; attribute; attribute = attribute->next)
-		note_attribute(&mailbox, attribute->text);
-	if (known || source->mailbox_count == MAILBOXES_MAX ||
-	    !decode_name(source, mailbox.raw, delimiter->text, &mailbox.name))
-		return;
-	source->mailboxes[source->mailbox_count++] = mailbox;
+	if (!known)
+		add_mailbox(source, attributes, delimiter->text, raw->text);
 }
 
 /* "* NAMESPACE (("INBOX." ".")) NIL NIL" */
@@ -143,7 +154,6 @@ static enum status list_mailboxes(struct source *source)
 	enum status status = STATUS_OK;
 
 	source->prefix = SLICE_EMPTY;
-	source->mailboxes = ARENA_ARRAY(&source->arena, struct mailbox_entry_there, MAILBOXES_MAX);
 	if (imap_client_can(source->client, SLICE("NAMESPACE")))
 		status = imap_client_run(source->client, SLICE("NAMESPACE"), note_namespace, source);
 	if (status != STATUS_OK)
@@ -416,12 +426,11 @@ enum status imap_import(const struct imap_import *import)
 
 	if (status == STATUS_REFUSED)
 		status = STATUS_PEER;
-	for (size_t i = 0; i < source->mailbox_count && status == STATUS_OK; i++) {
-		const struct mailbox_entry_there *mailbox = &source->mailboxes[i];
-
+	for (const struct mailbox_entry_there *mailbox = source->mailboxes; mailbox && status == STATUS_OK; mailbox = mailbox->hh.next) {
 		if (mailbox->can_be_selected && !mailbox->is_virtual && !is_excluded(import, mailbox->name))
 			status = import_mailbox(source, mailbox);
 	}
+	HASH_CLEAR(hh, source->mailboxes);
 	arena_free(&source->arena);
 	arena_free(&source->listing);
 	free(source);

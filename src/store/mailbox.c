@@ -7,7 +7,6 @@
 
 #define NAME_MAX_BYTES 1000
 #define LEVELS_MAX     32
-#define MAILBOXES_MAX  100000
 
 /* ---- names ---- */
 
@@ -281,8 +280,8 @@ static int64_t count_mailboxes(struct db *db, int64_t account)
 /* Counting takes as long as there are mailboxes: it is left out while fewer were ever made than there may be. */
 static bool has_too_many(struct db *db, const struct account_row *account)
 {
-	return account->next_mailbox + LEVELS_MAX > MAILBOXES_MAX &&
-	       count_mailboxes(db, account->id) + LEVELS_MAX > MAILBOXES_MAX;
+	return account->next_mailbox + LEVELS_MAX > ACCOUNT_MAILBOXES_MAX &&
+	       count_mailboxes(db, account->id) + LEVELS_MAX > ACCOUNT_MAILBOXES_MAX;
 }
 
 /* Makes the levels above `name` that are missing. */

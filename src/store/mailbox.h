@@ -4,6 +4,9 @@
 
 #include "store/store.h"
 
+/* So many an account may have, mere levels too. */
+#define ACCOUNT_MAILBOXES_MAX 100000
+
 /* Flags: one 64-bit word. The first bits are fixed; the rest are the account's own keywords (keyword_*). */
 enum {
 	FLAG_SEEN = 1 << 0,

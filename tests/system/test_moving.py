@@ -9,8 +9,10 @@ import re
 import shutil
 import signal
 import smtplib
+import socketserver
 import subprocess
 import tempfile
+import threading
 import time
 
 import harness
@@ -399,6 +401,44 @@ def test_many_accounts(server, dovecot):
     assert server.count(ALICE, "Trash") == 0
     done = import_imap(server, dovecot, "--ca-file", str(server.certificate()), check=False)
     assert done.returncode != 0, "a certificate that nobody vouches for"
+
+
+class ManyMailboxes(socketserver.StreamRequestHandler):
+    """An IMAP server with LEVELS mere levels and, behind them all, an empty mailbox."""
+
+    LEVELS = 12000
+
+    def handle(self):
+        self.wfile.write(b"* OK here\r\n")
+        for line in self.rfile:
+            tag, command = line.split(None, 1)
+            self.wfile.write(self.answer(command.upper()) + tag + b" OK done\r\n")
+
+    def answer(self, command):
+        if command.startswith(b"CAPABILITY"):
+            return b"* CAPABILITY IMAP4rev1\r\n"
+        if command.startswith(b"LIST"):
+            levels = b"".join(b'* LIST (\\Noselect) "/" "Level %d"\r\n' % i for i in range(self.LEVELS))
+            return levels + b'* LIST () "/" "Last"\r\n'
+        if command.startswith(b"LSUB"):
+            return b'* LSUB () "/" "Last"\r\n'
+        if command.startswith(b"EXAMINE"):
+            return b"* 0 EXISTS\r\n* OK [UIDVALIDITY 7] here\r\n* OK [UIDNEXT 3] here\r\n"
+        return b"* BYE\r\n" if command.startswith(b"LOGOUT") else b""
+
+
+def test_from_a_server_with_many_mailboxes(server):
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), ManyMailboxes) as there:
+        threading.Thread(target=there.serve_forever).start()
+        try:
+            done = server.cli("import", "imap", "--host", "127.0.0.1", "--port", str(there.server_address[1]), "--tls", "none",
+                              "--account", ALICE, "--user", "alice", "--password-stdin", "--json", input="secret\n")
+        finally:
+            there.shutdown()
+    assert report(done)["mailboxes"] == 1, done
+    client = server.imap(ALICE)
+    assert "Last" in [re.search(r'"?([^" ]+)"?$', line.decode()).group(1) for line in client.lsub()[1]]
+    client.logout()
 
 
 def test_what_was_deleted_comes_back(any_server):

@@ -961,6 +961,57 @@ static void test_progress(void **state)
 }
 
 /* RFC 5267 section 4.3.1: there is a limit, and it is told. */
+/* Mailboxes Many/... as no client would have the patience to make them. */
+static void make_many(struct harness *h, int count, const char *suffix)
+{
+	struct buf sql SCOPED_BUF;
+
+	buf_init(&sql, NULL, 0);
+	buf_printf(&sql,
+		   "WITH RECURSIVE n(i) AS (SELECT 100 UNION ALL SELECT i + 1 FROM n WHERE i < %d) INSERT INTO mailbox (account, id,"
+		   " uid_validity, uid_next, highest_modseq, messages, unseen, deleted, size_bytes, selectable, role, name)"
+		   " SELECT %lld, i, i, 1, 1, 0, 0, 0, 0, 1, '', 'Many/' || i || '%s' FROM n",
+		   count + 99, (long long)harness_account(h), suffix);
+	buf_add_byte(&sql, 0);
+	harness_execute(h, buf_slice(&sql).data);
+	buf_clear(&sql);
+	buf_printf(&sql, "UPDATE account SET next_mailbox = 200000, next_uid_validity = 200000 WHERE id = %lld",
+		   (long long)harness_account(h));
+	buf_add_byte(&sql, 0);
+	harness_execute(h, buf_slice(&sql).data);
+}
+
+/* All that an account may have are watched, if their names aren't all as long as they may be. */
+static void test_notify_of_many_mailboxes(void **state)
+{
+	struct harness *h = harness_new();
+	char long_name[900] = {0};
+
+	(void)state;
+	make_many(h, ACCOUNT_MAILBOXES_MAX - 200, "");
+	log_in(h);
+	harness_send(h, 0, SLICE("b CREATE Many\r\n"), false);
+	expect_line(h, SLICE("b OK{{*}}"));
+	harness_send(h, 0, SLICE("c NOTIFY SET (personal (MailboxName))\r\n"), false);
+	expect_line(h, SLICE("c OK{{*}}"));
+	harness_send(h, 0, SLICE("d CREATE Many/100/1\r\n"), false);
+	expect_line(h, SLICE("* LIST (\\HasNoChildren) \"/\" \"Many/100/1\""));
+	expect_line(h, SLICE("* LIST (\\HasChildren) \"/\" \"Many/100\""));
+	expect_line(h, SLICE("d OK{{*}}"));
+	harness_send(h, 0, SLICE("e RENAME Many Few\r\n"), false);
+	expect_line(h, SLICE("* LIST (\\HasChildren) \"/\" \"Few\" (\"OLDNAME\" (\"Many\"))"));
+	expect_line(h, SLICE("e OK{{*}}"));
+	harness_free(h);
+
+	h = harness_new();
+	memset(long_name, 'x', sizeof long_name - 1);
+	make_many(h, 20000, long_name);
+	log_in(h);
+	harness_send(h, 0, SLICE("c NOTIFY SET (personal (MailboxName))\r\n"), false);
+	expect_line(h, SLICE("c NO [NOTIFICATIONOVERFLOW] {{*}}"));
+	harness_free(h);
+}
+
 static void test_contexts_max(void **state)
 {
 	struct harness *h = harness_new();
@@ -1074,6 +1125,7 @@ int main(void)
 	tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_recent_is_kept);
 	tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_progress);
 	tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_contexts_max);
+	tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_notify_of_many_mailboxes);
 	failures = _cmocka_run_group_tests("imap sessions", tests, count, NULL, NULL);
 	for (int i = 0; i < found; i++)
 		free(files[i]);
