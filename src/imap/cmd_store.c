@@ -55,7 +55,8 @@ static uint64_t changed_flags(enum flag_change change, uint64_t old, uint64_t fl
 	return (old & ~allowed) | (flags & allowed);
 }
 
-/* The messages of the set, and the flags that they will have if nobody else has changed them. */
+/* The messages of the set, and the flags that they will have if nobody else has changed them: unknown if others have, and the client
+ * wasn't told. */
 struct targets {
 	uint32_t *uids;
 	uint64_t *flags;
@@ -80,10 +81,13 @@ static bool find_targets(struct imap_session *s, const struct store_request *req
 	imap_walk_begin(&walk, s, &request->set);
 	while (imap_walk_next(&walk)) {
 		for (size_t i = 0; i < walk.count; i++) {
-			targets->missing |= walk.messages[i].expunged;
-			targets->uids[targets->count] = walk.messages[i].uid;
-			targets->flags[targets->count++] = changed_flags(
-				request->change, walk.messages[i].flags & ~FLAG_RECENT, bits, allowed);
+			const struct view_message *message = &walk.messages[i];
+
+			targets->missing |= message->expunged;
+			targets->uids[targets->count] = message->uid;
+			targets->flags[targets->count++] =
+				message->changed ? VIEW_FLAGS_UNKNOWN
+						 : changed_flags(request->change, message->flags & ~FLAG_RECENT, bits, allowed);
 		}
 	}
 	return true;

@@ -601,6 +601,7 @@ size_t mailbox_viewer_read(struct mailbox_viewer *viewer, uint32_t from, uint32_
 			.uid = entry->uid,
 			.size = entry->size,
 			.expunged = expunged,
+			.changed = entry->modseq > viewer->told_modseq,
 			.flags = flags_of(viewer, entry) | view_recent_flag(viewer, entry->uid),
 			.modseq = entry->modseq,
 			.email = entry->email,

@@ -99,6 +99,7 @@ uint32_t mailbox_viewer_last_uid(struct mailbox_viewer *viewer);
 struct view_message {
 	uint32_t sequence, uid, size;
 	bool expunged; /* but the session doesn't know yet */
+	bool changed;  /* since the session was told of its flags, or of news */
 	uint64_t flags, modseq;
 	int64_t email, received_ms;
 	int64_t thread; /* for who fills it in; the view says 0 */
@@ -107,10 +108,13 @@ struct view_message {
  * again from behind the last. */
 size_t mailbox_viewer_read(struct mailbox_viewer *viewer, uint32_t from, uint32_t to, struct view_message *out, size_t max);
 
+/* No message has these. */
+#define VIEW_FLAGS_UNKNOWN UINT64_MAX
+
 /* What a session has done itself and answers for: with these modseqs and exactly these flags it isn't news. */
 struct view_own_change {
 	const uint32_t *uids;  /* ascending */
-	const uint64_t *flags; /* what they should be now; NULL: no matter, the session tells them as they are */
+	const uint64_t *flags; /* what they should be now (VIEW_FLAGS_UNKNOWN: to be told); NULL: no matter, the session tells them as they are */
 	size_t count;
 	uint64_t first_modseq, last_modseq; /* it may have been done in parts */
 };
