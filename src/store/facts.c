@@ -7,37 +7,66 @@
 #define REFERENCES_MAX 8192
 #define SUBJECT_MAX    1000
 
+static bool is_space(char c)
+{
+	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+/* RFC 5322 section 4.5.4: white space and comments may stand in an id, but are no part of it. */
+static struct slice without_comments(struct arena *arena, struct slice id)
+{
+	char *start, *to;
+	bool is_tidy = true, is_quoted = false;
+	size_t depth = 0;
+
+	for (size_t i = 0; i < id.len && is_tidy; i++)
+		is_tidy = !is_space(id.data[i]) && id.data[i] != '(';
+	if (is_tidy)
+		return id;
+	start = to = arena_alloc(arena, id.len);
+	for (size_t i = 0; i < id.len; i++) {
+		char c = id.data[i];
+
+		is_quoted ^= c == '"' && depth == 0;
+		depth += c == '(' && !is_quoted;
+		if (depth == 0 && !is_space(c))
+			*to++ = c;
+		depth -= c == ')' && depth > 0;
+	}
+	return slice_of(start, (size_t)(to - start));
+}
+
 /* The next "<...>" of *rest, without its brackets; data NULL: none. */
-static struct slice next_id(struct slice *rest)
+static struct slice next_id(struct arena *arena, struct slice *rest)
 {
 	size_t start = slice_find_byte(*rest, '<');
 
 	if (start == SLICE_NOT_FOUND)
 		return slice_of(NULL, 0);
 	*rest = slice_skip(*rest, start + 1);
-	return slice_trim(slice_cut(rest, '>'));
+	return without_comments(arena, slice_cut(rest, '>'));
 }
 
-static struct slice find_message_id(struct slice header)
+static struct slice find_message_id(struct arena *arena, struct slice header)
 {
 	struct slice value = header_find(header, SLICE("Message-ID"));
 
 	if (!value.data)
 		return SLICE_EMPTY;
 	struct slice rest = value;
-	struct slice id = next_id(&rest);
+	struct slice id = next_id(arena, &rest);
 
 	/* Lenient: ids without brackets are seen in the wild. */
 	if (!id.data)
-		id = slice_trim(value);
+		id = without_comments(arena, value);
 	return id.len <= MESSAGE_ID_MAX ? id : SLICE_EMPTY;
 }
 
-static void add_ids(struct buf *out, struct slice value)
+static void add_ids(struct buf *out, struct arena *arena, struct slice value)
 {
 	struct slice id;
 
-	while (value.data && (id = next_id(&value)).data) {
+	while (value.data && (id = next_id(arena, &value)).data) {
 		if (id.len == 0 || out->len + id.len + 1 > REFERENCES_MAX)
 			continue;
 		if (out->len > 0)
@@ -51,8 +80,8 @@ static struct slice find_references(struct arena *arena, struct slice header)
 	struct buf out;
 
 	buf_init(&out, arena, 0);
-	add_ids(&out, header_find(header, SLICE("References")));
-	add_ids(&out, header_find(header, SLICE("In-Reply-To")));
+	add_ids(&out, arena, header_find(header, SLICE("References")));
+	add_ids(&out, arena, header_find(header, SLICE("In-Reply-To")));
 	return buf_slice(&out);
 }
 
@@ -98,7 +127,7 @@ void facts_of(struct arena *arena, struct message *message, struct email_facts *
 	*facts = (struct email_facts){
 		.bytes = message->bytes,
 		.size = message->bytes.len,
-		.message_id = find_message_id(header),
+		.message_id = find_message_id(arena, header),
 		.subject = find_subject(arena, header),
 		.envelope = buf_slice(&envelope),
 		.body = buf_slice(&body),

@@ -340,13 +340,16 @@ DATE = re.compile(rb"\s*(?:[A-Z][a-z]{2},\s+)?\d{1,2}\s+[A-Z][a-z]{2}\s+(?:19[78
 def is_orderly(message):
     """Whether the fields that orders and threads are made of say the same to everybody: none twice, a date, text in a known charset. Dovecot
     orders by the first of fields that stand twice though it shows the last, keeps dates from 1970 to 2106, reads 8-bit text that is no UTF-8
-    as nothing, and doesn't collapse the white space of subjects, as RFC 5256 section 2.1 wants it."""
+    as nothing, takes no id without brackets, and doesn't collapse the white space of subjects, as RFC 5256 section 2.1 wants it."""
     header = message.split(b"\r\n\r\n", 1)[0] + b"\r\n"
     found = [(name.lower(), value) for name, value in re.findall(rb"^([^:\s]+)[ \t]*:((?:.*\r\n[ \t])*.*)", header, re.M)]
     values = dict(found)
     if re.search(rb"\S\s{2,}\S", values.get(b"subject", b"")) or any(re.search(rb'(^|,)\s*"\s|\s"\s*<', values.get(f, b"")) for f in (b"from", b"to", b"cc")):
         return False
     if any([name for name, _ in found].count(field) > 1 for field in FIELDS) or has_lone_cr(header) or re.search(rb"\A\s|^[^:\s][^:]*$", header, re.M):
+        return False
+    if re.search(rb"[^<]", values.get(b"message-id", b"<").strip()[:1]) or any(
+            values.get(f, b"").count(b"<") != values.get(f, b"").count(b">") for f in (b"message-id", b"references", b"in-reply-to")):
         return False
     for charset, text in re.findall(rb"=\?([^?]*)\?[bBqQ]\?(.*?)\?=", header, re.S):
         if charset.lower() not in CHARSETS or re.search(rb"=[01][0-9A-F]|=[89A-F][0-9A-F]$|[\s\"]", text):
@@ -362,7 +365,9 @@ def is_plain_text(message):
     """Whether BODY and TEXT look into the same there: no HTML, whose tags only Dovecot finds; no charset and no encoding that only one reads;
     each multipart with parts, for Dovecot also finds what stands around them."""
     lowered = message.lower()
-    if b"html" in lowered or b"multipart/" in lowered and lowered.count(b"multipart/") > len(re.findall(rb"--\r\n", message)):
+    body = b"\r\n" + message.partition(b"\r\n\r\n")[2]
+    boundaries = re.findall(rb"boundary\s*=\s*\"?([^\";\r\n]*)", message, re.I)
+    if b"html" in lowered or len(boundaries) < lowered.count(b"multipart/") or any(b"\r\n--%s\r\n" % b not in body for b in boundaries):
         return False
     charsets = re.findall(rb"charset\*?=\s*\"?([^\s\";]*)", lowered)
     encodings = re.findall(rb"content-transfer-encoding:\s*(\S*)", lowered)

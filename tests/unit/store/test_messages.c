@@ -235,6 +235,23 @@ static void test_append(void **state)
 	fixture_check_invariants(fixture);
 }
 
+/* RFC 5322 section 4.5.4: what stands in ids but is no part of them. */
+static void test_ids(void **state)
+{
+	struct fixture *fixture = *state;
+	struct email_facts facts;
+
+	email_facts(&fixture->arena,
+		    SLICE("Message-ID: <a (x (y)) @\r\n b>\r\nReferences: <\"c(d) e\"@f>\r\n <g\r\n @h> (<i@j>) "
+			  "k@l\r\nIn-Reply-To: <m@n>\r\n\r\n"),
+		    &facts);
+	assert_true(slice_eq(facts.message_id, SLICE("a@b")));
+	assert_true(slice_eq(facts.references, SLICE("\"c(d)e\"@f g@h i@j m@n")));
+	email_facts(&fixture->arena, SLICE("Message-ID: a @b (c)\r\nReferences: <> < > <(>\r\n\r\n"), &facts);
+	assert_true(slice_eq(facts.message_id, SLICE("a@b")));
+	assert_int_equal(facts.references.len, 0);
+}
+
 /* ---- reading ---- */
 
 static void check_size(struct fixture *fixture, size_t size)
@@ -730,6 +747,7 @@ int main(int argc, char **argv)
 		FIXTURE_TEST(test_deliver_to_mailboxes),
 		FIXTURE_TEST(test_quota),
 		FIXTURE_TEST(test_append),
+		FIXTURE_TEST(test_ids),
 		FIXTURE_TEST(test_sizes),
 		FIXTURE_TEST(test_incompressible),
 		FIXTURE_TEST(test_header_only),
