@@ -60,7 +60,8 @@ def is_broken(entry):
 
 
 def squeezed(entry):
-    return [entry[0] and entry[0].replace(b" ", b""), *entry[1:]]
+    """Without the spaces of its name, be it a person's or a group's."""
+    return [value and at in (0, 2) and (at == 0 or entry[3] is None) and value.replace(b" ", b"") or value for at, value in enumerate(entry)]
 
 
 def addresses(theirs, ours, message):
@@ -142,7 +143,7 @@ def basic(part):
 
 def boundary_of(part):
     found = dict(pairs(part[len(children_of(part)) + 1]))
-    return found.get(b"boundary") or found.get(b"boundary*")
+    return found.get(b"boundary", found.get(b"boundary*"))
 
 
 class Structures:
@@ -183,7 +184,7 @@ class Structures:
         """The class of a part that is another one here; None: it is the same."""
         if not is_multipart(theirs) and b"" in theirs[:2]:
             return "invalid type"
-        if theirs[:2] == [b"message", b"global"] and (is_message(ours) or ours[:2] == [b"application", b"octet-stream"]):
+        if not is_multipart(theirs) and [name.lower() for name in theirs[:2]] == [b"message", b"global"] and (is_message(ours) or ours[:2] == [b"application", b"octet-stream"]):
             return "message/global"
         if theirs[:2] == [b"application", b"octet-stream"] and ours[:2] == [b"text", b"plain"] and b"multipart" in self.message.lower():
             return "no boundary"
@@ -192,7 +193,7 @@ class Structures:
         first = children_of(theirs)[0]
         if ours[:2] in ([b"text", b"plain"], [b"message", b"rfc822"]):
             is_empty = not is_multipart(first) and first[6] == b"0"
-            return "no boundary" if is_empty or b'boundary=""' in self.message else None
+            return "no boundary" if is_empty or boundary_of(theirs) == b"" else None
         if is_multipart(ours):
             return self.boundary_shape(theirs, ours)
         return None
@@ -318,6 +319,11 @@ def explain(item, theirs, ours, structures):
             return {"NIL with NO"}
         return {None}
     if isinstance(theirs, bytes) and isinstance(ours, bytes):
+        # What is around a part that is another one here may end elsewhere.
+        if number and any(at.startswith(number + b".") for at in structures.others) and (theirs.startswith(ours) or ours.startswith(theirs)):
+            return {"inside"}
+        if "HEADER.FIELDS (" in item and number and theirs.startswith(ours) and b"multipart/" in message.lower():
+            return {"header runs on"}
         if "HEADER.FIELDS" in item and has_lone_cr(message) and without_cr(theirs).rstrip() == without_cr(ours).rstrip():
             return {"lone CR"}
         if theirs.startswith(ours) and theirs[len(ours):] in (b"\r\n", *((b"\r", b"\n") if item.endswith("<5>") else (b"\r\n\r\n",))):
