@@ -7,7 +7,8 @@ static bool is_space(char c)
 	return c == ' ' || c == '\t';
 }
 
-/* Step 1: tabs, line ends and runs of spaces are one space each. */
+/* Step 1: tabs, line ends and runs of spaces are one space each. Lenient: so are spaces that don't break, which French programs put
+ * before colons. */
 static struct slice collapse(struct arena *arena, struct slice text)
 {
 	struct buf out;
@@ -21,6 +22,10 @@ static struct slice collapse(struct arena *arena, struct slice text)
 	for (size_t i = 0; i < text.len; i++) {
 		char c = text.data[i] == '\r' || text.data[i] == '\n' || text.data[i] == '\t' ? ' ' : text.data[i];
 
+		if (slice_starts_with(slice_skip(text, i), SLICE("\u00a0"))) {
+			c = ' ';
+			i++;
+		}
 		if (c != ' ' || out.len == 0 || out.data[out.len - 1] != ' ')
 			buf_add_byte(&out, c);
 	}

@@ -56,6 +56,8 @@ static void test_subjects(void **state)
 		{"[a] Re: [b] hello", "hello", true},
 		{"Re[2]: hello", "hello", true},
 		{"Re [2] : hello", "hello", true},
+		{"RE\u00a0: hello", "hello", true},
+		{"hello\u00a0there", "hello there", false},
 		{"Re [2] hello", "Re [2] hello", false},
 		{"Re[2[3]]: hello", "Re[2[3]]: hello", false},
 		{"[fwd: hello]", "hello", true},
