@@ -101,8 +101,8 @@ static bool parse_parameters(struct imap_session *s, struct imap_parser *p, stru
 			s->condstore = true;
 			continue;
 		}
-		if (!imap_accept_word(p, SLICE("QRESYNC")))
-			return imap_fault(p, SLICE("there is no such parameter"));
+		if (request->resync || !imap_accept_word(p, SLICE("QRESYNC")))
+			return imap_fault(p, SLICE("there is no such parameter, or it is there twice"));
 		if (!s->qresync)
 			return imap_fault(p, SLICE("QRESYNC isn't enabled"));
 		if (!parse_resync(p, request))

@@ -17,8 +17,8 @@ static bool parse_modifiers(struct imap_parser *p, struct store_request *request
 	if (!imap_accept(p, '('))
 		return true;
 	do {
-		if (!imap_accept_word(p, SLICE("UNCHANGEDSINCE")))
-			return imap_fault(p, SLICE("there is no such modifier"));
+		if (request->conditional || !imap_accept_word(p, SLICE("UNCHANGEDSINCE")))
+			return imap_fault(p, SLICE("there is no such modifier, or it is there twice"));
 		request->conditional = true;
 		if (!imap_parse_space(p) || !imap_parse_u64(p, &request->unchanged_since))
 			return false;

@@ -15,6 +15,7 @@
 #define SMALL_LITERAL_MAX    ((uint64_t)4096)
 #define LITERAL_BYTES_PER_MS 2 /* slower than this over a whole literal is too slow */
 #define SKIP_LINES_MAX       1000
+#define START_MAX            64 /* of a command, that its tag is known when the line is too long */
 
 static bool is_before(const struct imap_session *s)
 {
@@ -119,9 +120,7 @@ bool imap_skip_command(struct imap_session *s)
 		struct slice line;
 		enum conn_line result = read_raw_line(s, &line);
 
-		if (result == CONN_LINE_TOO_LONG)
-			return true;
-		if (result != CONN_LINE_OK)
+		if (result != CONN_LINE_OK && result != CONN_LINE_TOO_LONG)
 			return false;
 		if (!imap_line_literal(line, &literal) || literal.waits)
 			return true;
@@ -156,10 +155,32 @@ static enum imap_read refuse_literal(struct imap_session *s, struct imap_command
 	return answered(imap_bad_code(s, command, SLICE("TOOBIG"), SLICE("That literal is too large")));
 }
 
-static enum imap_read refuse_line(struct imap_session *s, struct imap_command *command, struct slice text)
+/* What follows it unasked isn't taken for commands. */
+static enum imap_read refuse_line(struct imap_session *s, struct imap_command *command, struct slice text, struct slice end)
 {
+	struct imap_literal literal;
+
 	find_tag(s, text, command);
+	if (imap_line_literal(end, &literal) && !literal.waits &&
+	    (literal.size > literal_max(s) || !imap_skip_literal(s, &literal) || !imap_skip_command(s))) {
+		imap_bye(s, SLICE("TOOBIG"), SLICE("That command is too long"));
+		return IMAP_READ_CLOSE;
+	}
 	return answered(imap_bad(s, command, SLICE("That line is too long")));
+}
+
+/* As much as has come of it. Empty: the tag isn't whole. */
+static bool read_start(struct imap_session *s, char start[START_MAX], struct slice *read)
+{
+	struct slice come;
+
+	if (!conn_read_some(imap_conn(s), &come))
+		return false;
+	*read = slice_of(start, come.len < START_MAX ? come.len : START_MAX);
+	memcpy(start, come.data, read->len);
+	if (slice_find_byte(*read, ' ') == SLICE_NOT_FOUND)
+		*read = SLICE_EMPTY;
+	return true;
 }
 
 /* Commands that bring messages read them themselves. */
@@ -175,6 +196,12 @@ static bool brings_message(struct imap_session *s, struct slice text)
 /* The command's lines and literals, one after the other, as parse.h wants them. */
 static enum imap_read read_text(struct imap_session *s, struct imap_command *command, struct buf *text)
 {
+	char bytes[START_MAX];
+	struct slice start;
+
+	set_deadline(s, 0);
+	if (!read_start(s, bytes, &start))
+		return IMAP_READ_CLOSE;
 	for (;;) {
 		struct slice line;
 		struct imap_literal literal;
@@ -183,7 +210,7 @@ static enum imap_read read_text(struct imap_session *s, struct imap_command *com
 		set_deadline(s, 0);
 		result = read_raw_line(s, &line);
 		if (result == CONN_LINE_TOO_LONG)
-			return refuse_line(s, command, buf_slice(text));
+			return refuse_line(s, command, start, line);
 		if (result != CONN_LINE_OK)
 			return IMAP_READ_CLOSE;
 		buf_add(text, line);

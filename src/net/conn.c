@@ -261,18 +261,25 @@ static size_t find_line(const struct conn *conn, size_t from, size_t limit)
 	return lf ? from + (size_t)(lf - unseen.data) + 1 : 0;
 }
 
-static enum conn_line skip_line(struct conn *conn)
+static enum conn_line skip_line(struct conn *conn, struct slice *end)
 {
 	size_t length, skipped = 0;
 
 	while ((length = find_line(conn, 0, SIZE_MAX)) == 0) {
-		skipped += waiting(conn);
-		conn->input_at = conn->input_end;
+		size_t count = waiting(conn) > CONN_LINE_END + 1 ? waiting(conn) - CONN_LINE_END - 1 : 0;
+
+		skipped += count;
+		conn->input_at += count;
 		if (skipped > SKIP_MAX)
 			conn_fail(conn, CONN_RESET);
 		if (!fill(conn))
 			return CONN_LINE_ERROR;
 	}
+	*end = slice_of(conn->input + conn->input_at, length - 1);
+	if (slice_ends_with(*end, SLICE("\r")))
+		end->len--;
+	if (end->len > CONN_LINE_END)
+		*end = slice_skip(*end, end->len - CONN_LINE_END);
 	conn->input_at += length;
 	return CONN_LINE_TOO_LONG;
 }
@@ -289,7 +296,7 @@ enum conn_line conn_read_line(struct conn *conn, size_t limit, struct slice *lin
 	while ((length = find_line(conn, scanned, limit)) == 0) {
 		scanned = waiting(conn);
 		if (scanned >= limit && scanned > 0)
-			return skip_line(conn);
+			return skip_line(conn, line);
 		if (!fill(conn))
 			return CONN_LINE_ERROR;
 	}

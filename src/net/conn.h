@@ -79,9 +79,12 @@ void conn_set_timeout(struct conn *conn, int timeout_ms);
 /* Nothing may take longer than until then (monotonic ms; 0: none), however the peer drips. */
 void conn_set_deadline(struct conn *conn, int64_t deadline_ms);
 
+#define CONN_LINE_END 32
+
 enum conn_line {
 	CONN_LINE_OK,
-	CONN_LINE_TOO_LONG, /* the line was read to its end and thrown away; one of over a megabyte ends the connection */
+	CONN_LINE_TOO_LONG, /* the line was read to its end and thrown away; one of over a megabyte ends the connection. *line is its
+	                       last CONN_LINE_END bytes. */
 	CONN_LINE_BARE,     /* ended by a bare LF; *line is what stood before it. The caller decides. */
 	CONN_LINE_ERROR,    /* see conn_error */
 };

@@ -245,8 +245,27 @@ static void test_line_too_long(void **state)
 		buf_add_literal(&line, ",1");
 	buf_add_literal(&line, "\r\nc NOOP\r\n");
 	harness_send(h, 0, buf_slice(&line), false);
-	expect_line(h, SLICE("* BAD {{*}}"));
+	expect_line(h, SLICE("b BAD {{*}}"));
 	expect_line(h, SLICE("c OK{{*}}"));
+	/* what it brings isn't taken for commands, though another such line follow */
+	line.len -= sizeof("\r\nc NOOP\r\n") - 1;
+	buf_add_literal(&line, " SUBJECT {8+}\r\nx NOOP\r\n SUBJECT ");
+	for (int i = 0; i < 100 * 1024; i++)
+		buf_add_byte(&line, 'a');
+	buf_add_literal(&line, " SUBJECT {8+}\r\ny NOOP\r\n\r\nc NOOP\r\n");
+	harness_send(h, 0, buf_slice(&line), false);
+	expect_line(h, SLICE("b BAD {{*}}"));
+	expect_line(h, SLICE("c OK{{*}}"));
+	/* a literal that is waited for isn't asked for */
+	line.len = 80 * 1024;
+	buf_add_literal(&line, " SUBJECT {8}\r\nd NOOP\r\n");
+	harness_send(h, 0, buf_slice(&line), false);
+	expect_line(h, SLICE("b BAD {{*}}"));
+	expect_line(h, SLICE("d OK{{*}}"));
+	line.len = 80 * 1024;
+	buf_add_literal(&line, " SUBJECT {9999999+}\r\nd NOOP\r\n");
+	harness_send(h, 0, buf_slice(&line), false);
+	expect_line(h, SLICE("* BYE [TOOBIG]{{*}}"));
 	harness_free(h);
 }
 

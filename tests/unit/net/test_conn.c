@@ -83,11 +83,11 @@ struct expected_line {
 			s, sizeof(s) - 1 \
 		}                        \
 	}
-#define LONG                        \
+#define LONG(s)                     \
 	{                           \
 		CONN_LINE_TOO_LONG, \
 		{                   \
-			"", 0       \
+			s, sizeof(s) - 1 \
 		}                   \
 	}
 #define INPUT(s)                 \
@@ -114,10 +114,10 @@ static const struct {
 	{INPUT("a\0b\r\n"), {OK("a\0b")}, 1},
 	{INPUT("12345678\r\n"), {OK("12345678")}, 1},
 	{INPUT("123456789\n"), {BARE("123456789")}, 1},
-	{INPUT("123456789\r\n"), {LONG}, 1},
-	{INPUT("1234567890\nQUIT\r\n"), {LONG, OK("QUIT")}, 2},
-	{INPUT("1234567890abcdefghijklmnopqrstuvwxyz\r\nQUIT\r\n"), {LONG, OK("QUIT")}, 2},
-	{INPUT("1234567890\r\n1234567890\r\nx\r\n"), {LONG, LONG, OK("x")}, 3},
+	{INPUT("123456789\r\n"), {LONG("123456789")}, 1},
+	{INPUT("1234567890\nQUIT\r\n"), {LONG("1234567890"), OK("QUIT")}, 2},
+	{INPUT("1234567890abcdefghijklmnopqrstuvwxyz\r\nQUIT\r\n"), {LONG("567890abcdefghijklmnopqrstuvwxyz"), OK("QUIT")}, 2},
+	{INPUT("1234567890\r\n1234567890\r\nx\r\n"), {LONG("1234567890"), LONG("1234567890"), OK("x")}, 3},
 	{INPUT("a\r\nno end"), {OK("a")}, 1},
 	{INPUT("a\r\nmuch too long without end"), {OK("a")}, 1},
 	{INPUT("a\r\nb\r"), {OK("a")}, 1},
