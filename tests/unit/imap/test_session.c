@@ -675,12 +675,15 @@ static void test_append_to_limit(void **state)
 	harness_free(h);
 }
 
-/* Want of memory is no limit of messages. */
+/* Want of memory is no limit of messages. Under AddressSanitizer an arena's pieces are larger: so little room doesn't hold a command. */
 static void test_search_memory(void **state)
 {
+	(void)state;
+#ifdef __SANITIZE_ADDRESS__
+	skip();
+#endif
 	struct harness *h = harness_new();
 
-	(void)state;
 	harness_context(h)->options.message_limit = 1000;
 	harness_limit_command(h, 2000);
 	log_in(h);
