@@ -1,29 +1,32 @@
 #include "auth/checks.h"
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <utlist.h>
 
 struct job { /* on the stack of the one who waits */
-	uint64_t group;
+	uint64_t group, question;
 	void (*work)(void *context);
 	void *context;
 	bool done;
 	pthread_cond_t changed;
+	struct job *companions; /* who asks the same, in no list else */
 	struct job *prev, *next;
 };
 
 struct checks {
 	pthread_mutex_t mutex;
 	pthread_cond_t has_jobs;
-	struct job *jobs; /* oldest first */
+	struct job *jobs;    /* that wait, oldest first */
+	struct job *at_work; /* one a thread at most */
 	unsigned waiting, waiting_max;
 	bool stopping;
 	unsigned thread_count;
 	pthread_t threads[];
 };
 
-/* Invariant: a job in the list belongs to nobody but its waiter; one taken off it belongs to the thread until `done`. */
+/* Invariant: a job that waits belongs to nobody but its waiter; one at work belongs to the thread until `done`. */
 static struct job *take_job(struct checks *checks)
 {
 	while (!checks->jobs && !checks->stopping)
@@ -32,9 +35,25 @@ static struct job *take_job(struct checks *checks)
 
 	if (job) {
 		DL_DELETE(checks->jobs, job);
+		DL_APPEND(checks->at_work, job);
 		checks->waiting--;
 	}
 	return job;
+}
+
+/* Invariant: once done a job's memory is its waiter's again. */
+static void end_job(struct checks *checks, struct job *job)
+{
+	struct job *companion, *next;
+
+	DL_DELETE(checks->at_work, job);
+	for (companion = job->companions; companion; companion = next) {
+		next = companion->next;
+		companion->done = true;
+		pthread_cond_signal(&companion->changed);
+	}
+	job->done = true;
+	pthread_cond_signal(&job->changed);
 }
 
 static void *run_jobs(void *context)
@@ -47,8 +66,7 @@ static void *run_jobs(void *context)
 		pthread_mutex_unlock(&checks->mutex);
 		job->work(job->context);
 		pthread_mutex_lock(&checks->mutex);
-		job->done = true;
-		pthread_cond_signal(&job->changed);
+		end_job(checks, job);
 	}
 	pthread_mutex_unlock(&checks->mutex);
 	return NULL;
@@ -98,22 +116,46 @@ static bool has_place(const struct checks *checks, uint64_t group)
 	return of_group < (checks->waiting_max + 1) / 2;
 }
 
-bool checks_run(struct checks *checks, uint64_t group, void (*work)(void *context), void *context)
+static struct job *with_question(struct checks *checks, uint64_t question)
 {
-	struct job job = {.group = group, .work = work, .context = context};
+	struct job *job;
 
-	pthread_mutex_lock(&checks->mutex);
-	bool accepted = has_place(checks, group);
+	if (question == 0)
+		return NULL;
+	DL_SEARCH_SCALAR(checks->at_work, job, question, question);
+	if (!job)
+		DL_SEARCH_SCALAR(checks->jobs, job, question, question);
+	return job;
+}
 
-	if (accepted) {
-		pthread_cond_init(&job.changed, NULL);
-		DL_APPEND(checks->jobs, &job);
-		checks->waiting++;
-		pthread_cond_signal(&checks->has_jobs);
-		while (!job.done)
-			pthread_cond_wait(&job.changed, &checks->mutex);
-		pthread_cond_destroy(&job.changed);
+/* Into the line, or beside the one who asks the same. */
+static enum checked enter(struct checks *checks, struct job *job)
+{
+	struct job *leader = with_question(checks, job->question);
+
+	if (leader) {
+		LL_PREPEND(leader->companions, job);
+		return CHECKED_FOR_ANOTHER;
 	}
+	if (!has_place(checks, job->group))
+		return CHECKED_NOT;
+	DL_APPEND(checks->jobs, job);
+	checks->waiting++;
+	pthread_cond_signal(&checks->has_jobs);
+	return CHECKED;
+}
+
+enum checked checks_run(struct checks *checks, uint64_t group, uint64_t question, void (*work)(void *context), void *context)
+{
+	struct job job = {.group = group, .question = question, .work = work, .context = context};
+
+	pthread_cond_init(&job.changed, NULL);
+	pthread_mutex_lock(&checks->mutex);
+	enum checked result = enter(checks, &job);
+
+	while (result != CHECKED_NOT && !job.done)
+		pthread_cond_wait(&job.changed, &checks->mutex);
 	pthread_mutex_unlock(&checks->mutex);
-	return accepted;
+	pthread_cond_destroy(&job.changed);
+	return result;
 }

@@ -384,28 +384,51 @@ static void check(void *context)
 	attempt->outcome = AUTH_UNAVAILABLE;
 }
 
-static enum auth_outcome check_in_line(struct attempt *attempt)
+/* What can be said without a check, else AUTH_UNAVAILABLE and `checkable`. */
+static enum auth_outcome what_is_known(struct attempt *attempt, bool *checkable)
 {
-	struct auth_service *service = attempt->service;
-	uint64_t group = attempt->caller.keys.network ? attempt->caller.keys.network : attempt->caller.keys.account;
-
-	if (!checks_run(service->checks, group, check, attempt)) {
-		count_attempt(service, AUTH_UNAVAILABLE);
-		LOG_WARNING(service->log, "auth.too_busy", LOG_STR("user", attempt->caller.user));
-		return AUTH_UNAVAILABLE;
-	}
-	return attempt->outcome;
-}
-
-static enum auth_outcome decide(struct attempt *attempt)
-{
+	*checkable = false;
 	if (is_locked(attempt->service, &attempt->caller))
 		return AUTH_LOCKED_OUT;
 	if (!read_credential(attempt))
 		return AUTH_UNAVAILABLE;
 	if (is_remembered(attempt))
 		return AUTH_ACCEPTED;
-	return is_known_guess(attempt) ? AUTH_REFUSED : check_in_line(attempt);
+	if (is_known_guess(attempt))
+		return AUTH_REFUSED;
+	*checkable = true;
+	return AUTH_UNAVAILABLE;
+}
+
+static enum checked check_in_line(struct attempt *attempt, uint64_t question)
+{
+	uint64_t group = attempt->caller.keys.network ? attempt->caller.keys.network : attempt->caller.keys.account;
+
+	return checks_run(attempt->service->checks, group, question, check, attempt);
+}
+
+/* A client that opens many connections at once asks the same many times; one check answers all, unless nothing is remembered. */
+static enum auth_outcome decide(struct attempt *attempt)
+{
+	struct auth_service *service = attempt->service;
+	bool checkable;
+	enum auth_outcome outcome = what_is_known(attempt, &checkable);
+
+	if (!checkable)
+		return outcome;
+	enum checked checked = check_in_line(attempt, remember_guess(&attempt->tag));
+
+	if (checked == CHECKED_FOR_ANOTHER) {
+		outcome = what_is_known(attempt, &checkable);
+		if (!checkable)
+			return outcome;
+		checked = check_in_line(attempt, 0);
+	}
+	if (checked == CHECKED)
+		return attempt->outcome;
+	count_attempt(service, AUTH_UNAVAILABLE);
+	LOG_WARNING(service->log, "auth.too_busy", LOG_STR("user", attempt->caller.user));
+	return AUTH_UNAVAILABLE;
 }
 
 static struct auth_reply check_password(struct auth_service *service, struct arena *arena, struct slice protocol,

@@ -24,7 +24,5 @@ enum next imap_search(struct imap_session *s, struct imap_command *command)
 		imap_put_hits(s, command, &request, &hits, SLICE("SEARCH"));
 	if (status == STATUS_OK && request.returns & SEARCH_RETURN_UPDATE)
 		imap_context_begin(s, command, &request, NULL, &hits, NULL);
-	if (status == STATUS_OK)
-		return limit_ok(s, command, &hits.limit, SLICE_EMPTY, SLICE("SEARCH completed"));
-	return imap_answer(s, command, status, SLICE_EMPTY);
+	return imap_answer_hits(s, command, status, &hits, SLICE("SEARCH completed"));
 }

@@ -108,5 +108,5 @@ enum next imap_sort(struct imap_session *s, struct imap_command *command)
 		imap_put_hits(s, command, &request->search, &hits, SLICE("SORT"));
 	if (status == STATUS_OK && request->search.returns & SEARCH_RETURN_UPDATE)
 		imap_context_begin(s, command, &request->search, request, &hits, NULL);
-	return imap_answer(s, command, status, SLICE("SORT completed"));
+	return imap_answer_hits(s, command, status, &hits, SLICE("SORT completed"));
 }

@@ -89,5 +89,5 @@ enum next imap_thread(struct imap_session *s, struct imap_command *command)
 		buf_add(imap_output(s), buf_slice(&threads));
 		buf_add_literal(imap_output(s), "\r\n");
 	}
-	return imap_answer(s, command, status, SLICE("THREAD completed"));
+	return imap_answer_hits(s, command, status, &hits, SLICE("THREAD completed"));
 }

@@ -37,7 +37,7 @@ struct search {
 	uint64_t looked_at, all; /* messages */
 	uint32_t open_uids[IMAP_PIECE]; /* those whose texts have to be seen, and where they stand in the piece */
 	uint16_t open_at[IMAP_PIECE];
-	size_t open_count, next;
+	size_t open_count, next, judged;
 	int64_t until_ms;
 	bool is_apart; /* the next one */
 	struct email apart;
@@ -162,6 +162,7 @@ static bool judge(struct search *search, const struct search_text *text)
 	if (search->matched[at] && search->wants_scores)
 		search->scores[at] = (uint8_t)search_score(search->key, &search->messages[at], text, &search->scratch);
 	search->next++;
+	search->judged++;
 	arena_reset(&search->scratch);
 	return true;
 }
@@ -253,7 +254,7 @@ static enum status judge_open(struct search *search)
 	int64_t mailbox = mailbox_viewer_state(imap_viewer(search->s)).mailbox;
 	enum status status = STATUS_OK;
 
-	search->next = 0;
+	search->next = search->judged = 0;
 	while (search->next < search->open_count && status == STATUS_OK) {
 		size_t before = search->next;
 
@@ -266,6 +267,8 @@ static enum status judge_open(struct search *search)
 		else if (search->next == before)
 			break; /* the rest have been expunged */
 	}
+	if (status == STATUS_OK && search->judged < search->open_count)
+		search->hits->missing = true;
 	return status;
 }
 
@@ -279,6 +282,7 @@ static enum status search_piece(struct search *search, const struct imap_walk *w
 		enum search_answer answer = search_facts(search->key, &walk->messages[i]);
 
 		search->matched[i] = answer == SEARCH_YES && !walk->messages[i].expunged;
+		search->hits->missing |= walk->messages[i].expunged;
 		if (search->matched[i] && search->wants_scores)
 			search->scores[i] = (uint8_t)search_score(search->key, &walk->messages[i], NULL, &search->scratch);
 		if (answer != SEARCH_UNKNOWN || walk->messages[i].expunged)
@@ -370,6 +374,14 @@ static enum status run(struct search *search)
 enum status imap_search_run(struct imap_session *s, const struct search_request *request, struct search_hits *hits)
 {
 	return imap_search_among(s, request, NULL, NULL, hits);
+}
+
+enum next imap_answer_hits(struct imap_session *s, struct imap_command *command, enum status status, const struct search_hits *hits,
+			   struct slice text)
+{
+	if (status == STATUS_OK)
+		return limit_ok(s, command, &hits->limit, hits->missing ? SLICE("EXPUNGEISSUED") : SLICE_EMPTY, text);
+	return imap_answer(s, command, status, text);
 }
 
 enum status imap_search_among(struct imap_session *s, const struct search_request *request, const struct imap_set *among,

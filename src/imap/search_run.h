@@ -13,6 +13,7 @@ struct search_hits {
 	uint8_t *scores;   /* RFC 6203 section 4; NULL: nobody asks */
 	size_t count;
 	struct message_limit limit; /* of the messages that were looked at */
+	bool missing; /* messages that the client still counts are gone and were passed over */
 };
 /* The keys are changed on the way: names become bits, sequence numbers uids. */
 MUST_CHECK enum status imap_search_run(struct imap_session *s, const struct search_request *request, struct search_hits *hits);
@@ -22,6 +23,9 @@ MUST_CHECK enum status imap_search_among(struct imap_session *s, const struct se
 /* SAVE, where it was asked for: "$" becomes what was found and told (`hits` in any order), or empty where the search failed. */
 void imap_search_saved(struct imap_session *s, const struct search_request *request, enum status status,
 		       const struct search_hits *hits);
+/* imap_answer, with OK [EXPUNGEISSUED] where messages are missing (RFC 5530 section 3). */
+enum next imap_answer_hits(struct imap_session *s, struct imap_command *command, enum status status, const struct search_hits *hits,
+			   struct slice text);
 /* NO [BADCHARSET]. */
 enum next imap_no_charset(struct imap_session *s, struct imap_command *command, const struct search_request *request);
 

@@ -559,6 +559,42 @@ static void a_crowd_at_a_narrow_door(void **state)
 	setting_free(crowd.setting);
 }
 
+static void *log_in_once(void *context)
+{
+	struct crowd *crowd = context;
+
+	atomic_fetch_add(&crowd->number, 1);
+	atomic_fetch_add(&crowd->outcomes[try_from(crowd->setting, 1, ALICE, SLICE("secret"))], 1);
+	return NULL;
+}
+
+/* A client that opens all its connections at once: one check answers for all, and nobody needs a place in the line. */
+static void a_client_with_many_connections(void **state)
+{
+	struct auth_service_options options = {.check_threads = 1, .waiting = 1, .delay_ms = 1};
+	struct crowd crowd = {.setting = setting_new(options, 64)};
+	unsigned before = verified.argon2;
+	pthread_t threads[16];
+
+	(void)state;
+	verified.holding = false;
+	verified.hold = true;
+	for (int i = 0; i < 16; i++) {
+		assert_int_equal(pthread_create(&threads[i], NULL, log_in_once, &crowd), 0);
+		while (!verified.holding)
+			usleep(1000);
+	}
+	while (crowd.number < 16)
+		usleep(1000);
+	usleep(20000); /* that they wait by now; if not, they find it remembered */
+	verified.hold = false;
+	for (int i = 0; i < 16; i++)
+		pthread_join(threads[i], NULL);
+	assert_int_equal(crowd.outcomes[AUTH_ACCEPTED], 16);
+	assert_int_equal(verified.argon2 - before, 1);
+	setting_free(crowd.setting);
+}
+
 /* ---- tokens and certificates ---- */
 
 static const char *claims_for(struct setting *setting, struct slice user)
@@ -805,6 +841,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(malformed_requests, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_crowd, setup, teardown),
 		cmocka_unit_test(a_crowd_at_a_narrow_door),
+		cmocka_unit_test(a_client_with_many_connections),
 		cmocka_unit_test(a_password_changes_while_one_waits),
 		cmocka_unit_test_setup_teardown(what_changes_during_a_check, setup, teardown),
 		cmocka_unit_test(stopping_ends_delays),
