@@ -157,11 +157,19 @@ static struct slice unescape(struct arena *arena, struct slice raw)
 }
 
 /* RFC 9051 section 9: quoted. Bytes above ASCII may stand there; what they mean is the taker's affair. */
+/* How far a quoted string goes on without anything that has to be looked at. */
+static size_t plain_length(struct slice rest, size_t at)
+{
+	while (at < rest.len && rest.data[at] != '"' && rest.data[at] != '\\' && (unsigned char)rest.data[at] > '\r')
+		at++;
+	return at;
+}
+
 static bool parse_quoted(struct imap_parser *p, struct slice *string)
 {
 	bool escaped = false;
 
-	for (size_t i = 1; i < p->rest.len; i++) {
+	for (size_t i = plain_length(p->rest, 1); i < p->rest.len; i++) {
 		char c = p->rest.data[i];
 
 		if (c == '"') {

@@ -238,6 +238,7 @@ struct store *role_open_store(struct role_setup *setup, struct error *error)
 {
 	struct store_options options = {.url = setup->folder_url, .connections = setup->config->store.connections,
 	                                .compress_from = setup->config->store.compress_from,
+	                                .maps_file = setup->definition->role == ROLE_IMAP,
 	                                .keep_deleted = setup->config->retention.deleted_days > 0};
 
 	return store_open(&options, false, &setup->log, &setup->arena, error);

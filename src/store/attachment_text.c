@@ -51,7 +51,7 @@ enum status attachment_texts_read(struct store *store, struct arena *arena, int6
 	db_bind_i64(&query, email);
 	db_bind_i64(&query, edition);
 	while (db_row(&query)) {
-		struct slice chunk = blob_unpack(&unpacked, (enum blob_encoding)db_i64(&query, 0), (uint64_t)db_i64(&query, 1),
+		struct slice chunk = blob_unpack(store->codecs, &unpacked, (enum blob_encoding)db_i64(&query, 0), (uint64_t)db_i64(&query, 1),
 						 db_slice(&query, 2));
 
 		found = true;
@@ -148,7 +148,7 @@ enum status attachment_texts_write(struct store *store, int64_t account, int64_t
 
 	if (packed.len > (size_t)BLOB_CHUNK * CHUNKS_MAX)
 		return STATUS_LIMIT;
-	blob_prepare(&arena, SLICE_EMPTY, packed, store->compress_from, NULL, &work.blob);
+	blob_prepare(store->codecs, &arena, SLICE_EMPTY, packed, store->compress_from, NULL, &work.blob);
 	return db_write(store->pool, write_texts, &work);
 }
 

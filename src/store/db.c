@@ -104,6 +104,7 @@ static struct db_pool *pool_make(const struct db_options *options, const struct 
 	pool->backend = backend;
 	pool->connections_max = options->connections ? options->connections : CONNECTIONS_DEFAULT;
 	pool->busy_timeout_ms = options->busy_timeout_ms ? options->busy_timeout_ms : BUSY_TIMEOUT_DEFAULT;
+	pool->maps_file = options->maps_file;
 	pool->fault = options->fault;
 	pool->fault_context = options->fault_context;
 	pool->retry_delay_ms = RETRY_DELAY_MIN_MS;

@@ -28,6 +28,9 @@ struct db_options {
 	struct slice url;     /* "sqlite:FILE" or "postgresql://..." (libpq's) */
 	unsigned connections; /* at most, of this process; 0: 16 */
 	int busy_timeout_ms;  /* 0: 10,000 */
+	/* SQLite: for who reads much, the file's first 2 GB are mapped instead of copied page by page. A disk that can't be read then ends the process
+	 * (SIGBUS). */
+	bool maps_file;
 	/* Tests: asked before each statement and each commit; anything but STATUS_OK is what it fails with. */
 	enum status (*fault)(void *context);
 	void *fault_context;

@@ -77,6 +77,7 @@ struct db_pool {
 	char *place; /* file name or URL */
 	unsigned connections_max;
 	int busy_timeout_ms;
+	bool maps_file;
 	enum status (*fault)(void *context);
 	void *fault_context;
 	const struct db_write_cache *cache;

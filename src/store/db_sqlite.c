@@ -246,6 +246,9 @@ static const char settings[] = "PRAGMA page_size = 4096;"
 			       "PRAGMA cache_size = -8000;"
 			       "PRAGMA journal_size_limit = " LOG_KEEP_BYTES ";";
 
+/* SQLite's own limit. */
+static const char mapped[] = "PRAGMA mmap_size = 2147418112;";
+
 static struct db *sqlite_open(struct db_pool *pool, struct arena *arena, struct error *error)
 {
 	struct sqlite_db *sqlite = calloc(1, sizeof *sqlite);
@@ -263,6 +266,8 @@ static struct db *sqlite_open(struct db_pool *pool, struct arena *arena, struct 
 		sqlite3_extended_result_codes(sqlite->handle, 1);
 		sqlite3_busy_timeout(sqlite->handle, pool->busy_timeout_ms);
 		code = sqlite3_exec(sqlite->handle, settings, NULL, NULL, NULL);
+		if (code == SQLITE_OK && pool->maps_file)
+			code = sqlite3_exec(sqlite->handle, mapped, NULL, NULL, NULL);
 	}
 	if (code != SQLITE_OK) {
 		error_set(error, arena, status_of(code), "%s can't be opened: %s", pool->place, sqlite3_errmsg(sqlite->handle));

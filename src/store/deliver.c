@@ -20,12 +20,12 @@ static size_t prepare_targets(struct store *store, struct arena *arena, struct d
 
 		facts_shift(arena, &message, headers.len);
 		email->facts = message.facts;
-		blob_prepare(arena, headers, delivery->bytes, store->compress_from, rest, &email->blob);
+		blob_prepare(store->codecs, arena, headers, delivery->bytes, store->compress_from, rest, &email->blob);
 		rest = &email->blob;
 		size += email->blob.size;
 	}
 	if (delivery->queue_count > 0)
-		blob_prepare(arena, SLICE_EMPTY, delivery->bytes, store->compress_from, rest, &prepared->queue_blob);
+		blob_prepare(store->codecs, arena, SLICE_EMPTY, delivery->bytes, store->compress_from, rest, &prepared->queue_blob);
 	return size + prepared->queue_blob.size;
 }
 

@@ -166,7 +166,7 @@ static enum status write_appends(struct store *store, struct append *append, db_
 		struct slice bytes = append->requests[i].facts->bytes;
 
 		emails[i].facts = *append->requests[i].facts;
-		blob_prepare(&arena, SLICE_EMPTY, bytes, store->compress_from, NULL, &emails[i].blob);
+		blob_prepare(store->codecs, &arena, SLICE_EMPTY, bytes, store->compress_from, NULL, &emails[i].blob);
 		size += bytes.len;
 	}
 	append->emails = emails;

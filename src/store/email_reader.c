@@ -28,12 +28,13 @@ static enum status fetch_chunk(struct email_reader *reader, int64_t number, uint
 	bool found = db_row(&query);
 
 	if (found) {
-		struct slice bytes = blob_unpack(&reader->unpacked, (enum blob_encoding)db_i64(&query, 0),
+		struct slice bytes = blob_unpack(reader->store->codecs, &reader->unpacked, (enum blob_encoding)db_i64(&query, 0),
 						 (uint64_t)db_i64(&query, 1), db_slice(&query, 2));
 
 		buf_clear(&reader->buffer);
-		buf_add(&reader->buffer, bytes.data ? bytes : SLICE_EMPTY);
-		reader->chunk = buf_slice(&reader->buffer);
+		if (bytes.data != reader->unpacked.data)
+			buf_add(&reader->buffer, bytes.data ? bytes : SLICE_EMPTY);
+		reader->chunk = bytes.data && bytes.data == reader->unpacked.data ? bytes : buf_slice(&reader->buffer);
 		reader->from = from;
 	}
 	db_done(&query);

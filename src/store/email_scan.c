@@ -11,6 +11,7 @@
 	"e.sent_ms, CASE WHEN ($5 & 1) <> 0 THEN e.envelope END, CASE WHEN ($5 & 2) <> 0 THEN e.body END,"  \
 	" CASE WHEN ($5 & 4) <> 0 THEN e.body_structure END, CASE WHEN ($5 & 8) <> 0 THEN e.structure END," \
 	" CASE WHEN ($5 & 128) <> 0 THEN e.message_id END, CASE WHEN ($5 & 256) <> 0 THEN e.refers_to END, "
+#define ENVELOPE   "e.sent_ms, e.envelope, NULL, NULL, NULL, NULL, NULL, "
 #define NO_BYTES   "0, 0, NULL"
 #define BYTES      "b.encoding, b.size, CASE WHEN m.size <= $6 THEN b.bytes END"
 #define JOIN_TEXT  " CROSS JOIN email e"
@@ -43,11 +44,16 @@ enum {
 	 EMAIL_REFERENCES)
 #define WANT_BYTES (EMAIL_BYTES | EMAIL_HEADER)
 
-static const char *const statements[2][2] = {
-	[false][false] = ROW_COLUMNS NO_TEXTS NO_BYTES " FROM mailbox_email m" IN_MAILBOX IN_ORDER,
-	[true][false] = ROW_COLUMNS TEXTS NO_BYTES " FROM mailbox_email m" JOIN_TEXT IN_MAILBOX ON_TEXT IN_ORDER,
-	[false][true] = ROW_COLUMNS NO_TEXTS BYTES " FROM mailbox_email m" JOIN_BLOB IN_MAILBOX ON_BLOB IN_ORDER,
-	[true][true] = ROW_COLUMNS TEXTS BYTES " FROM mailbox_email m" JOIN_TEXT JOIN_BLOB IN_MAILBOX ON_TEXT ON_BLOB IN_ORDER,
+/* Searches and sorting want envelopes of many messages and nothing else. */
+enum texts { WITHOUT_TEXTS, WITH_ENVELOPE, WITH_TEXTS };
+
+static const char *const statements[][2] = {
+	[WITHOUT_TEXTS][false] = ROW_COLUMNS NO_TEXTS NO_BYTES " FROM mailbox_email m" IN_MAILBOX IN_ORDER,
+	[WITH_ENVELOPE][false] = ROW_COLUMNS ENVELOPE NO_BYTES " FROM mailbox_email m" JOIN_TEXT IN_MAILBOX ON_TEXT IN_ORDER,
+	[WITH_TEXTS][false] = ROW_COLUMNS TEXTS NO_BYTES " FROM mailbox_email m" JOIN_TEXT IN_MAILBOX ON_TEXT IN_ORDER,
+	[WITHOUT_TEXTS][true] = ROW_COLUMNS NO_TEXTS BYTES " FROM mailbox_email m" JOIN_BLOB IN_MAILBOX ON_BLOB IN_ORDER,
+	[WITH_ENVELOPE][true] = ROW_COLUMNS ENVELOPE BYTES " FROM mailbox_email m" JOIN_TEXT JOIN_BLOB IN_MAILBOX ON_TEXT ON_BLOB IN_ORDER,
+	[WITH_TEXTS][true] = ROW_COLUMNS TEXTS BYTES " FROM mailbox_email m" JOIN_TEXT JOIN_BLOB IN_MAILBOX ON_TEXT ON_BLOB IN_ORDER,
 };
 
 struct scan {
@@ -76,7 +82,7 @@ static struct slice read_whole(struct scan *scan, int64_t email, uint64_t size, 
 	db_bind_i64(&query, email);
 	db_bind_i64(&query, email + 1 + (int64_t)(size / BLOB_CHUNK) + 1);
 	while (scan->whole.len < size && db_row(&query)) {
-		struct slice chunk = blob_unpack(&scan->unpacked, (enum blob_encoding)db_i64(&query, 0),
+		struct slice chunk = blob_unpack(scan->store->codecs, &scan->unpacked, (enum blob_encoding)db_i64(&query, 0),
 						 (uint64_t)db_i64(&query, 1), db_slice(&query, 2));
 
 		buf_add(&scan->whole, chunk.data ? chunk : SLICE_EMPTY);
@@ -95,7 +101,7 @@ static struct slice read_bytes(struct scan *scan, struct db_query *query, const 
 		return stored;
 	uint64_t chunk_size = (uint64_t)db_i64(query, COLUMN_CHUNK_SIZE);
 	struct slice first =
-		blob_unpack(&scan->unpacked, (enum blob_encoding)db_i64(query, COLUMN_ENCODING), chunk_size, stored);
+		blob_unpack(scan->store->codecs, &scan->unpacked, (enum blob_encoding)db_i64(query, COLUMN_ENCODING), chunk_size, stored);
 
 	if (!first.data) {
 		scan->status = STATUS_BUG;
@@ -119,6 +125,19 @@ static struct slice read_bytes(struct scan *scan, struct db_query *query, const 
 
 /* ---- rows ---- */
 
+/* A text that isn't wanted is NULL anyway; asking takes its time. */
+static struct slice text_of(const struct scan *scan, struct db_query *query, unsigned item, int column)
+{
+	return scan->wanted & item ? db_slice(query, column) : slice_of(NULL, 0);
+}
+
+static enum texts texts_of(unsigned wanted)
+{
+	if (!(wanted & WANT_TEXTS))
+		return WITHOUT_TEXTS;
+	return wanted & WANT_TEXTS & ~(EMAIL_ENVELOPE | EMAIL_SENT) ? WITH_TEXTS : WITH_ENVELOPE;
+}
+
 static void hand_out(struct scan *scan, struct db_query *query)
 {
 	struct email email = {
@@ -131,12 +150,12 @@ static void hand_out(struct scan *scan, struct db_query *query)
 
 	if (scan->wanted & WANT_TEXTS) {
 		email.sent_ms = db_i64(query, COLUMN_SENT);
-		email.envelope = db_slice(query, COLUMN_ENVELOPE);
-		email.body = db_slice(query, COLUMN_BODY);
-		email.body_structure = db_slice(query, COLUMN_BODY_STRUCTURE);
-		email.structure = db_slice(query, COLUMN_STRUCTURE);
-		email.message_id = db_slice(query, COLUMN_MESSAGE_ID);
-		email.references = db_slice(query, COLUMN_REFERENCES);
+		email.envelope = text_of(scan, query, EMAIL_ENVELOPE, COLUMN_ENVELOPE);
+		email.body = text_of(scan, query, EMAIL_BODY, COLUMN_BODY);
+		email.body_structure = text_of(scan, query, EMAIL_BODY_STRUCTURE, COLUMN_BODY_STRUCTURE);
+		email.structure = text_of(scan, query, EMAIL_STRUCTURE, COLUMN_STRUCTURE);
+		email.message_id = text_of(scan, query, EMAIL_MESSAGE_ID, COLUMN_MESSAGE_ID);
+		email.references = text_of(scan, query, EMAIL_REFERENCES, COLUMN_REFERENCES);
 	}
 	if (scan->wanted & WANT_BYTES)
 		email.bytes = read_bytes(scan, query, &email);
@@ -147,10 +166,10 @@ static void hand_out(struct scan *scan, struct db_query *query)
 /* From `first` to the run's end, at most a page. The last uid seen, or 0 when the run is at its end. */
 static uint32_t scan_page(struct scan *scan, struct uid_run *run, uint32_t first, uint32_t last)
 {
-	bool texts = (scan->wanted & WANT_TEXTS) != 0, bytes = (scan->wanted & WANT_BYTES) != 0;
+	bool bytes = (scan->wanted & WANT_BYTES) != 0;
 	int64_t page = bytes ? scan->store->bodies_per_page : scan->store->rows_per_page, rows = 0;
 	uint32_t uid = 0;
-	struct db_query query = db_query(scan->db, statements[texts][bytes]);
+	struct db_query query = db_query(scan->db, statements[texts_of(scan->wanted)][bytes]);
 
 	db_bind_i64(&query, scan->account);
 	db_bind_i64(&query, scan->mailbox);

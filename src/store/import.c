@@ -387,7 +387,7 @@ enum status import_add(struct store *store, const struct import_source *source, 
 
 	for (size_t i = 0; i < count; i++) {
 		emails[i].facts = *messages[i].facts;
-		blob_prepare(&arena, SLICE_EMPTY, messages[i].facts->bytes, store->compress_from, NULL, &emails[i].blob);
+		blob_prepare(store->codecs, &arena, SLICE_EMPTY, messages[i].facts->bytes, store->compress_from, NULL, &emails[i].blob);
 		size += messages[i].facts->bytes.len;
 	}
 	enum status status = count > 0 ? db_write_sized(store->pool, add, &work, size, &in_doubt) : STATUS_OK;

@@ -37,7 +37,7 @@ static enum status check_schema(struct store *store, bool migrate, struct arena 
 struct store *store_open(const struct store_options *options, bool migrate, const struct log *log, struct arena *arena,
 			 struct error *error)
 {
-	struct db_options db_options = {.url = options->url, .connections = options->connections};
+	struct db_options db_options = {.url = options->url, .connections = options->connections, .maps_file = options->maps_file};
 	struct store *store = calloc(1, sizeof *store);
 
 	if (!store) {
@@ -45,9 +45,11 @@ struct store *store_open(const struct store_options *options, bool migrate, cons
 		return NULL;
 	}
 	store->log = log;
+	store->codecs = blob_codecs_new();
 	store->compress_from = options->compress_from ? options->compress_from : COMPRESS_FROM_DEFAULT;
 	store->pool = db_pool_new(&db_options, log, arena, error);
 	if (!store->pool) {
+		blob_codecs_free(store->codecs);
 		free(store);
 		return NULL;
 	}
@@ -68,6 +70,7 @@ void store_close(struct store *store)
 	if (!store)
 		return;
 	db_pool_free(store->pool);
+	blob_codecs_free(store->codecs);
 	free(store);
 }
 

@@ -20,6 +20,7 @@ struct store_options {
 	struct slice url;     /* "sqlite:DIRECTORY/posthorn.db" or "postgresql://..." */
 	unsigned connections; /* 0: 16 */
 	size_t compress_from; /* bodies of at least so many bytes are compressed (zstd); 0: 8192 */
+	bool maps_file;       /* see db.h */
 	bool keep_deleted;    /* what is expunged can be brought back until deleted_purge clears it away (deleted.h) */
 };
 /* Opens and, with `migrate`, brings the schema up to date (numbered migrations, each once); without, a schema that is older

@@ -12,6 +12,7 @@
 struct store {
 	struct db_pool *pool;
 	const struct log *log;
+	struct blob_codecs *codecs;
 	size_t compress_from;
 	int64_t rows_per_page; /* of long scans: PostgreSQL's answers are in memory whole */
 	int64_t bodies_per_page;
