@@ -66,6 +66,28 @@ static enum next send_message(struct pop3_session *s, const struct view_message 
 	return NEXT_PARK;
 }
 
+static void say_size(struct pop3_session *s, const struct view_message *message, uint32_t lines)
+{
+	(void)(lines == POP3_ALL_LINES ? pop3_okf(s, "%llu octets", (unsigned long long)pop3_size(s, message))
+				       : pop3_ok(s, SLICE("The top follows")));
+}
+
+/* A message that is here already. False: it is to be read. */
+static bool send_from_ahead(struct pop3_session *s, const struct view_message *message)
+{
+	struct pop3_text text = pop3_text_begin(POP3_ALL_LINES);
+	struct slice bytes;
+	uint64_t size;
+
+	if (pop3_has_surrogate(s, message->uid, &size) || !pop3_ahead_take(s, message, &bytes))
+		return false;
+	say_size(s, message, POP3_ALL_LINES);
+	send_chunk(s, &text, bytes);
+	pop3_text_end(&text, pop3_output(s));
+	s->retrieved++;
+	return true;
+}
+
 static enum next retrieve(struct pop3_session *s, uint32_t number, uint32_t lines)
 {
 	struct email_reader *reader;
@@ -75,6 +97,8 @@ static enum next retrieve(struct pop3_session *s, uint32_t number, uint32_t line
 
 	if (!message)
 		return next;
+	if (lines == POP3_ALL_LINES && send_from_ahead(s, message))
+		return NEXT_PARK;
 	enum status status =
 		email_open_sized(s->context->store, pop3_arena(s), s->account, message->email, message->size, &reader);
 
@@ -82,8 +106,7 @@ static enum next retrieve(struct pop3_session *s, uint32_t number, uint32_t line
 		return pop3_fail(s, status);
 	status = email_read(reader, 0, &first);
 	if (status == STATUS_OK) {
-		(void)(lines == POP3_ALL_LINES ? pop3_okf(s, "%llu octets", (unsigned long long)pop3_size(s, message))
-					       : pop3_ok(s, SLICE("The top follows")));
+		say_size(s, message, lines);
 		next = send_message(s, message, reader, first, lines);
 	} else
 		next = pop3_fail(s, status);

@@ -134,6 +134,8 @@ static enum next session_command(void *session)
 	}
 	if (next == NEXT_CLOSE || conn_failed(pop3_conn(s)) || arena_is_full(pop3_arena(s)))
 		return NEXT_CLOSE;
+	if (s->ahead.count > 0 && !conn_has_input(pop3_conn(s)))
+		pop3_ahead_drop(s);
 	return park(s);
 }
 
@@ -154,6 +156,7 @@ static void session_close(void *session)
 	struct pop3_session *s = session;
 
 	pop3_close_maildrop(s);
+	pop3_ahead_drop(s);
 	buf_free(&s->marks);
 	buf_free(&s->surrogates);
 	LOG_DEBUG(s->context->log, "pop3.closed", LOG_INT("session", s->env->id), LOG_STR("user", s->address));

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "auth/auth.h"
+#include "pop3/ahead.h"
 #include "pop3/parse.h"
 #include "pop3/pop3.h"
 #include "store/mailbox_view.h"
@@ -37,7 +38,8 @@ struct pop3_session {
 	uint32_t marked;
 	uint64_t marked_octets;
 	struct buf surrogates; /* see surrogate.h; without utf8 */
-	unsigned retrieved;    /* for the log */
+	struct pop3_ahead ahead;
+	unsigned retrieved; /* for the log */
 };
 
 typedef enum next (*pop3_handler)(struct pop3_session *s, const struct pop3_arguments *arguments);

@@ -228,6 +228,59 @@ static void add_lines(struct buf *text, const char *line, size_t size)
 		buf_printf(text, "%s\r\n", line);
 }
 
+static void expect_text(struct harness *h, struct slice text)
+{
+	struct slice line;
+
+	expect_line(h, SLICE("+OK{{*}}"));
+	while (text.len > 0) {
+		struct slice expected = slice_trim(slice_cut(&text, '\n'));
+
+		assert_true(harness_read_line(h, 0, &line));
+		if (!slice_eq(slice_skip(line, slice_starts_with(line, SLICE("."))), expected))
+			fail_msg("\"%.*s\" instead of \"%.*s\"", SLICE_ARG(line), SLICE_ARG(expected));
+	}
+	expect_line(h, SLICE("."));
+}
+
+/* Many RETRs at once, in order and not, of messages that are marked, expunged, large, or not there: each is answered for itself. */
+static void test_many_at_once(void **state)
+{
+	static const unsigned asked[] = {1, 2, 3, 4, 5, 6, 7, 9, 8, 8, 41, 10, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24,
+					 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 1};
+	struct harness *h = harness_new();
+	struct buf commands SCOPED_BUF, text SCOPED_BUF;
+
+	(void)state;
+	for (unsigned i = 1; i <= 40; i++) {
+		buf_clear(&text);
+		buf_printf(&text, "Subject: %u\r\n\r\n.dot %u\r\n", i, i);
+		if (i == 20)
+			add_lines(&text, "large", 300 * 1024);
+		harness_deliver(h, buf_slice(&text));
+	}
+	open_session(h);
+	harness_expunge(h, 5);
+	harness_event(h, 0, EVENT_TOPIC);
+	buf_add_literal(&commands, "DELE 3\r\n");
+	for (size_t i = 0; i < sizeof(asked) / sizeof(asked[0]); i++)
+		buf_printf(&commands, "RETR %u\r\n", asked[i]);
+	harness_send(h, 0, buf_slice(&commands), false);
+	expect_line(h, SLICE("+OK{{*}}"));
+	for (size_t i = 0; i < sizeof(asked) / sizeof(asked[0]); i++) {
+		if (asked[i] == 3 || asked[i] == 5 || asked[i] == 41) {
+			expect_line(h, SLICE("-ERR{{*}}"));
+			continue;
+		}
+		buf_clear(&text);
+		buf_printf(&text, "Subject: %u\r\n\r\n.dot %u\r\n", asked[i], asked[i]);
+		if (asked[i] == 20)
+			add_lines(&text, "large", 300 * 1024);
+		expect_text(h, buf_slice(&text));
+	}
+	harness_free(h);
+}
+
 /* Part headers at several depths and in several of the store's chunks, with bodies between them. `global`: as it is stored. */
 static void make_nested(struct buf *text, bool global)
 {
@@ -243,21 +296,6 @@ static void make_nested(struct buf *text, bool global)
 	buf_printf(text, "--b\r\nContent-Type: message/rfc822\r\n\r\nSubject: %s\r\nTo: x@b.example\r\n\r\n", subject);
 	add_lines(text, ".y", 100);
 	buf_add_literal(text, "--b--\r\n");
-}
-
-static void expect_text(struct harness *h, struct slice text)
-{
-	struct slice line;
-
-	expect_line(h, SLICE("+OK{{*}}"));
-	while (text.len > 0) {
-		struct slice expected = slice_trim(slice_cut(&text, '\n'));
-
-		assert_true(harness_read_line(h, 0, &line));
-		if (!slice_eq(slice_skip(line, slice_starts_with(line, SLICE("."))), expected))
-			fail_msg("\"%.*s\" instead of \"%.*s\"", SLICE_ARG(line), SLICE_ARG(expected));
-	}
-	expect_line(h, SLICE("."));
 }
 
 /* RFC 6856 section 4: the size that is told is that of what comes, at every depth and whatever the message's size. */
@@ -610,6 +648,7 @@ int main(void)
 {
 	static const struct CMUnitTest others[] = {
 		cmocka_unit_test(test_large_message),
+		cmocka_unit_test(test_many_at_once),
 		cmocka_unit_test(test_surrogates),
 		cmocka_unit_test(test_surrogates_are_known),
 		cmocka_unit_test(test_surrogates_and_faults),
