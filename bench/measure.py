@@ -36,11 +36,12 @@ def cpu(roots):
     return ticks / TICK
 
 
-def pss_of(pid):
+def pss_of(pid, kinds=("Pss",)):
     """KB: what is shared counts in parts; 0 for a process that is gone."""
     try:
         with open(f"/proc/{pid}/smaps_rollup") as f:
-            return int(re.search(r"^Pss:\s+(\d+)", f.read(), re.M).group(1))
+            text = f.read()
+        return sum(int(re.search(rf"^{kind}:\s+(\d+)", text, re.M).group(1)) for kind in kinds)
     except (OSError, AttributeError):
         return 0
 
@@ -100,7 +101,8 @@ class Group:
         return int(re.search(r"usage_usec (\d+)", text).group(1)) / 1e6 if "usage_usec" in text else int(text) / 1e9
 
     def memory_kb(self):
-        return sum(pss_of(p) for p in self.pids())
+        """Without pages of files: they are the page cache's, whether a server maps its files or reads them."""
+        return sum(pss_of(p, ("Pss_Anon", "Pss_Shmem")) for p in self.pids())
 
     def remove(self):
         if self.path:
