@@ -22,7 +22,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "tests/system")]
 
 WEIGHTS = """auth=50 login=50,0 listroot=20 list=50 mcreate=20 mdelete=20 mrename=20 msubs=20 status=50 select=100 uidfetch=30 fetch=100 fetch2=100,30
 search=50 sort=50 thread=50 copy=33,5 move=20 store=50 delete=100 expunge=100 append=100,5 noop=30 check=30 logout=100 delay=20""".split()
-MODES = {"checked": "checkpoint=20 compress=0 disconnect=0", "loose": "no_pipelining compress=30 disconnect=10"}
+MODES = {"checked": "mech=LOGIN checkpoint=20 compress=0 disconnect=0", "loose": "mech=PLAIN no_pipelining compress=30 disconnect=10"}
 
 PROFILE = """lmtp_port = {lmtp}
 lmtp_max_parallel_count = 100
@@ -96,7 +96,7 @@ def command(options, server, folder):
         profile.write_text(PROFILE.format(lmtp=options.lmtp, client=CLIENTS[options.profile]))
         return [*common, f"port={port}", "user=u1@example.test", f"profile={profile}"]
     box = [f"box={SHARED}"] if options.shared else []
-    return [*common, f"port={server.ports['imap']}", "user=u%d@example.test", f"users=1-{options.users}", "copybox=copies", "mech=PLAIN",
+    return [*common, f"port={server.ports['imap']}", "user=u%d@example.test", f"users=1-{options.users}", "copybox=copies",
             *box, *WEIGHTS, *MODES[options.mode].split(), *options.more.split()]
 
 
