@@ -252,7 +252,7 @@ def table(rows):
     print(f"\n| line | {' | '.join(servers)} | the best other needs | messages, sessions, ... a second: {', '.join(servers)} |\n| --- |{' ---: |' * (len(servers) + 2)}")
     for line in dict.fromkeys(r["line"] for r in rows):
         cells = [by.get((line, s)) for s in servers]
-        others = [value_of(c) for c in cells[1:] if c and value_of(c)]
+        others = [value_of(c) for c in cells[1:] if c and value_of(c) and "wrong" not in c]
         ratio = f"{min(others) / value_of(cells[0]):.1f} times" if cells[0] and value_of(cells[0]) and others else ""
         rates = ", ".join(f"{c['operations'] / c['seconds']:,.0f}" if c and "cost" in c else "-" for c in cells) if not any(c and "kb" in c for c in cells) else ""
         unit = next(c["unit"] for c in cells if c)

@@ -285,7 +285,6 @@ maxlogins_per_host: 0
 popminpoll: 0
 tls_server_cert: {self.certificate}
 tls_server_key: {self.key}
-search_engine: squat
 """)
         services = "\n".join(f'  {name} cmd="{self.programs}/{program} -C {self.configuration} -U 1000" listen="127.0.0.1:{self.ports[name]}" prefork={prefork} maxchild=12000'
                              for name, program, prefork in (("imap", "imapd", 4), ("imaps", "imapd -s", 0), ("pop3", "pop3d", 1)))
@@ -306,6 +305,10 @@ EVENTS {{
         self.command = [self.programs / "master", "-C", self.configuration, "-M", self.folder / "cyrus.conf", "-p", self.folder / "master.pid", "-D"]
 
     def index(self, user):
+        """Squat answers from its index only, so that it isn't asked before there is one."""
+        with open(self.configuration, "a") as out:
+            out.write("search_engine: squat\n")
+        self.restart()
         subprocess.run([str(self.programs / "squatter"), "-C", str(self.configuration), "-r", f"user/{self.user(user)}"], env=self.env, check=True, preexec_fn=self.group.enter, capture_output=True)
 
 
