@@ -310,12 +310,13 @@ static int compare(const void *left, const void *right)
 static bool is_trap(const struct door *door, struct slice recipient)
 {
 	char lower[320];
-	struct slice wanted = slice_of(lower, recipient.len);
+	struct slice wanted;
 
 	if (door->options.trap_count == 0 || recipient.len > sizeof(lower))
 		return false;
 	for (size_t i = 0; i < recipient.len; i++)
 		lower[i] = ascii_lower(recipient.data[i]);
+	wanted = slice_of(lower, recipient.len);
 	return bsearch(&wanted, door->options.traps, door->options.trap_count, sizeof(wanted), compare) != NULL;
 }
 
