@@ -36,7 +36,8 @@ int __wrap_sqlite3_reset(sqlite3_stmt *statement);
 int __wrap_sqlite3_reset(sqlite3_stmt *statement)
 {
 	const char *sql = sqlite3_sql(statement);
-	uint64_t now = steps += (uint64_t)sqlite3_stmt_status(statement, SQLITE_STMTSTATUS_VM_STEP, 1);
+	uint64_t more = (uint64_t)sqlite3_stmt_status(statement, SQLITE_STMTSTATUS_VM_STEP, 1);
+	uint64_t now = atomic_fetch_add(&steps, more) + more;
 
 	if (sql && strncmp(sql, "BEGIN IMMEDIATE", 15) == 0)
 		began = now;

@@ -601,7 +601,6 @@ static void test_threads(void **state)
 /* Closed views are kept, up to a limit in bytes. */
 static void test_cache(void **state)
 {
-	struct arena arena SCOPED_ARENA;
 	struct mailbox_view_cache *cache = mailbox_view_cache_new(&no_store, 0);
 	static struct client client;
 

@@ -101,8 +101,8 @@ static void test_texts(void **state)
 static void test_damage(void **state)
 {
 	static const char *const packed[] = {"\x01", "\x01\x01",
-					     "\x01\x01\x05"
-					     "abc",
+					     ("\x01\x01\x05"
+					      "abc"),
 					     "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff",
 					     "\x01\x01\xff\xff\xff\xff\xff\xff\xff\xff\x7f"};
 	struct attachment_text text;
