@@ -153,7 +153,9 @@ void url_tell_reset(struct imap_session *s)
 	struct mailbox_view_state state;
 	int64_t reset_ms;
 
-	if (!mailbox_viewer_is_open(&s->viewer) || (!s->url_stale && s->url_resets == resets))
+	if (!mailbox_viewer_is_open(&s->viewer))
+		return;
+	if (s->url_resets == resets && (!s->url_stale || !url_keys_exist(imap_store(s))))
 		return;
 	state = mailbox_viewer_state(&s->viewer);
 	if (url_key_reset_time(imap_store(s), s->account, state.account, state.mailbox, &reset_ms) != STATUS_OK)

@@ -17,6 +17,8 @@ struct store {
 	int64_t rows_per_page; /* of long scans: PostgreSQL's answers are in memory whole */
 	int64_t bodies_per_page;
 	_Atomic uint64_t url_key_resets; /* url_key.h */
+	_Atomic int64_t url_keys_looked_ms; /* when it was last seen whether there are any */
+	_Atomic bool url_keys_exist;
 };
 
 #define UID_MAX UINT32_MAX

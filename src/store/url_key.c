@@ -5,6 +5,8 @@
 #include "store/store_internal.h"
 #include "store/url_key_internal.h"
 
+#define LOOK_MS 1000
+
 static void bind_place(struct db_query *query, int64_t viewer, int64_t account, int64_t mailbox)
 {
 	db_bind_i64(query, viewer);
@@ -165,6 +167,25 @@ enum status url_key_reset_all(struct store *store, struct arena *arena, int64_t 
 }
 
 /* ---- news ---- */
+
+bool url_keys_exist(struct store *store)
+{
+	int64_t now_ms = clock_monotonic_ms();
+
+	if (now_ms - atomic_load(&store->url_keys_looked_ms) < LOOK_MS)
+		return atomic_load(&store->url_keys_exist);
+	struct db *db SCOPED_DB = db_acquire(store->pool);
+
+	if (!db)
+		return true;
+	struct db_query query = db_query(db, "SELECT 1 FROM url_key LIMIT 1");
+	bool exist = db_row(&query);
+
+	db_done(&query);
+	atomic_store(&store->url_keys_exist, exist || db_status(db) != STATUS_OK);
+	atomic_store(&store->url_keys_looked_ms, now_ms);
+	return exist;
+}
 
 uint64_t url_key_resets(struct store *store)
 {

@@ -21,6 +21,8 @@ MUST_CHECK enum status url_key_reset_all(struct store *store, struct arena *aren
 /* How often the two above have worked in this process: who has seen the number needs to ask no more until it is another, or until another
  * process has announced something. */
 uint64_t url_key_resets(struct store *store);
+/* Has anybody any? As of a second ago; where nobody has, sessions need not look for news of them at each announcement. */
+bool url_keys_exist(struct store *store);
 /* When the key was reset last; 0: never. */
 MUST_CHECK enum status url_key_reset_time(struct store *store, int64_t viewer, int64_t account, int64_t mailbox,
 					  int64_t *reset_ms);
