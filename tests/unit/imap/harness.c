@@ -576,7 +576,7 @@ bool harness_read_line(struct harness *h, int number, struct slice *line)
 			memmove(slot->input.data, rest.data, rest.len);
 		slot->input.len = rest.len;
 		slot->input_at = 0;
-		if (!receive(slot, 5000))
+		if (!receive(slot, 30000))
 			return false;
 	}
 }
