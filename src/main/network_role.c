@@ -197,7 +197,8 @@ static enum status answer(void *context, struct ipc_request *request, struct are
 	struct network_role *role = context;
 	enum status status = STATUS_TEMPORARY;
 
-	(void)arena;
+	if (role->service->asked && request->from != ROLE_SUPERVISOR)
+		return role->service->asked(role->service->context, request, arena, reply);
 	pthread_rwlock_rdlock(&role->engine_lock);
 	if (role->engine)
 		status = session_report(role->engine, request, reply);

@@ -69,8 +69,12 @@ static void make_text(struct metrics_role *role)
 	int64_t until_ms = clock_monotonic_ms() + COLLECT_MS;
 	size_t count = 0;
 
-	for (enum role asked = ROLE_SUPERVISOR + 1; asked < ROLE_COUNT; asked++)
-		ask_role(role, asked, until_ms, &arena, &sources[count++]);
+	for (enum role asked = ROLE_SUPERVISOR + 1; asked < ROLE_COUNT; asked++) {
+		ask_role(role, asked, until_ms, &arena, &sources[count]);
+		/* It may be switched off; the others are missed. */
+		if (asked != ROLE_CONVERT || sources[count].is_known)
+			count++;
+	}
 	buf_clear(&role->text);
 	metrics_write(&role->text, sources, count);
 	role->made_ms = clock_monotonic_ms();
