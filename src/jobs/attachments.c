@@ -1,12 +1,11 @@
 #include "jobs/attachments.h"
 
-#include <pthread.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
-#include "base/thread.h"
 #include "extract/extractor.h"
 #include "jobs/indexer.h"
+#include "jobs/worker.h"
 
 #define INTERVAL_MS (20 * 1000)
 #define REST_MS     20
@@ -15,43 +14,25 @@ struct attachments {
 	struct attachments_options options;
 	const struct extractor *extractor;
 	const struct log *log;
-	pthread_t thread;
-	pthread_mutex_t mutex;
-	pthread_cond_t stop;
-	bool stopping;
+	struct worker worker;
 	uint64_t read; /* messages, in this round */
 };
-
-/* False when it is time to stop. */
-static bool rest(struct attachments *attachments, int64_t ms)
-{
-	int64_t until_ms = clock_monotonic_ms() + ms;
-
-	pthread_mutex_lock(&attachments->mutex);
-	while (!attachments->stopping && thread_wait_until(&attachments->stop, &attachments->mutex, until_ms))
-		;
-	bool goes_on = !attachments->stopping;
-
-	pthread_mutex_unlock(&attachments->mutex);
-	return goes_on;
-}
 
 /* False: stop. */
 static bool read_one(struct attachments *attachments, int64_t account, const struct attachment_source *source,
 		     enum status *status)
 {
 	struct arena arena SCOPED_ARENA;
-	int64_t started_ms = clock_monotonic_ms(), taken_ms;
+	int64_t started_ms = clock_monotonic_ms();
 	struct slice packed;
 
 	if (!extractor_wants(attachments->extractor, &arena, source->structure))
-		return rest(attachments, 0);
+		return worker_rest(&attachments->worker, 0);
 	*status = extractor_read(attachments->extractor, &arena, account, source, INT64_MAX, &packed);
 	if (*status == STATUS_NOT_FOUND)
 		*status = STATUS_OK;
 	attachments->read += *status == STATUS_OK;
-	taken_ms = clock_monotonic_ms() - started_ms;
-	return rest(attachments, taken_ms > attachments->options.rest_ms ? taken_ms : attachments->options.rest_ms);
+	return worker_rest_as_long(&attachments->worker, started_ms, attachments->options.rest_ms);
 }
 
 /* False: stop. */
@@ -105,7 +86,7 @@ static void *run(void *context)
 {
 	struct attachments *attachments = context;
 
-	while (read_all(attachments) && rest(attachments, attachments->options.interval_ms))
+	while (read_all(attachments) && worker_rest(&attachments->worker, attachments->options.interval_ms))
 		;
 	return NULL;
 }
@@ -122,12 +103,8 @@ struct attachments *attachments_new(const struct attachments_options *options, c
 	attachments->options.indexer = options->indexer;
 	attachments->extractor = extractor;
 	attachments->log = log;
-	pthread_mutex_init(&attachments->mutex, NULL);
-	thread_condition_init(&attachments->stop);
-	if (thread_start(&attachments->thread, 0, run, attachments))
+	if (worker_start(&attachments->worker, run, attachments))
 		return attachments;
-	pthread_cond_destroy(&attachments->stop);
-	pthread_mutex_destroy(&attachments->mutex);
 	free(attachments);
 	return NULL;
 }
@@ -136,12 +113,6 @@ void attachments_free(struct attachments *attachments)
 {
 	if (!attachments)
 		return;
-	pthread_mutex_lock(&attachments->mutex);
-	attachments->stopping = true;
-	pthread_cond_signal(&attachments->stop);
-	pthread_mutex_unlock(&attachments->mutex);
-	pthread_join(attachments->thread, NULL);
-	pthread_cond_destroy(&attachments->stop);
-	pthread_mutex_destroy(&attachments->mutex);
+	worker_stop(&attachments->worker);
 	free(attachments);
 }

@@ -1,10 +1,9 @@
 #include "jobs/indexer.h"
 
-#include <pthread.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
-#include "base/thread.h"
+#include "jobs/worker.h"
 #include "store/text_index.h"
 #include "store/threads.h"
 
@@ -16,47 +15,12 @@ struct indexer {
 	struct indexer_options options;
 	struct store *store;
 	const struct log *log;
-	pthread_t thread;
-	pthread_mutex_t mutex;
-	pthread_cond_t stop;
-	bool stopping, is_woken;
+	struct worker worker;
 };
 
-/* False when it is time to stop. */
-static bool rest(struct indexer *indexer, int64_t ms)
-{
-	int64_t until_ms = clock_monotonic_ms() + ms;
-
-	pthread_mutex_lock(&indexer->mutex);
-	while (!indexer->stopping && thread_wait_until(&indexer->stop, &indexer->mutex, until_ms))
-		;
-	bool goes_on = !indexer->stopping;
-
-	pthread_mutex_unlock(&indexer->mutex);
-	return goes_on;
-}
-
-/* Up to the next round. */
-static bool rest_between(struct indexer *indexer)
-{
-	int64_t until_ms = clock_monotonic_ms() + indexer->options.interval_ms;
-
-	pthread_mutex_lock(&indexer->mutex);
-	while (!indexer->stopping && !indexer->is_woken && thread_wait_until(&indexer->stop, &indexer->mutex, until_ms))
-		;
-	indexer->is_woken = false;
-	bool goes_on = !indexer->stopping;
-
-	pthread_mutex_unlock(&indexer->mutex);
-	return goes_on;
-}
-
-/* As long a rest as the work has taken: never more than half a processor. */
 static bool rest_as_long(struct indexer *indexer, int64_t since_ms)
 {
-	int64_t taken_ms = clock_monotonic_ms() - since_ms;
-
-	return rest(indexer, taken_ms > indexer->options.rest_ms ? taken_ms : indexer->options.rest_ms);
+	return worker_rest_as_long(&indexer->worker, since_ms, indexer->options.rest_ms);
 }
 
 static void say(struct indexer *indexer, const char *event, enum status status, size_t count)
@@ -155,28 +119,18 @@ static void *run(void *context)
 		tidy(indexer);
 		tidy_threads(indexer);
 		tidy_ms = clock_monotonic_ms() + indexer->options.tidy_interval_ms;
-	} while (rest_between(indexer));
+	} while (worker_rest_unless_woken(&indexer->worker, indexer->options.interval_ms));
 	return NULL;
 }
 
 void indexer_wake(struct indexer *indexer)
 {
-	pthread_mutex_lock(&indexer->mutex);
-	indexer->is_woken = true;
-	pthread_cond_signal(&indexer->stop);
-	pthread_mutex_unlock(&indexer->mutex);
+	worker_wake(&indexer->worker);
 }
 
 static int or_default(int value, int otherwise)
 {
 	return value > 0 ? value : otherwise;
-}
-
-static void release(struct indexer *indexer)
-{
-	pthread_cond_destroy(&indexer->stop);
-	pthread_mutex_destroy(&indexer->mutex);
-	free(indexer);
 }
 
 struct indexer *indexer_new(const struct indexer_options *options, struct store *store, const struct log *log)
@@ -191,11 +145,9 @@ struct indexer *indexer_new(const struct indexer_options *options, struct store 
 	indexer->options.edition = options->edition;
 	indexer->store = store;
 	indexer->log = log;
-	pthread_mutex_init(&indexer->mutex, NULL);
-	thread_condition_init(&indexer->stop);
-	if (thread_start(&indexer->thread, 0, run, indexer))
+	if (worker_start(&indexer->worker, run, indexer))
 		return indexer;
-	release(indexer);
+	free(indexer);
 	return NULL;
 }
 
@@ -203,10 +155,6 @@ void indexer_free(struct indexer *indexer)
 {
 	if (!indexer)
 		return;
-	pthread_mutex_lock(&indexer->mutex);
-	indexer->stopping = true;
-	pthread_cond_signal(&indexer->stop);
-	pthread_mutex_unlock(&indexer->mutex);
-	pthread_join(indexer->thread, NULL);
-	release(indexer);
+	worker_stop(&indexer->worker);
+	free(indexer);
 }

@@ -1,15 +1,12 @@
 #include "jobs/jobs.h"
 
-#include <errno.h>
-#include <pthread.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "base/clock.h"
-#include "base/thread.h"
 #include "ipc/ipc.h"
 #include "ipc/pack.h"
 #include "jobs/quota_notice.h"
+#include "jobs/worker.h"
 #include "store/bans.h"
 #include "store/greylist.h"
 #include "store/deleted.h"
@@ -29,10 +26,7 @@ struct jobs {
 	struct jobs_options options;
 	struct store *store;
 	const struct log *log;
-	pthread_t thread;
-	pthread_mutex_t mutex;
-	pthread_cond_t stop;
-	bool stopping;
+	struct worker worker;
 	int64_t hour_ms; /* monotonic: when its work is to be done again */
 };
 
@@ -42,15 +36,7 @@ typedef enum status (*clear_rows)(struct store *store, int64_t before_ms, size_t
 /* False when it is time to stop. */
 static bool rest(struct jobs *jobs, int ms)
 {
-	int64_t until_ms = clock_monotonic_ms() + ms;
-
-	pthread_mutex_lock(&jobs->mutex);
-	while (!jobs->stopping && thread_wait_until(&jobs->stop, &jobs->mutex, until_ms))
-		;
-	bool goes_on = !jobs->stopping;
-
-	pthread_mutex_unlock(&jobs->mutex);
-	return goes_on;
+	return worker_rest(&jobs->worker, ms);
 }
 
 static void clear_older(struct jobs *jobs, const char *event, clear_rows step, unsigned days)
@@ -197,19 +183,6 @@ static void *run(void *context)
 	return NULL;
 }
 
-static void init_stop(struct jobs *jobs)
-{
-	pthread_mutex_init(&jobs->mutex, NULL);
-	thread_condition_init(&jobs->stop);
-}
-
-static void release(struct jobs *jobs)
-{
-	pthread_cond_destroy(&jobs->stop);
-	pthread_mutex_destroy(&jobs->mutex);
-	free(jobs);
-}
-
 struct jobs *jobs_new(const struct jobs_options *options, struct store *store, const struct log *log)
 {
 	struct jobs *jobs = calloc(1, sizeof *jobs);
@@ -227,10 +200,9 @@ struct jobs *jobs_new(const struct jobs_options *options, struct store *store, c
 		jobs->options.rest_ms = DEFAULT_REST_MS;
 	jobs->store = store;
 	jobs->log = log;
-	init_stop(jobs);
-	if (thread_start(&jobs->thread, 0, run, jobs))
+	if (worker_start(&jobs->worker, run, jobs))
 		return jobs;
-	release(jobs);
+	free(jobs);
 	return NULL;
 }
 
@@ -238,10 +210,6 @@ void jobs_free(struct jobs *jobs)
 {
 	if (!jobs)
 		return;
-	pthread_mutex_lock(&jobs->mutex);
-	jobs->stopping = true;
-	pthread_cond_signal(&jobs->stop);
-	pthread_mutex_unlock(&jobs->mutex);
-	pthread_join(jobs->thread, NULL);
-	release(jobs);
+	worker_stop(&jobs->worker);
+	free(jobs);
 }
