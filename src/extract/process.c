@@ -1,16 +1,15 @@
 #include "extract/process.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <sys/pidfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/arena.h"
 #include "base/clock.h"
+#include "ipc/agent.h"
 #include "ipc/ipc.h"
 
 /* The sandbox keeps LeakSanitizer from its work. */
@@ -20,11 +19,7 @@
 #define SANITIZER_OPTIONS NULL
 #endif
 
-#define THIS_PROGRAM  "/proc/self/exe"
 #define ERRORS_KEPT   300
-#define PIECE         (64 * 1024)
-#define READS_AT_ONCE 16 /* one that never stops writing mustn't keep us from the clock */
-#define FIRST_FREE_FD 16 /* above those that the process finds */
 
 struct running {
 	pid_t pid;
@@ -33,83 +28,35 @@ struct running {
 	bool is_cut;
 };
 
-static void close_one(int *fd)
-{
-	if (*fd >= 0)
-		close(*fd);
-	*fd = -1;
-}
-
 /* ---- start ---- */
-
-static bool set_up_descriptors(posix_spawn_file_actions_t *actions, int attachment, int output, int errors, int job)
-{
-	return posix_spawn_file_actions_adddup2(actions, attachment, STDIN_FILENO) == 0 &&
-	       posix_spawn_file_actions_adddup2(actions, output, STDOUT_FILENO) == 0 &&
-	       posix_spawn_file_actions_adddup2(actions, errors, STDERR_FILENO) == 0 &&
-	       posix_spawn_file_actions_adddup2(actions, job, CONVERT_JOB_FD) == 0;
-}
-
-static bool set_up_attributes(posix_spawnattr_t *attributes)
-{
-	sigset_t none, all;
-
-	sigemptyset(&none);
-	sigfillset(&all);
-	return posix_spawnattr_setsigmask(attributes, &none) == 0 && posix_spawnattr_setsigdefault(attributes, &all) == 0 &&
-	       posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF) == 0;
-}
 
 /* An environment without anything of ours. */
 static pid_t spawn(int attachment, int output, int errors, int job)
 {
-	char *const arguments[] = {(char *)"posthorn", (char *)"agent", (char *)"convert", NULL};
 	char *const environment[] = {(char *)"PATH=/usr/bin:/bin", (char *)"LC_ALL=C.UTF-8", (char *)"HOME=/nonexistent",
 				     SANITIZER_OPTIONS, NULL};
-	posix_spawn_file_actions_t actions;
-	posix_spawnattr_t attributes;
-	pid_t pid = -1;
+	const struct agent_start start = {.kind = "convert",
+					  .environment = environment,
+					  .fds = {{attachment, STDIN_FILENO},
+						  {output, STDOUT_FILENO},
+						  {errors, STDERR_FILENO},
+						  {job, CONVERT_JOB_FD}},
+					  .fd_count = 4};
 
-	posix_spawn_file_actions_init(&actions);
-	posix_spawnattr_init(&attributes);
-	if (!set_up_descriptors(&actions, attachment, output, errors, job) || !set_up_attributes(&attributes) ||
-	    posix_spawn(&pid, THIS_PROGRAM, &actions, &attributes, arguments, environment) != 0)
-		pid = -1;
-	posix_spawnattr_destroy(&attributes);
-	posix_spawn_file_actions_destroy(&actions);
-	return pid;
-}
-
-static int out_of_the_way(int fd)
-{
-	int moved = fd >= 0 ? fcntl(fd, F_DUPFD_CLOEXEC, FIRST_FREE_FD) : -1;
-
-	if (fd >= 0)
-		close(fd);
-	return moved;
-}
-
-static bool make_pipe(int pair[2])
-{
-	if (pipe2(pair, O_CLOEXEC) != 0)
-		return false;
-	pair[0] = out_of_the_way(pair[0]);
-	pair[1] = out_of_the_way(pair[1]);
-	(void)fcntl(pair[0], F_SETFL, O_NONBLOCK);
-	return pair[0] >= 0 && pair[1] >= 0;
+	return agent_spawn(&start);
 }
 
 static bool start(struct running *running, const struct convert_process *process, struct slice job)
 {
 	int output[2] = {-1, -1}, errors[2] = {-1, -1};
-	int job_fd = out_of_the_way(ipc_memfd(job)), attachment = fcntl(process->attachment, F_DUPFD_CLOEXEC, FIRST_FREE_FD);
+	int job_fd = agent_move_fd(ipc_memfd(job)), attachment = agent_copy_fd(process->attachment);
 
-	if (job_fd >= 0 && attachment >= 0 && make_pipe(output) && make_pipe(errors))
+	if (job_fd >= 0 && attachment >= 0 && agent_pipe(output) && agent_pipe(errors))
 		running->pid = spawn(attachment, output[1], errors[1], job_fd);
-	close_one(&job_fd);
-	close_one(&attachment);
-	close_one(&output[1]);
-	close_one(&errors[1]);
+	agent_close(&job_fd);
+	agent_close(&attachment);
+	agent_close(&output[1]);
+	agent_close(&errors[1]);
 	running->output = output[0];
 	running->errors = errors[0];
 	running->pidfd = running->pid > 0 ? pidfd_open(running->pid, 0) : -1;
@@ -118,33 +65,10 @@ static bool start(struct running *running, const struct convert_process *process
 
 /* ---- to its end ---- */
 
-/* Takes what is there. What is beyond the buffer's limit is thrown away; true: there was such. */
-static bool drain(int *fd, struct buf *into)
-{
-	char bytes[PIECE];
-	bool is_cut = false;
-	ssize_t got;
-
-	for (unsigned reads = 0; *fd >= 0 && reads < READS_AT_ONCE && !is_cut; reads++) {
-		got = read(*fd, bytes, sizeof(bytes));
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0 && errno == EAGAIN)
-			return false;
-		if (got <= 0) {
-			close_one(fd);
-			return false;
-		}
-		is_cut = (size_t)got > into->limit - into->len;
-		buf_add(into, slice_sub(slice_of(bytes, (size_t)got), 0, into->limit - into->len));
-	}
-	return is_cut;
-}
-
 static void take_output(struct running *running)
 {
-	running->is_cut |= drain(&running->output, running->text);
-	(void)drain(&running->errors, &running->messages);
+	running->is_cut |= agent_drain(&running->output, running->text);
+	(void)agent_drain(&running->errors, &running->messages);
 }
 
 /* True: it has ended by itself. */
@@ -165,16 +89,6 @@ static bool wait_for_end(struct running *running, const struct convert_process *
 		if (polled[0].revents)
 			return true;
 	}
-}
-
-static int reap(const struct running *running)
-{
-	int status = 0;
-
-	while (waitpid(running->pid, &status, 0) < 0)
-		if (errno != EINTR)
-			return -1;
-	return status;
 }
 
 static void fail(struct convert_outcome *outcome, enum convert_result result, struct arena *arena, const char *what, int number,
@@ -219,7 +133,7 @@ void convert_process_run(const struct convert_process *process, struct arena *ar
 
 		if (!ended)
 			(void)kill(running.pid, SIGKILL);
-		int status = reap(&running);
+		int status = agent_reap(running.pid);
 
 		if (ended)
 			take_output(&running);
@@ -230,7 +144,7 @@ void convert_process_run(const struct convert_process *process, struct arena *ar
 	}
 	if (outcome->result == CONVERT_FAILED || outcome->result == CONVERT_LATE)
 		buf_clear(text);
-	close_one(&running.output);
-	close_one(&running.errors);
-	close_one(&running.pidfd);
+	agent_close(&running.output);
+	agent_close(&running.errors);
+	agent_close(&running.pidfd);
 }

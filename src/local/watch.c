@@ -4,19 +4,16 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <sys/pidfd.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "ipc/agent.h"
 #include "ipc/ipc.h"
 #include "local/verdict.h"
 
-#define THIS_PROGRAM "/proc/self/exe"
 #define OUTPUT_KEPT  2000
 #define OUTCOME_MAX  (256 * 1024)
-#define READS_AT_ONCE 16 /* a command that never stops writing mustn't keep us from the clock */
 #define GRACE_MS     5000 /* beyond the command's own time, for what the agent does besides */
 
 struct process {
@@ -25,13 +22,6 @@ struct process {
 	struct buf outcome_bytes, output_bytes;
 };
 
-static void close_one(int *fd)
-{
-	if (*fd >= 0)
-		close(*fd);
-	*fd = -1;
-}
-
 static void defer(struct local_outcome *outcome, struct slice text)
 {
 	*outcome = (struct local_outcome){.result = LOCAL_DEFERRED, .enhanced = SLICE("4.3.0"), .text = text};
@@ -39,78 +29,39 @@ static void defer(struct local_outcome *outcome, struct slice text)
 
 /* ---- start ---- */
 
-/* Everything of ours is closed at exec: only these five go on. They are moved out of one another's way first. */
-static bool set_up_descriptors(posix_spawn_file_actions_t *actions, const int fds[3], int output)
+/* Everything of ours is closed at exec: only these go on, and /dev/null. */
+static pid_t spawn(int job, int message, int outcome, int output)
 {
-	static const int to[] = {AGENT_JOB_FD, AGENT_MESSAGE_FD, AGENT_OUTCOME_FD};
-	bool ok = posix_spawn_file_actions_addopen(actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0) == 0 &&
-		  posix_spawn_file_actions_adddup2(actions, output, STDOUT_FILENO) == 0 &&
-		  posix_spawn_file_actions_adddup2(actions, output, STDERR_FILENO) == 0;
+	char *const environment[] = {NULL};
+	int nothing = agent_move_fd(open("/dev/null", O_RDONLY | O_CLOEXEC));
+	const struct agent_start start = {.kind = "local",
+					  .environment = environment,
+					  .fds = {{nothing, STDIN_FILENO},
+						  {output, STDOUT_FILENO},
+						  {output, STDERR_FILENO},
+						  {job, AGENT_JOB_FD},
+						  {message, AGENT_MESSAGE_FD},
+						  {outcome, AGENT_OUTCOME_FD}},
+					  .fd_count = 6,
+					  .own_session = true};
+	pid_t pid = nothing >= 0 ? agent_spawn(&start) : -1;
 
-	for (size_t i = 0; i < 3; i++)
-		ok = ok && posix_spawn_file_actions_adddup2(actions, fds[i], to[i]) == 0;
-	return ok;
-}
-
-static bool set_up_attributes(posix_spawnattr_t *attributes)
-{
-	sigset_t none, all;
-
-	sigemptyset(&none);
-	sigfillset(&all);
-	return posix_spawnattr_setsigmask(attributes, &none) == 0 && posix_spawnattr_setsigdefault(attributes, &all) == 0 &&
-	       posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSID) == 0;
-}
-
-static pid_t spawn(const int fds[3], int output)
-{
-	char *const arguments[] = {(char *)"posthorn", (char *)"agent", (char *)"local", NULL}, *const environment[] = {NULL};
-	posix_spawn_file_actions_t actions;
-	posix_spawnattr_t attributes;
-	pid_t pid = -1;
-
-	posix_spawn_file_actions_init(&actions);
-	posix_spawnattr_init(&attributes);
-	if (!set_up_descriptors(&actions, fds, output) || !set_up_attributes(&attributes) ||
-	    posix_spawn(&pid, THIS_PROGRAM, &actions, &attributes, arguments, environment) != 0)
-		pid = -1;
-	posix_spawnattr_destroy(&attributes);
-	posix_spawn_file_actions_destroy(&actions);
+	agent_close(&nothing);
 	return pid;
-}
-
-/* A descriptor above those that the agent finds. */
-static int out_of_the_way(int fd)
-{
-	int moved = fd >= 0 ? fcntl(fd, F_DUPFD_CLOEXEC, 16) : -1;
-
-	if (fd >= 0)
-		close(fd);
-	return moved;
-}
-
-static bool make_pipe(int pair[2])
-{
-	if (pipe2(pair, O_CLOEXEC) != 0)
-		return false;
-	pair[0] = out_of_the_way(pair[0]);
-	pair[1] = out_of_the_way(pair[1]);
-	(void)fcntl(pair[0], F_SETFL, O_NONBLOCK);
-	return pair[0] >= 0 && pair[1] >= 0;
 }
 
 static bool start(struct process *process, const struct watch *watch, struct slice job)
 {
 	int outcome[2] = {-1, -1}, output[2] = {-1, -1};
-	int job_fd = out_of_the_way(ipc_memfd(job)), message = fcntl(watch->message_fd, F_DUPFD_CLOEXEC, 16);
+	int job_fd = agent_move_fd(ipc_memfd(job)), message = agent_copy_fd(watch->message_fd);
 
 	process->pid = -1;
-	if (job_fd >= 0 && message >= 0 && make_pipe(outcome) && make_pipe(output))
-		process->pid = spawn((const int[]){job_fd, message, outcome[1]}, output[1]);
-	close_one(&job_fd);
-	close_one(&message);
-	close_one(&outcome[1]);
-	close_one(&output[1]);
+	if (job_fd >= 0 && message >= 0 && agent_pipe(outcome) && agent_pipe(output))
+		process->pid = spawn(job_fd, message, outcome[1], output[1]);
+	agent_close(&job_fd);
+	agent_close(&message);
+	agent_close(&outcome[1]);
+	agent_close(&output[1]);
 	process->outcome = outcome[0];
 	process->output = output[0];
 	process->pidfd = process->pid > 0 ? pidfd_open(process->pid, 0) : -1;
@@ -118,26 +69,6 @@ static bool start(struct process *process, const struct watch *watch, struct sli
 }
 
 /* ---- to its end ---- */
-
-/* Takes what is there, or as much as is read at once; what is beyond the buffer's limit is passed over. */
-static void drain(int *fd, struct buf *into)
-{
-	char bytes[4096];
-	ssize_t got = 0;
-
-	for (unsigned reads = 0; *fd >= 0 && (got = read(*fd, bytes, sizeof(bytes))) != 0;) {
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0 && errno == EAGAIN)
-			return;
-		if (got < 0)
-			break;
-		buf_add(into, slice_sub(slice_of(bytes, (size_t)got), 0, into->limit - into->len));
-		if (++reads == READS_AT_ONCE)
-			return;
-	}
-	close_one(fd);
-}
 
 /* What the agent leaves behind in the background may go on, and hold the output open: it isn't waited for. True: it has ended by itself. */
 static bool wait_for_end(struct process *process, const struct watch *watch, int64_t until_ms)
@@ -151,8 +82,8 @@ static bool wait_for_end(struct process *process, const struct watch *watch, int
 
 		if (left <= 0 || (poll(polled, 4, (int)left) < 0 && errno != EINTR))
 			return false;
-		drain(&process->outcome, &process->outcome_bytes);
-		drain(&process->output, &process->output_bytes);
+		(void)agent_drain(&process->outcome, &process->outcome_bytes);
+		(void)agent_drain(&process->output, &process->output_bytes);
 		if (polled[0].revents)
 			return true;
 		if (polled[1].revents)
@@ -160,20 +91,10 @@ static bool wait_for_end(struct process *process, const struct watch *watch, int
 	}
 }
 
-static int reap(const struct process *process)
-{
-	int status = 0;
-
-	while (waitpid(process->pid, &status, 0) < 0)
-		if (errno != EINTR)
-			return -1;
-	return status;
-}
-
 static void judge(struct process *process, struct arena *arena, int status, struct local_outcome *outcome)
 {
-	drain(&process->outcome, &process->outcome_bytes);
-	drain(&process->output, &process->output_bytes);
+	(void)agent_drain(&process->outcome, &process->outcome_bytes);
+	(void)agent_drain(&process->output, &process->output_bytes);
 	if (process->outcome_bytes.len == 0 && status >= 0)
 		local_verdict(arena, status, buf_slice(&process->output_bytes), outcome);
 	else if (status < 0 || !local_outcome_unpack(arena, buf_slice(&process->outcome_bytes), outcome))
@@ -196,14 +117,14 @@ void watch_agent(const struct watch *watch, struct arena *arena, const struct lo
 
 		if (!ended)
 			(void)kill(-process.pid, SIGKILL);
-		int status = reap(&process);
+		int status = agent_reap(process.pid);
 
 		if (ended)
 			judge(&process, arena, status, outcome);
 		else
 			defer(outcome, SLICE("the delivery took longer than local.time_limit, or the server was stopped"));
 	}
-	close_one(&process.outcome);
-	close_one(&process.output);
-	close_one(&process.pidfd);
+	agent_close(&process.outcome);
+	agent_close(&process.output);
+	agent_close(&process.pidfd);
 }
