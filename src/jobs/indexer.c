@@ -31,33 +31,21 @@ static void say(struct indexer *indexer, const char *event, enum status status, 
 		LOG_INFO(indexer->log, event, LOG_INT("count", count));
 }
 
-static void index_messages(struct indexer *indexer)
+typedef enum status (*index_step)(struct store *store, const struct attachment_edition *edition, int64_t *account, size_t *count);
+
+/* While there is something to do for `step`. */
+static void run_steps(struct indexer *indexer, const char *event, index_step step)
 {
 	int64_t account = 1, started_ms;
-	size_t indexed, total = 0;
+	size_t count, total = 0;
 	enum status status;
 
 	do {
 		started_ms = clock_monotonic_ms();
-		status = text_index_step(indexer->store, indexer->options.edition, &account, &indexed);
-		total += indexed;
-	} while (status == STATUS_OK && indexed > 0 && rest_as_long(indexer, started_ms));
-	say(indexer, "jobs.messages_indexed", status, total);
-}
-
-/* What was written before attachments were read. */
-static void renew(struct indexer *indexer)
-{
-	int64_t account = 1, started_ms;
-	size_t rewritten, total = 0;
-	enum status status;
-
-	do {
-		started_ms = clock_monotonic_ms();
-		status = text_index_renew(indexer->store, indexer->options.edition, &account, &rewritten);
-		total += rewritten;
-	} while (status == STATUS_OK && rewritten > 0 && rest_as_long(indexer, started_ms));
-	say(indexer, "jobs.index_renewed", status, total);
+		status = step(indexer->store, indexer->options.edition, &account, &count);
+		total += count;
+	} while (status == STATUS_OK && count > 0 && rest_as_long(indexer, started_ms));
+	say(indexer, event, status, total);
 }
 
 static void make_threads(struct indexer *indexer)
@@ -111,8 +99,9 @@ static void *run(void *context)
 	int64_t tidy_ms = clock_monotonic_ms() + indexer->options.tidy_interval_ms;
 
 	do {
-		index_messages(indexer);
-		renew(indexer);
+		run_steps(indexer, "jobs.messages_indexed", text_index_step);
+		/* What was written before attachments were read. */
+		run_steps(indexer, "jobs.index_renewed", text_index_renew);
 		make_threads(indexer);
 		if (clock_monotonic_ms() < tidy_ms)
 			continue;
